@@ -1,0 +1,6 @@
+"""Run searcher from a checkout: `python cli.py …` is the installed `searcher …`."""
+
+from searcher.commands import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""Semantic image search: train, index, find.
+
+    from searcher import Library
+    library = Library.open("index_data")
+    library.index("~/Pictures")
+    for hit in library.search("a dog on the beach", top=10):
+        print(hit.score, hit.path)
+
+Importing this package loads nothing else; each name is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from searcher.errors import SearcherError
+    from searcher.library import Library
+    from searcher.models import Model
+    from searcher.query import Hit, Query
+
+__all__ = ["Hit", "Library", "Model", "Query", "SearcherError", "__version__"]
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Hit": "searcher.query",
+    "Library": "searcher.library",
+    "Model": "searcher.models",
+    "Query": "searcher.query",
+    "SearcherError": "searcher.errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'searcher' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
