@@ -1,0 +1,68 @@
+"""`searcher demo`: index the sample photos (or a folder), search them, draw what was found."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from searcher.commands.common import library_option, note, progress_bar, quiet_option, show_path
+
+if TYPE_CHECKING:
+    from searcher.library import Library
+
+SAMPLE_QUERIES = ("a cat", "a cup of coffee", "a motorcycle", "a flower", "an old temple")
+OWN_QUERIES = ("a dog", "the sea", "food on a plate", "a flower", "a house")
+PRINTED = 3
+DRAWN = 5
+
+
+@click.command()
+@click.option(
+    "--photos",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder of your own instead of the sample photos.",
+)
+@library_option
+@quiet_option
+def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
+    """Index the sample photos, print the best hits of five queries, and draw them as a contact sheet.
+
+    The demo has a library of its own (index_data/demo in a checkout); yours is not touched. The sheet lies
+    beside it (index_data/demo.jpg).
+    """
+    from searcher.library import Library, default_library_dir
+    from searcher.photos.samples import sample_photos
+
+    if photos is None:
+        name, paths, queries = "demo", sample_photos(), SAMPLE_QUERIES
+    else:
+        name, paths, queries = "demo-own", [photos.expanduser()], OWN_QUERIES
+    library_dir = library_dir or default_library_dir() / name
+    sheet = library_dir.with_name("demo.jpg")
+    with Library.open(library_dir, create=True) as library:
+        with progress_bar("Indexing", quiet) as progress:
+            report = library.index(*paths, progress=progress)
+        for notice in report.notices:
+            note(show_path(notice), quiet)
+        images = library.status().images
+        click.echo(f"{images:,} photos indexed, {report.added:,} of them now, in {report.seconds:.1f} s.")
+        if images:
+            search_all(library, queries, sheet)
+    click.echo(f"\nContact sheet: {show_path(str(sheet.absolute()))}")
+    click.echo('Your own photos: searcher index ~/Pictures, then: searcher search "a dog on the beach"')
+
+
+def search_all(library: "Library", queries: tuple[str, ...], sheet: Path) -> None:
+    """Print the first hits of each query and draw more of them at `sheet`."""
+    from searcher.photos.sheet import SheetCell, SheetRow, contact_sheet
+
+    rows = []
+    for query in queries:
+        hits = library.search(query, top=DRAWN)
+        doubt = "  (nothing seems to fit)" if hits.nothing_fits else ""
+        click.echo(f"\n{query}{doubt}")
+        for hit in hits[:PRINTED]:
+            click.echo(f"  {hit.rank}  {hit.score:.3f}  {show_path(hit.path)}")
+        rows.append(SheetRow(query + doubt, [SheetCell(hit.path, f"{hit.score:.3f}") for hit in hits]))
+    contact_sheet(rows, sheet)

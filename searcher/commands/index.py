@@ -1,0 +1,71 @@
+"""`searcher index`: embed folders of photos."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from searcher.commands.common import (
+    json_option,
+    library_option,
+    model_option,
+    note,
+    plural,
+    print_json,
+    progress_bar,
+    quiet_option,
+    show_path,
+)
+
+if TYPE_CHECKING:
+    from searcher.indexer import IndexReport
+
+SHOWN_FAILURES = 5
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@library_option
+@model_option
+@json_option
+@quiet_option
+def command(
+    paths: tuple[Path, ...], library_dir: Path | None, model: str | None, as_json: bool, quiet: bool
+) -> None:
+    """Embed the photos in PATHS (folders or files) so that they can be searched.
+
+    Run it again whenever you like: only what is new or changed is embedded. Without PATHS, every folder that
+    was indexed before is looked through again. Photos are only read, never modified; Ctrl-C keeps what is
+    done so far.
+    """
+    from searcher.library import Library
+
+    with (
+        Library.open(library_dir, model=model, create=bool(paths)) as library,
+        progress_bar("Indexing", quiet) as progress,
+    ):
+        report = library.index(*paths, progress=progress)
+    for notice in report.notices:
+        note(show_path(notice), quiet)
+    if as_json:
+        print_json(report.as_dict())
+    elif not quiet:
+        show_report(report)
+
+
+def show_report(report: "IndexReport") -> None:
+    """The outcome in a few lines: what was done, then the first files that failed."""
+    counts = report.as_dict()
+    embedded = report.added + report.changed
+    rate = f", {embedded / report.seconds:.0f} photos a second" if embedded and report.seconds > 0 else ""
+    names = ("added", "changed", "moved", "removed", "unchanged", "failed")
+    parts = [f"{counts[name]:,} {name}" for name in names if counts[name]]
+    if not parts:
+        click.echo("No photos found.")
+        return
+    click.echo(f"{', '.join(parts)} ({report.seconds:.1f} s{rate})")
+    if report.failed:
+        for failure in counts["failures"][:SHOWN_FAILURES]:
+            click.echo(f"  {show_path(failure['path'])}: {failure['error']}")
+        more = "" if report.failed <= SHOWN_FAILURES else f"{report.failed - SHOWN_FAILURES:,} more; "
+        click.echo(f"  {more}all of {plural(report.failed, 'file')}: searcher status --failed")
