@@ -1,0 +1,128 @@
+"""What the camera wrote into a photo: when, with what and where it was taken.
+
+EXIF in the wild is full of garbage (zero dates, divisions by zero, text where numbers belong), so every field
+is read by itself, and one that makes no sense is None.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Tag numbers of EXIF 2.32 (CIPA DC-008), in the order of the sections that hold them.
+MAKE, MODEL, ORIENTATION, DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0132
+EXIF_IFD, GPS_IFD = 0x8769, 0x8825
+DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
+GPS_LATITUDE_REF, GPS_LATITUDE, GPS_LONGITUDE_REF, GPS_LONGITUDE = 1, 2, 3, 4
+
+_DATE = re.compile(r"(\d{4})[:/.-](\d{2})[:/.-](\d{2})(?:[ T](\d{2}):(\d{2})(?::(\d{2}))?)?")
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Exif:
+    """Facts of one photo; None where the file does not say.
+
+    taken_at: naive, the wall clock of the camera: "June 2023" means the photographer's June.
+    camera: maker and model, the maker once ("Canon EOS 5D", "Apple iPhone 12").
+    latitude, longitude: degrees, north and east positive.
+    """
+
+    taken_at: datetime | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+def read_exif(image: "Image.Image") -> Exif:
+    """Read the facts of an open image. Never raises: what is missing or makes no sense is None."""
+    top, shot, gps = _sections(image)
+    place = _place(gps)
+    return Exif(
+        taken_at=_taken_at(shot.get(DATE_TIME_ORIGINAL))
+        or _taken_at(shot.get(DATE_TIME_DIGITIZED))
+        or _taken_at(top.get(DATE_TIME)),
+        camera=_camera(top.get(MAKE), top.get(MODEL)),
+        latitude=place[0] if place else None,
+        longitude=place[1] if place else None,
+    )
+
+
+def read_orientation(image: "Image.Image") -> int:
+    """The EXIF orientation, 1 to 8; 1 (upright) when it is absent or makes no sense. Never raises."""
+    value = _sections(image)[0].get(ORIENTATION)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _sections(image: "Image.Image") -> tuple[Mapping[int, Any], Mapping[int, Any], Mapping[int, Any]]:
+    # Pillow's parser raises almost anything on garbage (SyntaxError, struct.error, KeyError, TypeError, ...).
+    try:
+        top = image.getexif()
+    except Exception:
+        return {}, {}, {}
+    sections = []
+    for ifd in (EXIF_IFD, GPS_IFD):
+        try:
+            sections.append(top.get_ifd(ifd))
+        except Exception:
+            sections.append({})
+    return top, sections[0], sections[1]
+
+
+def _text(value: Any) -> str:
+    """A tag's text: up to the first NUL, printable characters only, spaces collapsed."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if not isinstance(value, str):
+        return ""
+    printable = "".join(c if c.isprintable() else " " for c in value.split("\0", 1)[0])
+    return " ".join(printable.replace("\N{REPLACEMENT CHARACTER}", " ").split())
+
+
+def _taken_at(value: Any) -> datetime | None:
+    match = _DATE.match(_text(value))
+    if match is None:
+        return None
+    try:
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+        return datetime(year, month, day, hour, minute, second)
+    except ValueError:  # "0000:00:00 00:00:00" is what a camera without a set clock writes
+        return None
+
+
+def _camera(make: Any, model: Any) -> str | None:
+    make, model = _text(make), _text(model)
+    brand = make.split(" ")[0]
+    # "NIKON CORPORATION" + "NIKON D90": the maker once
+    name = model if brand and model.lower().startswith(brand.lower()) else f"{make} {model}"
+    return name.strip()[:_LONGEST_NAME] or None
+
+
+def _place(gps: Mapping[int, Any]) -> tuple[float, float] | None:
+    latitude = _degrees(gps.get(GPS_LATITUDE), gps.get(GPS_LATITUDE_REF), "N", "S", 90)
+    longitude = _degrees(gps.get(GPS_LONGITUDE), gps.get(GPS_LONGITUDE_REF), "E", "W", 180)
+    if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
+        return None  # 0° N 0° E, in the sea off Ghana, is what a receiver without a fix writes
+    return latitude, longitude
+
+
+def _degrees(value: Any, reference: Any, positive: str, negative: str, limit: int) -> float | None:
+    """(degrees, minutes, seconds) and a hemisphere → signed degrees."""
+    hemisphere = _text(reference).upper()[:1]
+    if hemisphere not in (positive, negative):
+        return None
+    try:
+        parts = [float(part) for part in value]
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    if not 1 <= len(parts) <= 3 or not all(math.isfinite(part) and part >= 0 for part in parts):
+        return None
+    degrees: float = sum(part / 60**power for power, part in enumerate(parts))
+    if degrees > limit:
+        return None
+    return degrees if hemisphere == positive else -degrees
