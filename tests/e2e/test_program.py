@@ -1,0 +1,165 @@
+"""The program as a whole: how it is started, how it ends, what it says when something is wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["search", "--help"], ["search", ""]])
+def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> None:
+    ways = [
+        [sys.executable, str(CHECKOUT / "cli.py")],
+        [sys.executable, "-m", "searcher"],
+        [str(Path(sys.executable).with_name("searcher"))],
+    ]
+    runs = [
+        subprocess.run(way + arguments, capture_output=True, env=program.environment, cwd=program.home)
+        for way in ways
+    ]
+    outcomes = {(run.returncode, run.stdout, run.stderr) for run in runs}
+    assert len(outcomes) == 1, outcomes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["search", "a cat"], 1, "searcher index"),
+        (["search", "--like", "/nowhere.jpg"], 1, "searcher index"),
+        (["status"], 1, "searcher index"),
+        (["check"], 1, "searcher index"),
+        (["index"], 1, "searcher index"),
+        (["forget", "/nowhere"], 1, "searcher index"),
+        (["index", "/nowhere"], 1, "/nowhere"),
+        (["search", ""], 2, "look for"),
+        (["search", "  "], 2, "look for"),
+        (["search"], 2, "look for"),
+        (["search", "a cat", "--top", "-1"], 2, "--top"),
+        (["search", "a cat", "--nonsense"], 2, "--nonsense"),
+        (["nonsense"], 2, "nonsense"),
+        (["forget"], 2, "FOLDER"),
+    ],
+)
+def test_without_a_library_each_mistake_is_one_line_and_leaves_nothing_behind(
+    program, arguments, code, says
+) -> None:
+    assert says in program.fails(*arguments, code=code)
+    assert list(program.home.iterdir()) == []
+
+
+def test_mistakes_with_a_library(program, photos) -> None:
+    folder = photos(3)
+    program.json("index", folder)
+    assert "/nowhere.jpg" in program.fails("search", "--like", "/nowhere.jpg", code=1)
+    assert "nosuch" in program.fails("index", folder, "--model", "nosuch", code=1)
+    assert "nosuch" in program.fails("search", "a cat", "--model", "nosuch", code=1)
+    assert "/nowhere" in program.fails("index", "/nowhere", code=1)
+    assert "/nowhere" in program.fails("forget", "/nowhere", code=1)
+    note = program.home / "note.jpg"
+    note.write_text("no picture")
+    assert "note.jpg" in program.fails("search", "--like", note, code=1)
+    assert program.json("status")["images"] == 3
+
+
+def test_an_unknown_model_is_refused_before_a_library_is_made(program, photos) -> None:
+    folder = photos(1)
+    assert "nosuch" in program.fails("index", folder, "--model", "nosuch", code=1)
+    assert list(program.home.iterdir()) == []
+
+
+def test_an_empty_folder_is_not_an_error(program, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = program("index", tmp_path / "empty")
+    assert (done.returncode, done.stdout) == (0, "No photos found.\n")
+    assert program.json("search", "a cat") == []
+    done = program("search", "a cat")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "No photos" in done.stderr
+
+
+def test_a_library_that_is_not_one_is_refused(program) -> None:
+    library = program.home / "library"
+    library.mkdir()
+    (library / "catalog.sqlite").write_bytes(b"this is no database" * 100)
+    assert str(library) in program.fails("search", "a cat", code=1)
+    assert str(library) in program.fails("status", code=1)
+
+
+def test_json_errors_leave_stdout_empty(program) -> None:
+    program.fails("search", "a cat", "--json", code=1)
+    program.fails("status", "--json", code=1)
+
+
+def test_the_library_option_wins_over_the_environment(program, photos) -> None:
+    other = program.home / "other"
+    program.json("index", photos(2), "--library", other)
+    assert program.json("status", "--library", other)["library"] == str(other)
+    program.fails("status", code=1)
+
+
+def test_quiet_is_quiet(program, photos) -> None:
+    folder = photos(2)
+    done = program("index", folder, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = program("search", "qwertz uiop", "--quiet")
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 2
+
+
+def test_a_reader_that_closes_early_is_no_error(program, photos) -> None:
+    program.json("index", photos(20))
+    for tail in ([], ["--json"]):
+        search = subprocess.Popen(
+            [sys.executable, "-m", "searcher", "search", "blue", "--top", "20", "-q", *tail],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=program.environment,
+        )
+        assert search.stdout and search.stderr
+        search.stdout.close()
+        assert search.stderr.read() == b""
+        assert search.wait(60) == 0
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> None:
+    folder = photos(600)
+    index = subprocess.Popen(
+        [sys.executable, "-m", "searcher", "index", str(folder), "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=program.environment,
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and index.poll() is None:
+        looked = program("status", "--json")
+        if looked.returncode == 0 and json.loads(looked.stdout)["images"] > 0:
+            break
+    assert index.poll() is None, "it was over before it could be interrupted"
+    os.kill(index.pid, signal.SIGINT)
+    out, err = index.communicate(timeout=60)
+    assert index.returncode == 130
+    assert out == b""
+    assert err.decode().strip().startswith("Interrupted") and err.count(b"\n") == 1
+
+    done = program.json("status")["images"]
+    assert 0 < done < 600
+    assert program.json("check")["ok"]
+    report = program.json("index", folder)
+    assert (report["added"], report["unchanged"], report["failed"]) == (600 - done, done, 0)
+
+
+def test_the_program_needs_no_terminal_and_no_locale(program, photos) -> None:
+    folder = photos(2, "bücher")
+    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = program("index", os.fsencode(folder), **bare)
+    assert done.returncode == 0, done.stderr
+    done = program("search", "blue", **bare)
+    assert done.returncode == 0, done.stderr
+    assert str(folder) in done.stdout
