@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from searcher.query import Hit
 
+LANGUAGE_NAMES = {"en": "English"}  # others are shown by their code
+
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="DESCRIPTION")
@@ -48,20 +50,19 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the photos that fit DESCRIPTION best, best first.
-
-    With --like, photos that look like an image; with both, photos that fit both.
-    """
+    """Print the photos that fit DESCRIPTION best, best first; with --like, those that look like an image."""
     text = " ".join(" ".join(words).split())
     if not text and like is None:
         raise click.UsageError('Say what to look for, as in: searcher search "a dog on the beach".')
+    if text and like is not None:
+        raise click.UsageError("Say either a description or --like IMAGE, not both.")
 
     from searcher.library import Library
 
     with Library.open(library_dir, model=model) as library:
         if text and not library.model.known_script(text):
-            languages = ", ".join(library.model.languages or ())
-            note(f"This model knows only {languages}; results for “{text}” may be poor.", quiet)
+            languages = ", ".join(LANGUAGE_NAMES.get(code, code) for code in library.model.languages or ())
+            note(f"The model {library.model.name} knows only {languages}: expect little of “{text}”.", quiet)
         hits = library.search(text or None, like=like, top=top)
 
     if as_json:

@@ -41,6 +41,7 @@ def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> 
         (["search", ""], 2, "look for"),
         (["search", "  "], 2, "look for"),
         (["search"], 2, "look for"),
+        (["search", "a cat", "--like", "cat.jpg"], 2, "not both"),
         (["search", "a cat", "--top", "-1"], 2, "--top"),
         (["search", "a cat", "--nonsense"], 2, "--nonsense"),
         (["nonsense"], 2, "nonsense"),
