@@ -1,0 +1,204 @@
+"""Reading the catalog: the few fixed questions of a search, a status and a comparison with the disk.
+
+They run on Python's own driver. Importing SQLAlchemy takes longer than answering all of them, and a search is
+one short process; what changes the catalog or is composed at run time goes through `writer` and SQLAlchemy.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect
+from searcher.catalog.records import ModelRow, PhotoRow, Root, VectorFile
+
+VECTOR_CHUNK = 4096  # embeddings read at a time
+
+
+class Reader:
+    """A view of one library's catalog. Each call sees the last committed state, or `snapshot` one state for
+    several.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open the catalog in `folder`, migrating it first when it is older. Raises SearcherError."""
+        self.folder = folder
+        self._connection = connect(folder)
+        try:
+            if check_version(self._connection, folder) < SCHEMA_VERSION:
+                self._connection.close()
+                from searcher.catalog.writer import Writer
+
+                Writer(folder).close()
+                self._connection = connect(folder)
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Everything read inside sees one and the same committed state."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
+    def _all(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def _one(self, sql: str, *parameters: object) -> tuple[object, ...] | None:
+        row: tuple[object, ...] | None = self._connection.execute(sql, parameters).fetchone()
+        return row
+
+    def _number(self, sql: str, *parameters: object) -> int:
+        return int(self._connection.execute(sql, parameters).fetchone()[0])
+
+    # roots and files
+
+    def roots(self) -> list[Root]:
+        rows = self._connection.execute("SELECT id, path, whole FROM roots ORDER BY path")
+        return [Root(id, path, bool(whole)) for id, path, whole in rows]
+
+    def files(self, root_id: int, prefix: bytes = b"") -> dict[bytes, tuple[int, int, bool]]:
+        """Of every image below `prefix` in a root: relpath → (size, mtime_ns, failed)."""
+        sql = "SELECT relpath, size, mtime_ns, error IS NOT NULL FROM images WHERE root_id = ?"
+        parameters: list[object] = [root_id]
+        if prefix:
+            sql += " AND relpath >= ? AND relpath < ?"
+            parameters += [prefix, prefix[:-1] + bytes([prefix[-1] + 1])]
+        return {row[0]: row[1:] for row in self._connection.execute(sql, parameters)}
+
+    def some_files(self, root_id: int, count: int) -> list[tuple[bytes, int, int]]:
+        """(relpath, size, mtime_ns) of some images of a root."""
+        sql = "SELECT relpath, size, mtime_ns FROM images WHERE root_id = ? ORDER BY id LIMIT ?"
+        return self._connection.execute(sql, (root_id, count)).fetchall()
+
+    def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
+        """The digest of what the file at a place held when it was last read."""
+        sql = (
+            "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id "
+            "WHERE i.root_id = ? AND i.relpath = ?"
+        )
+        row = self._connection.execute(sql, (root_id, relpath)).fetchone()
+        return None if row is None else row[0]
+
+    def failed(self) -> list[tuple[Root, bytes, str]]:
+        """(root, relpath, reason) of every file that could not be indexed."""
+        sql = (
+            "SELECT r.id, r.path, r.whole, i.relpath, i.error FROM images i JOIN roots r ON r.id = i.root_id "
+            "WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
+        )
+        rows = self._connection.execute(sql)
+        return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in rows]
+
+    def image_count(self) -> int:
+        """Images that can be found, copies counted one by one."""
+        return self._number("SELECT count(*) FROM images WHERE content_id IS NOT NULL")
+
+    def image_id(self, root_id: int, relpath: bytes) -> int | None:
+        row = self._one("SELECT id FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath)
+        return None if row is None else int(str(row[0]))
+
+    # models and embeddings
+
+    def model(self) -> ModelRow | None:
+        """The model that searches of this library use; None before the first index run."""
+        sql = (
+            "SELECT m.id, m.digest, m.name, m.slug, m.version, m.folder, m.dim, m.noise_floor "
+            "FROM library l JOIN models m ON m.id = l.model_id"
+        )
+        row = self._connection.execute(sql).fetchone()
+        return None if row is None else ModelRow(*row)
+
+    def noise_vectors(self, model: ModelRow) -> np.ndarray | None:
+        """Embeddings of meaningless queries, (n, dim) float32, or None when they were not computed yet."""
+        row = self._connection.execute(
+            "SELECT noise_vectors FROM models WHERE id = ?", (model.id,)
+        ).fetchone()
+        if row is None or row[0] is None:
+            return None
+        return np.frombuffer(row[0], np.float16).reshape(-1, model.dim).astype(np.float32)
+
+    def has_embedding(self, digest: bytes, model_id: int) -> bool:
+        sql = (
+            "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id "
+            "WHERE c.digest = ? AND e.model_id = ?"
+        )
+        return self._one(sql, digest, model_id) is not None
+
+    def embedding_count(self, model_id: int, after: int = 0) -> int:
+        """How many embeddings of a model have an id greater than `after`."""
+        if not after:
+            return self._number("SELECT count(*) FROM embeddings WHERE model_id = ?", model_id)
+        return self._number("SELECT count(*) FROM embeddings WHERE id > ? AND +model_id = ?", after, model_id)
+
+    def vectors(self, model: ModelRow, after: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Embeddings with an id greater than `after`, ascending, in chunks of ids (n,) int64, vectors (n,
+        dim) float16.
+        """
+        sql = "SELECT id, vector FROM embeddings WHERE id > ? AND +model_id = ? ORDER BY id"
+        cursor = self._connection.execute(sql, (after, model.id))
+        while rows := cursor.fetchmany(VECTOR_CHUNK):
+            ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+            blob = b"".join(row[1] for row in rows)
+            yield ids, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
+
+    def vector_file(self, digest: bytes, model_id: int) -> VectorFile | None:
+        """What is known of the FAISS file with this digest, None when this catalog never wrote it."""
+        sql = "SELECT digest, last_id, vectors, bytes FROM vector_files WHERE digest = ? AND model_id = ?"
+        row = self._connection.execute(sql, (digest, model_id)).fetchone()
+        return None if row is None else VectorFile(*row)
+
+    # hits
+
+    def photos(self, embedding_ids: Sequence[int]) -> dict[int, list[PhotoRow]]:
+        """The images behind embeddings: embedding id → its images (copies of one content), oldest first."""
+        sql = (
+            "SELECT e.id, i.id, r.path, i.relpath, c.taken_at FROM embeddings e "
+            "JOIN contents c ON c.id = e.content_id JOIN images i ON i.content_id = c.id "
+            "JOIN roots r ON r.id = i.root_id WHERE e.id IN (SELECT value FROM json_each(?)) ORDER BY i.id"
+        )
+        found: dict[int, list[PhotoRow]] = {}
+        for row in self._connection.execute(sql, (json.dumps([int(id) for id in embedding_ids]),)):
+            found.setdefault(row[0], []).append(PhotoRow(*row))
+        return found
+
+    def tags(self, image_ids: Sequence[int]) -> dict[int, list[str]]:
+        """image id → its labels, most probable first."""
+        sql = (
+            "SELECT t.image_id, l.name, max(coalesce(t.probability, 1)) AS p FROM tags t "
+            "JOIN labels l ON l.id = t.label_id WHERE t.image_id IN (SELECT value FROM json_each(?)) "
+            "GROUP BY t.image_id, l.id ORDER BY p DESC, l.name"
+        )
+        found: dict[int, list[str]] = {}
+        for image_id, label, _ in self._connection.execute(sql, (json.dumps([int(id) for id in image_ids]),)):
+            found.setdefault(image_id, []).append(label)
+        return found
+
+    # checks
+
+    def problems(self) -> list[str]:
+        """What is wrong inside the SQLite file; empty when all is well."""
+        problems = []
+        try:
+            rows = [str(row[0]) for row in self._all("PRAGMA integrity_check(5)")]
+            problems += [f"catalog: {row}" for row in rows if row != "ok"]
+            broken = self._all("PRAGMA foreign_key_check")
+            if broken:
+                problems.append(f"catalog: {len(broken)} rows point to rows that are gone")
+            sql = (
+                "SELECT count(*) FROM embeddings e JOIN models m ON m.id = e.model_id "
+                "WHERE length(e.vector) <> 2 * m.dim"
+            )
+            if wrong := self._number(sql):
+                problems.append(f"catalog: {wrong} embeddings have a wrong length")
+        except sqlite3.DatabaseError as error:
+            problems.append(f"catalog: {error}")
+        return problems

@@ -1,0 +1,176 @@
+"""The catalog's tables, their version, and how an older version becomes the present one."""
+
+import sqlite3
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from searcher.catalog.connect import APPLICATION_ID, SCHEMA_VERSION
+
+metadata = MetaData()
+
+# One row: the model that searches use. Switching it is one update, so readers change over at once.
+library = Table(
+    "library",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True),
+    Column("model_id", ForeignKey("models.id")),
+    Column("created_at", String, nullable=False),
+)
+
+roots = Table(
+    "roots",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("path", LargeBinary, nullable=False, unique=True),
+    # False: only single files of this folder were asked for
+    Column("whole", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("format", String, nullable=False),
+    Column("taken_at", String),
+    Column("camera", String),
+    Column("latitude", Float),
+    Column("longitude", Float),
+    Index("contents_taken_at", "taken_at"),
+    sqlite_autoincrement=True,
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("root_id", ForeignKey("roots.id"), nullable=False),
+    Column("relpath", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    # an image has a content, or an error that says why not
+    Column("content_id", ForeignKey("contents.id")),
+    Column("error", String),
+    UniqueConstraint("root_id", "relpath"),
+    CheckConstraint("(content_id IS NULL) <> (error IS NULL)"),
+    Index("images_content", "content_id"),
+    Index("images_failed", "root_id", sqlite_where=text("error IS NOT NULL")),
+    sqlite_autoincrement=True,
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("slug", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("folder", String, nullable=False),
+    Column("dim", Integer, nullable=False),
+    # embeddings of a few meaningless queries (float16, dim each), and what such a query scores in this
+    # library
+    Column("noise_vectors", LargeBinary),
+    Column("noise_floor", Float),
+    sqlite_autoincrement=True,
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("content_id", ForeignKey("contents.id", ondelete="CASCADE"), nullable=False),
+    Column("precision", String, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Index("embeddings_content", "content_id", "model_id", unique=True),
+    sqlite_autoincrement=True,
+)
+
+# The FAISS files that were written, so that a reader knows a file it finds, be it an older one.
+vector_files = Table(
+    "vector_files",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("model_id", ForeignKey("models.id"), nullable=False),
+    Column("last_id", Integer, nullable=False),
+    Column("vectors", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("label_id", ForeignKey("labels.id"), primary_key=True),
+    Column("source", String, primary_key=True),
+    Column("probability", Float),
+    Column("model_id", ForeignKey("models.id")),
+    Column("tagged_at", String, nullable=False),
+    Index("tags_label", "label_id", "image_id"),
+    sqlite_with_rowid=False,
+)
+
+# from a version to the next one: statements run in one transaction
+MIGRATIONS: dict[int, list[str]] = {}
+
+
+def create_statements() -> list[str]:
+    """The SQL that makes an empty catalog of the present version."""
+    dialect = sqlite.dialect()
+    statements = []
+    for table in metadata.sorted_tables:
+        statements.append(str(CreateTable(table).compile(dialect=dialect)))
+        statements += [
+            str(CreateIndex(index).compile(dialect=dialect))
+            for index in sorted(table.indexes, key=lambda index: str(index.name))
+        ]
+    statements.append("INSERT INTO library (id, created_at) VALUES (1, datetime('now'))")
+    return statements
+
+
+def upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the catalog from `version` (0: empty) to the present one, in one transaction. The caller holds
+    the lock.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if version == 0:
+            for statement in create_statements():
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        else:
+            for step in range(version, SCHEMA_VERSION):
+                for statement in MIGRATIONS[step]:
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,270 @@
+"""Every change of the catalog, in transactions, one writer at a time."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from filelock import FileLock, Timeout
+from sqlalchemy import bindparam, create_engine, delete, exists, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
+
+from searcher.catalog.connect import SCHEMA_VERSION, ReadOnlyError, check_version, connect
+from searcher.catalog.records import Content, ImageAt, Place, Root, VectorFile
+from searcher.catalog.schema import (
+    contents,
+    embeddings,
+    images,
+    library,
+    models,
+    roots,
+    upgrade,
+    vector_files,
+)
+from searcher.errors import SearcherError
+
+if TYPE_CHECKING:
+    from searcher.models import Model
+
+LOCK_NAME = "writer.lock"
+PATIENCE_S = 0.5  # a wait for another writer that is not worth a message
+LOCK_TIMEOUT_S = 600.0
+KEPT_VECTOR_FILES = 32  # how many earlier FAISS files are still recognised
+
+
+class Writer:
+    """The one way to change a library's catalog. Changes happen inside `with writer.transaction():`."""
+
+    def __init__(self, folder: Path, notice: Callable[[str], None] | None = None) -> None:
+        """Open or create the catalog in `folder`. `notice` is told in one line when another writer is waited
+        for.
+
+        Raises ReadOnlyError where the folder cannot be written to, SearcherError for a newer or damaged
+        catalog.
+        """
+        self.folder = folder
+        self._notice = notice or (lambda line: None)
+        self._raw = connect(folder, write=True)
+        try:
+            self._lock = FileLock(folder / LOCK_NAME)
+            if check_version(self._raw, folder) < SCHEMA_VERSION:
+                with self.lock():
+                    version = check_version(self._raw, folder)  # another process may have been first
+                    if version < SCHEMA_VERSION:
+                        upgrade(self._raw, version)
+            engine = create_engine("sqlite://", creator=lambda: self._raw, poolclass=StaticPool)
+            self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def close(self) -> None:
+        """Close; where no other process has the catalog open, its journal is merged and removed."""
+        self._connection.close()
+        self._raw.close()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the writer's lock: at most one process commits, or writes the vector index, at a time."""
+        try:
+            try:
+                self._lock.acquire(timeout=PATIENCE_S)
+            except Timeout:
+                self._notice(f"another searcher is writing to {self.folder}; waiting for it")
+                self._lock.acquire(timeout=LOCK_TIMEOUT_S)
+        except Timeout:
+            raise SearcherError(f"another searcher has been writing to {self.folder} for too long") from None
+        except OSError as error:
+            raise ReadOnlyError(f"cannot write to the library {self.folder}: {error.strerror}") from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it is committed, or, after an error or Ctrl-C, nothing. Raises SearcherError when the disk
+        is full.
+        """
+        with self.lock():
+            try:
+                self._raw.execute("BEGIN IMMEDIATE")
+                yield
+                self._raw.execute("COMMIT")
+            except BaseException as error:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+                if isinstance(error, (sqlite3.OperationalError, OperationalError)):
+                    cause = error.orig if isinstance(error, OperationalError) else error
+                    raise SearcherError(f"cannot write to the library {self.folder}: {cause}") from error
+                raise
+
+    # roots
+
+    def roots(self) -> list[Root]:
+        """All roots, those of this transaction included."""
+        rows = self._connection.execute(
+            select(roots.c.id, roots.c.path, roots.c.whole).order_by(roots.c.path)
+        )
+        return [Root(*row) for row in rows]
+
+    def add_root(self, path: bytes, whole: bool) -> Root:
+        """Remember a folder; one that is known stays as it is, except that `whole` can become true."""
+        row = insert(roots).values(path=path, whole=whole)
+        row = row.on_conflict_do_update(
+            index_elements=["path"], set_={"whole": roots.c.whole | row.excluded.whole}
+        )
+        found = self._connection.execute(row.returning(roots.c.id, roots.c.whole)).one()
+        return Root(found.id, path, bool(found.whole))
+
+    def move_root(self, root_id: int, path: bytes) -> None:
+        """The same folder is now found at `path`."""
+        self._connection.execute(update(roots).where(roots.c.id == root_id).values(path=path))
+
+    def absorb_root(self, child: Root, parent: Root, prefix: bytes) -> None:
+        """The images of `child`, which lies at `prefix` inside `parent`, become the parent's."""
+        # SQLite's || makes text of blobs, which ends at the first byte that is not UTF-8: join them here
+        rows = self._connection.execute(
+            select(images.c.id, images.c.relpath).where(images.c.root_id == child.id)
+        ).all()
+        moved = update(images).where(images.c.id == bindparam("image"))
+        moved = moved.values(root_id=parent.id, relpath=bindparam("path"))
+        if rows:
+            self._connection.execute(moved, [{"image": row.id, "path": prefix + row.relpath} for row in rows])
+        self._connection.execute(delete(roots).where(roots.c.id == child.id))
+
+    def forget(self, root_id: int, prefix: bytes = b"") -> int:
+        """Remove the images below `prefix` in a root, and the root itself without one; returns how many."""
+        chosen = images.c.root_id == root_id
+        if prefix:
+            chosen &= images.c.relpath >= prefix
+            chosen &= images.c.relpath < prefix[:-1] + bytes([prefix[-1] + 1])
+        count = self._connection.execute(delete(images).where(chosen)).rowcount
+        if not prefix:
+            self._connection.execute(delete(roots).where(roots.c.id == root_id))
+        self.remove_orphans()
+        return count
+
+    # models
+
+    def use_model(self, model: "Model", folder: Path) -> int:
+        """Remember a model, to be found in `folder`, and make it the one that searches use; returns its id."""
+        found = {"name": model.name, "version": model.version or "", "folder": os.fspath(folder)}
+        row = insert(models).values(digest=model.digest, slug=model.slug, dim=model.dim, **found)
+        row = row.on_conflict_do_update(index_elements=["digest"], set_=found)
+        model_id: int = self._connection.execute(row.returning(models.c.id)).scalar_one()
+        self._connection.execute(update(library).values(model_id=model_id))
+        return model_id
+
+    def set_noise(self, model_id: int, vectors: np.ndarray, floor: float | None) -> None:
+        """Remember the embeddings (n, dim) of meaningless queries and what such a query scores."""
+        row = update(models).where(models.c.id == model_id)
+        blob = np.ascontiguousarray(vectors, np.float16).tobytes()
+        self._connection.execute(row.values(noise_vectors=blob, noise_floor=floor))
+
+    def add_vector_file(self, model_id: int, file: VectorFile) -> None:
+        """Remember a FAISS file that is about to appear; the oldest ones are forgotten."""
+        row = insert(vector_files).values(model_id=model_id, **file._asdict()).on_conflict_do_nothing()
+        self._connection.execute(row)
+        of_model = vector_files.c.model_id == model_id
+        newest = (
+            select(vector_files.c.digest)
+            .where(of_model)
+            .order_by(vector_files.c.last_id.desc())
+            .limit(KEPT_VECTOR_FILES)
+        )
+        self._connection.execute(delete(vector_files).where(of_model, vector_files.c.digest.not_in(newest)))
+
+    # images, contents, embeddings
+
+    def image_at(self, root_id: int, relpath: bytes) -> ImageAt | None:
+        row = self._connection.execute(
+            select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id).where(
+                images.c.root_id == root_id, images.c.relpath == relpath
+            )
+        ).one_or_none()
+        return None if row is None else ImageAt(*row)
+
+    def images_of(self, content_id: int, limit: int) -> list[ImageAt]:
+        """Up to `limit` images with this content, oldest first."""
+        rows = self._connection.execute(
+            select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id)
+            .where(images.c.content_id == content_id)
+            .order_by(images.c.id)
+            .limit(limit)
+        )
+        return [ImageAt(*row) for row in rows]
+
+    def content_id(self, digest: bytes) -> int | None:
+        found: int | None = self._connection.execute(
+            select(contents.c.id).where(contents.c.digest == digest)
+        ).scalar_one_or_none()
+        return found
+
+    def add_content(self, content: Content) -> int:
+        """The id of a content, made when it is not known yet."""
+        values = {
+            "digest": content.digest,
+            "width": content.width,
+            "height": content.height,
+            "format": content.format,
+            "taken_at": content.taken_at,
+            "camera": content.camera,
+            "latitude": content.latitude,
+            "longitude": content.longitude,
+        }
+        self._connection.execute(insert(contents).values(values).on_conflict_do_nothing())
+        found = self.content_id(content.digest)
+        assert found is not None
+        return found
+
+    def add_embedding(self, content_id: int, model_id: int, precision: str, vector: np.ndarray) -> None:
+        """Store a unit vector (dim,) as float16, unless this content has one of this model."""
+        blob = np.ascontiguousarray(vector, np.float16).tobytes()
+        row = insert(embeddings).values(
+            content_id=content_id, model_id=model_id, precision=precision, vector=blob
+        )
+        self._connection.execute(row.on_conflict_do_nothing())
+
+    def put_image(self, place: Place, content_id: int | None, error: str | None = None) -> None:
+        """The file at `place` has this content, or failed with `error`. A known image keeps its id."""
+        row = insert(images).values(**place._asdict(), content_id=content_id, error=error)
+        row = row.on_conflict_do_update(
+            index_elements=["root_id", "relpath"],
+            set_={key: row.excluded[key] for key in ("size", "mtime_ns", "content_id", "error")},
+        )
+        self._connection.execute(row)
+
+    def touch_image(self, place: Place) -> None:
+        """The file at `place` has another size or time, and the content it had."""
+        row = update(images).where(images.c.root_id == place.root_id, images.c.relpath == place.relpath)
+        self._connection.execute(row.values(size=place.size, mtime_ns=place.mtime_ns))
+
+    def move_image(self, image: ImageAt, place: Place) -> None:
+        """The image's file is now at `place`. If another image was there, the two change places."""
+        there = self.image_at(place.root_id, place.relpath)
+        changed = update(images)
+        if there is not None:
+            # a name that no file can have, so that the two never collide
+            self._connection.execute(changed.where(images.c.id == there.id).values(relpath=b"\0"))
+        self._connection.execute(changed.where(images.c.id == image.id).values(**place._asdict()))
+        if there is not None:
+            self._connection.execute(
+                changed.where(images.c.id == there.id).values(root_id=image.root_id, relpath=image.relpath)
+            )
+
+    def remove_image(self, root_id: int, relpath: bytes) -> bool:
+        """Remove the image at a place; returns whether it could be found by searches."""
+        row = delete(images).where(images.c.root_id == root_id, images.c.relpath == relpath)
+        gone = self._connection.execute(row.returning(images.c.content_id)).one_or_none()
+        return gone is not None and gone.content_id is not None
+
+    def remove_orphans(self) -> int:
+        """Remove contents, with their embeddings, that no image has any more; returns how many."""
+        used = exists().where(images.c.content_id == contents.c.id)
+        return self._connection.execute(delete(contents).where(~used)).rowcount

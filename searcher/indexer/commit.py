@@ -1,0 +1,138 @@
+# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# ruff: noqa: PTH
+"""What a file that was read means for the catalog: a photo added, changed or moved, a copy, a failure."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from searcher.catalog.records import ImageAt, Place
+from searcher.catalog.writer import Writer
+from searcher.indexer.pipeline import Contents, Read
+
+if TYPE_CHECKING:
+    from searcher.models import Model
+
+COPIES_LOOKED_AT = 100  # images of one content that may be the one that moved
+
+Spot = tuple[int, bytes]  # root id, relative path
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a run did, in files."""
+
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    unchanged: int = 0
+
+
+@dataclass(slots=True)
+class Committer:
+    """Takes batches of files that were read, embeds and commits them, each batch in one transaction.
+
+    `unread`: where known images lie whose content has changed and that are not committed yet. When such a
+    content turns up at the place of another known image (two files that changed names), the two images change
+    places.
+    `vacated`: places that an image was moved away from, perhaps leaving there one whose file is gone.
+    """
+
+    writer: Writer
+    model: "Model"
+    model_id: int
+    contents: Contents
+    roots: dict[int, bytes]
+    unread: set[Spot]
+    counts: Counts = field(default_factory=Counts)
+    vacated: list[Spot] = field(default_factory=list)
+    _swapped: set[Spot] = field(default_factory=set)
+    _copies: list[Read] = field(default_factory=list)
+    _failed: dict[bytes, str] = field(default_factory=dict)
+
+    def commit(self, batch: Sequence[Read], last: bool = False) -> None:
+        """Embed what is new in `batch` and commit all of it. `last`: nothing is under way any more."""
+        fresh = [read for read in batch if read.pixels is not None]
+        vectors = np.empty((0, self.model.dim), np.float32)
+        if fresh:
+            vectors = self.model.encode_pixels(
+                np.stack([read.pixels for read in fresh if read.pixels is not None])
+            )
+        with self.writer.transaction():
+            for read, vector in zip(fresh, vectors, strict=True):
+                assert read.content is not None
+                made = self.writer.add_content(read.content)
+                self.writer.add_embedding(made, self.model_id, self.model.precision, vector)
+            self._failed.update(
+                (read.digest, read.error)
+                for read in batch
+                if read.digest is not None and read.error is not None
+            )
+            waiting, self._copies = [*self._copies, *batch], []
+            for read in waiting:
+                content_id, error = self._outcome(read)
+                if content_id is None and error is None and not last:
+                    self._copies.append(read)  # the same content is under way under another name
+                else:
+                    self._put(read.place, content_id, error)
+        self.contents.release(read.digest for read in batch if read.digest is not None)
+
+    def _outcome(self, read: Read) -> tuple[int | None, str | None]:
+        """The content id of a file, or the reason why it has none; neither when that is not known yet."""
+        if read.error is not None or read.digest is None:
+            return None, read.error
+        content_id = self.writer.content_id(read.digest)
+        return content_id, None if content_id is not None else self._failed.get(read.digest)
+
+    def _put(self, place: Place, content_id: int | None, error: str | None) -> None:
+        spot = (place.root_id, place.relpath)
+        self.unread.discard(spot)
+        if content_id is None:
+            self.writer.put_image(place, None, error or "changed while it was read")
+            return
+        there = self.writer.image_at(*spot)
+        if there is not None and there.content_id == content_id:
+            # an image was given to this place when its content was expected here, or another process came
+            # first
+            self.writer.put_image(place, content_id)
+            if spot in self._swapped:
+                self.counts.moved += 1
+            else:
+                self.counts.unchanged += 1
+            return
+        homeless = self._homeless(content_id, may_swap=there is not None)
+        if homeless is not None:
+            self.writer.move_image(homeless, place)
+            self.vacated.append((homeless.root_id, homeless.relpath))
+            self._swapped.add((homeless.root_id, homeless.relpath))
+            self.counts.moved += 1
+            return
+        self.writer.put_image(place, content_id)
+        if there is not None and there.content_id is not None:
+            self.counts.changed += 1
+        else:
+            self.counts.added += 1
+
+    def _homeless(self, content_id: int, may_swap: bool) -> ImageAt | None:
+        """The image with this content whose file is no longer at its place, so that it must have moved."""
+        for image in self.writer.images_of(content_id, COPIES_LOOKED_AT):
+            if may_swap and (image.root_id, image.relpath) in self.unread:
+                return image
+            if is_gone(self.roots[image.root_id], image.relpath):
+                return image
+        return None
+
+
+def is_gone(root: bytes, relpath: bytes) -> bool:
+    """Whether a file is deleted, and not only its disk away: its root is there and holds something."""
+    if os.path.lexists(os.path.join(root, relpath)):
+        return False
+    try:
+        with os.scandir(root) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False

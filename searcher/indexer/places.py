@@ -1,0 +1,192 @@
+# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# ruff: noqa: PTH
+"""What the user named → the roots of the library, and the parts of them to look at.
+
+No folder is known twice: a folder inside a known root is a part of that root, a known root inside a new one
+becomes part of it, and a link to a known folder is that folder.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from searcher.catalog.reader import Reader
+from searcher.catalog.records import Root
+from searcher.catalog.writer import Writer
+from searcher.errors import SearcherError
+from searcher.photos.scan import SKIPPED_FOLDERS
+
+SAMPLE = 100  # files of a missing root that are looked for where it may be mounted now
+SAME_DISK = 0.9  # how many of them must be there
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A part of a root to bring up to date: all below `prefix` (b"" or ending in "/"), or only these `files`."""
+
+    root: Root
+    prefix: bytes = b""
+    files: tuple[bytes, ...] | None = None
+
+    @property
+    def path(self) -> bytes:
+        return os.path.join(self.root.path, self.prefix).rstrip(b"/") or b"/"
+
+    def holds(self, relpath: bytes) -> bool:
+        """Whether a file of the root belongs to this part of it."""
+        return relpath.startswith(self.prefix) if self.files is None else relpath in self.files
+
+
+def absolute(path: str | Path) -> bytes:
+    """Absolute, `~` expanded, without "." and "..", links kept. Bytes, as file systems have it."""
+    return os.path.abspath(os.path.expanduser(os.fsencode(path)))
+
+
+def existing(paths: Sequence[str | Path], known: Sequence[Root]) -> list[bytes]:
+    """The paths, absolute. SearcherError for one that is not there, unless it lies in a known root (it may be
+    unplugged).
+    """
+    found = [absolute(path) for path in paths]
+    for path in found:
+        if not os.path.exists(path) and not any(_inside(path, root.path) is not None for root in known):
+            raise SearcherError(f"there is no file or folder {os.fsdecode(path)}")
+    return found
+
+
+def plan(writer: Writer, reader: Reader, paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
+    """The scopes for `paths`, or for all known roots without any; and notices about roots that were found
+    elsewhere.
+
+    Adds, moves and joins roots: call it inside a transaction.
+    """
+    notices: list[str] = []
+    scopes: list[Scope] = []
+    if not paths:
+        for root in reader.roots():
+            files = None if root.whole else tuple(sorted(reader.files(root.id)))
+            scopes.append(Scope(root, files=files))
+        return scopes, notices
+    # outer folders first, so that what lies inside finds its root
+    for path in sorted(dict.fromkeys(paths)):
+        scope = (
+            _file_scope(writer, path)
+            if os.path.isfile(path)
+            else _folder_scope(writer, reader, path, notices)
+        )
+        scopes.append(scope)
+    # an absorbed root may have been planned before; what a wider scope covers needs no second look
+    present = {root.id: root for root in writer.roots()}
+    scopes = [scope for scope in scopes if scope.root.id in present]
+    return _without_covered(scopes), notices
+
+
+def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
+    """What a library knows of `path`: all roots inside it, else the root it lies in and where (b"" or ending
+    in "/").
+    """
+    real = os.path.realpath(path)
+    inner = [root for root in roots if _inside(os.path.realpath(root.path), real) is not None]
+    if inner:
+        return [(root, b"") for root in inner]
+    outer = [(root, _inside(real, os.path.realpath(root.path))) for root in roots]
+    found = [(root, inside) for root, inside in outer if inside]
+    return sorted(found, key=lambda part: -len(part[0].path))[:1]
+
+
+def _folder_scope(writer: Writer, reader: Reader, path: bytes, notices: list[str]) -> Scope:
+    home, prefix = _home(writer, path)
+    if home is not None and home.whole:
+        return Scope(home, prefix)
+    if home is not None and not prefix:
+        return Scope(writer.add_root(home.path, whole=True))
+    if moved := _mounted_elsewhere(writer, reader, path):
+        notices.append(f"{os.fsdecode(moved.path)} is now found at {os.fsdecode(path)}")
+        writer.move_root(moved.id, path)
+        root = moved._replace(path=path)
+    else:
+        root = writer.add_root(path, whole=True)
+    for other in writer.roots():
+        inside = _inside(os.path.realpath(other.path), os.path.realpath(path))
+        if other.id != root.id and inside and not _left_out(inside):
+            writer.absorb_root(other, root, inside)
+    return Scope(root)
+
+
+def _file_scope(writer: Writer, path: bytes) -> Scope:
+    folder, name = os.path.split(path)
+    home, prefix = _home(writer, folder)
+    if home is None or (prefix and not home.whole):
+        home, prefix = writer.add_root(folder, whole=False), b""
+    return Scope(home, files=(prefix + name,))
+
+
+def _home(writer: Writer, path: bytes) -> tuple[Root | None, bytes]:
+    """The innermost root that `path` lies in, and where in it (b"" or ending in "/")."""
+    best: tuple[Root | None, bytes] = (None, b"")
+    length = -1
+    real = os.path.realpath(path)
+    for root in writer.roots():
+        real_root = os.path.realpath(root.path)
+        inside = _inside(real, real_root)
+        # what a scan of the root leaves out (a hidden folder) becomes a root of its own when it is asked for
+        if inside is not None and len(real_root) > length and not _left_out(inside):
+            best, length = (root, inside), len(real_root)
+    return best
+
+
+def _inside(path: bytes, folder: bytes) -> bytes | None:
+    """Where `path` lies in `folder`: b"" for itself, b"a/b/" for a folder below, None for elsewhere."""
+    if path == folder:
+        return b""
+    start = folder.rstrip(b"/") + b"/"
+    return path[len(start) :] + b"/" if path.startswith(start) else None
+
+
+def _left_out(inside: bytes) -> bool:
+    parts = inside.rstrip(b"/").split(b"/")
+    return any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in parts if part)
+
+
+def _mounted_elsewhere(writer: Writer, reader: Reader, path: bytes) -> Root | None:
+    """The root whose folder is gone and whose files lie at `path` now, the same ones by size and time."""
+    for root in writer.roots():
+        if os.path.isdir(root.path) and os.listdir(root.path):
+            continue
+        sample = reader.some_files(root.id, SAMPLE)
+        same = sum(_looks_like(os.path.join(path, relpath), size, mtime) for relpath, size, mtime in sample)
+        if sample and same >= SAME_DISK * len(sample):
+            return root
+    return None
+
+
+def _looks_like(path: bytes, size: int, mtime_ns: int) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (size, mtime_ns)
+
+
+def _without_covered(scopes: list[Scope]) -> list[Scope]:
+    folders = [scope for scope in scopes if scope.files is None]
+    kept = [
+        scope
+        for scope in folders
+        if not any(
+            other.root.id == scope.root.id
+            and scope.prefix.startswith(other.prefix)
+            and len(other.prefix) < len(scope.prefix)
+            for other in folders
+        )
+    ]
+    unique = list(dict.fromkeys(kept))
+    files: dict[Root, list[bytes]] = {}
+    for scope in scopes:
+        for relpath in scope.files or ():
+            covered = any(
+                other.root.id == scope.root.id and relpath.startswith(other.prefix) for other in unique
+            )
+            if not covered:
+                files.setdefault(scope.root, []).append(relpath)
+    return unique + [Scope(root, files=tuple(dict.fromkeys(names))) for root, names in files.items()]

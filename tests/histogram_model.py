@@ -1,0 +1,71 @@
+"""A real encoder for tests of the library, small and fast: what an image and the name of a colour have in
+common.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SIDE = 16
+COLOURS = {
+    "red": (255, 0, 0),
+    "green": (0, 160, 0),
+    "blue": (0, 0, 255),
+    "yellow": (255, 255, 0),
+    "white": (255, 255, 255),
+    "black": (0, 0, 0),
+}
+
+
+class HistogramModel:
+    """A histogram of 4 x 4 x 4 colours; a text is the histogram of the colours it names, and a grey blur for
+    none.
+    """
+
+    name = "histogram"
+    version = "1"
+    slug = "histogram"
+    dim = 64
+    image_size = SIDE
+    precision = "float32"
+    logit_scale: float | None = 100.0
+    logit_bias: float | None = None
+    languages: tuple[str, ...] | None = ("en",)
+    folder = Path(__file__).parent
+
+    def __init__(self, digest: str = "0123456789abcdef") -> None:
+        self.digest = digest
+        self.encoded = 0  # images embedded so far
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+        return np.asarray(small, np.float32).transpose(2, 0, 1) / 255
+
+    def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
+        self.encoded += len(batch)
+        levels = np.clip((batch * 4).astype(int), 0, 3)
+        bins = levels[:, 0] * 16 + levels[:, 1] * 4 + levels[:, 2]
+        counts = np.stack([np.bincount(row.ravel(), minlength=64) for row in bins])
+        return _unit(counts)
+
+    def encode_images(self, images: Sequence[Image.Image | str | Path]) -> np.ndarray:
+        opened = [image if isinstance(image, Image.Image) else Image.open(image) for image in images]
+        return self.encode_pixels(np.stack([self.preprocess(image) for image in opened]))
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        rows = []
+        for text in texts:
+            named = [colour for word, colour in COLOURS.items() if word in text.lower().split()]
+            row = np.full(64, 0.0 if named else 1.0)
+            for colour in named:
+                level = [min(3, channel * 4 // 256) for channel in colour]
+                row[level[0] * 16 + level[1] * 4 + level[2]] += 1
+            rows.append(row)
+        return _unit(np.stack(rows))
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    unit: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit
