@@ -1,5 +1,5 @@
-# ruff: noqa: PTH
-"""A library: one folder on disk with a catalog, a vector index per model, and the model that both belong to."""
+# ruff: noqa: PTH105, PTH112, PTH118
+"""A library: one folder on disk with a catalog, a vector index per model, and the model of both."""
 
 import os
 from collections.abc import Callable
@@ -227,7 +227,7 @@ class Library:
             return Hits(hits, nothing_fits=queries.nothing_fits(hits, query, row))
 
     def forget(self, folder: str | Path) -> int:
-        """Forget what was indexed in a folder (no photo is touched); returns the number of images forgotten."""
+        """Forget what was indexed in a folder (no photo is touched); returns how many images."""
         from searcher import indexer
 
         return indexer.forget(self, folder)
@@ -329,7 +329,7 @@ class Library:
         return search
 
     def fold(self, writer: "Writer", row: ModelRow) -> bool:
-        """Write a new FAISS file when many embeddings are outside of the present one; returns whether it was."""
+        """Write a new FAISS file when many embeddings are outside of the present one; returns whether."""
         reader = self.reader()
         index, count = self.vector_index(row), reader.embedding_count(row.id)
         pending = reader.embedding_count(row.id, index.last_id) if index else count

@@ -1,4 +1,4 @@
-# ruff: noqa: PTH
+# ruff: noqa: PTH118
 """From a query to hits: embed what was asked, search the vectors, look up the photos behind the best ones."""
 
 import os
@@ -130,7 +130,7 @@ def noise_floor(reader: Reader, search: Search, vectors: np.ndarray) -> float | 
 
 
 def nothing_fits(hits: list[Hit], query: Query, model: ModelRow) -> bool:
-    """Whether a text query's best hit is no better than a meaningless query's. False where that is not known."""
+    """Whether a text query's best hit is no better than a meaningless query's; False if not known."""
     if query.text is None or model.noise_floor is None or not hits:
         return False
     return hits[0].score <= model.noise_floor

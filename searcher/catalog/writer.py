@@ -153,7 +153,7 @@ class Writer:
     # models
 
     def use_model(self, model: "Model", folder: Path) -> int:
-        """Remember a model, to be found in `folder`, and make it the one that searches use; returns its id."""
+        """Remember a model, to be found in `folder`, and let searches use it; returns its id."""
         found = {"name": model.name, "version": model.version or "", "folder": os.fspath(folder)}
         row = insert(models).values(digest=model.digest, slug=model.slug, dim=model.dim, **found)
         row = row.on_conflict_do_update(index_elements=["digest"], set_=found)

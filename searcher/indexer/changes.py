@@ -1,5 +1,5 @@
 # Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
-# ruff: noqa: PTH
+# ruff: noqa: PTH112, PTH116, PTH118, PTH122
 """The disk compared with the catalog: which files are new, which may have changed, which are gone."""
 
 import os

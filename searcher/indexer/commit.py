@@ -1,5 +1,5 @@
 # Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
-# ruff: noqa: PTH
+# ruff: noqa: PTH118
 """What a file that was read means for the catalog: a photo added, changed or moved, a copy, a failure."""
 
 import os

@@ -41,7 +41,7 @@ class Read:
 
 
 class Contents:
-    """Which contents need no decoding: embedded already, or under way in another thread. For use in threads."""
+    """Which contents need no decoding: embedded already, or under way. For use in threads."""
 
     def __init__(self, reader: Reader, model_id: int) -> None:
         self._reader = reader
@@ -75,7 +75,7 @@ def hash_file(path: bytes) -> bytes | None:
 
 
 def read_photo(place: Place, path: bytes, contents: Contents, model: "Model") -> Read:
-    """Read, hash and, where the content is new, decode and preprocess one file. Never raises for a bad file."""
+    """Read, hash and, if the content is new, decode and preprocess one file. Never raises for a bad file."""
     digest = None
     try:
         data = read_bytes(path)

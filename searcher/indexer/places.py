@@ -1,5 +1,5 @@
 # Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
-# ruff: noqa: PTH
+# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH113, PTH116, PTH118, PTH208
 """What the user named → the roots of the library, and the parts of them to look at.
 
 No folder is known twice: a folder inside a known root is a part of that root, a known root inside a new one
@@ -23,7 +23,7 @@ SAME_DISK = 0.9  # how many of them must be there
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A part of a root to bring up to date: all below `prefix` (b"" or ending in "/"), or only these `files`."""
+    """A part of a root: all below `prefix` (b"" or ending in "/"), or only these `files`."""
 
     root: Root
     prefix: bytes = b""

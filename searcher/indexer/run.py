@@ -1,5 +1,5 @@
 # Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
-# ruff: noqa: PTH
+# ruff: noqa: PTH118
 """One index run, from what the user named to the report."""
 
 import os
@@ -154,7 +154,7 @@ def _only_touched(
     progress: Progress,
     total: int,
 ) -> list[Place]:
-    """Of the known files with another size or time, those whose content is another; the others are unchanged."""
+    """Of the known files with another size or time, those with another content; the others are unchanged."""
     changed: list[Place] = []
     touched: list[Place] = []
 
@@ -209,7 +209,7 @@ def _read(roots: dict[int, bytes], committer: Committer, place: Place) -> Read:
 
 
 def _derive(library: "Library", writer: Writer, reader: Reader) -> None:
-    """Bring up to date what derives from the embeddings: the FAISS file, and what meaningless queries score."""
+    """Bring up to date what derives from the embeddings: the FAISS file, the score of meaningless queries."""
     row = reader.model()
     if row is None:
         return
