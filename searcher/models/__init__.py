@@ -1,0 +1,20 @@
+"""Encoders at run time, without torch: model folder, ONNX Runtime sessions, preprocessing, tokenizer,
+store.
+"""
+
+from searcher.models.folder import ModelError, ModelFolder, write_manifest
+from searcher.models.model import Model
+from searcher.models.scripts import known_script
+from searcher.models.store import find_model, keep_copy, list_models, models_dir
+
+__all__ = [
+    "Model",
+    "ModelError",
+    "ModelFolder",
+    "find_model",
+    "keep_copy",
+    "known_script",
+    "list_models",
+    "models_dir",
+    "write_manifest",
+]

@@ -1,0 +1,99 @@
+"""How far a smaller file of an encoder strays from float32, measured on real photos and prompts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from searcher.models.model import Model
+
+MIN_COSINE = (
+    0.99  # below this mean cosine, vectors of two precisions do not mix and float32 stays the default
+)
+
+_THINGS = (
+    "a dog",
+    "a black cat asleep",
+    "two children playing football",
+    "a cup of coffee",
+    "my grandmother",
+    "a birthday cake",
+    "a red car",
+    "a motorcycle",
+    "an old church",
+    "the beach at sunset",
+    "snow on a mountain",
+    "a river in the forest",
+    "a city street at night",
+    "a bowl of fruit",
+    "a yellow flower",
+    "a bird on a branch",
+    "a horse",
+    "an aeroplane",
+    "a train at the station",
+    "a computer keyboard",
+    "a whiteboard with writing",
+    "a receipt",
+    "a baby",
+    "a wedding",
+    "a crowd at a concert",
+    "a man with a beard",
+    "a woman with glasses",
+    "a rocket",
+    "the moon",
+    "a kitchen",
+)
+_TEMPLATES = ("{}", "a photo of {}", "a blurry picture of {}, taken from far away")
+PROMPTS = tuple(template.format(thing) for thing in _THINGS for template in _TEMPLATES)
+
+
+def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
+    """Each photo whole and in its four quarters: five times as many pictures to tell apart."""
+    found = []
+    for photo in photos:
+        width, height = photo.size
+        boxes = [(0, 0, width, height)]
+        boxes += [
+            (x, y, x + (width + 1) // 2, y + (height + 1) // 2)
+            for x in (0, width // 2)
+            for y in (0, height // 2)
+        ]
+        found += [photo.crop(box) for box in boxes]
+    return found
+
+
+def measure_drift(float32: Model, other: Model, photos: Sequence[Image.Image]) -> dict[str, float | None]:
+    """Compare two precisions of a model on `photos` (PIL, RGB; may be empty) and PROMPTS.
+
+    Returns mean and least cosine for images and texts, and `top10`: the share of each prompt's ten nearest
+    pictures that both agree on (None where there are too few photos to say).
+    """
+    texts = float32.encode_texts(PROMPTS), other.encode_texts(PROMPTS)
+    text = np.sum(texts[0] * texts[1], axis=1)
+    result: dict[str, float | None] = {
+        "text_cosine": _rounded(text.mean()),
+        "text_least": _rounded(text.min()),
+        "image_cosine": None,
+        "image_least": None,
+        "top10": None,
+    }
+    if photos:
+        pictures = crops(photos)
+        images = float32.encode_images(pictures), other.encode_images(pictures)
+        image = np.sum(images[0] * images[1], axis=1)
+        result |= {"image_cosine": _rounded(image.mean()), "image_least": _rounded(image.min())}
+        if len(pictures) >= 30:
+            nearest = [np.argsort(-(t @ i.T), axis=1)[:, :10] for t, i in zip(texts, images, strict=True)]
+            shared = [len(set(a) & set(b)) / 10 for a, b in zip(*nearest, strict=True)]
+            result["top10"] = _rounded(np.mean(shared))
+    return result
+
+
+def acceptable(drift: dict[str, float | None]) -> bool:
+    """Whether vectors of the two precisions may be mixed: mean cosine at least MIN_COSINE on both sides."""
+    means = (drift["text_cosine"], drift["image_cosine"])
+    return all(mean is None or mean >= MIN_COSINE for mean in means)
+
+
+def _rounded(value: float | np.floating) -> float:
+    return round(float(value), 5)

@@ -1,0 +1,181 @@
+"""`Model`: an aligned pair of encoders, image and text, with everything that turns photos and words into
+vectors.
+"""
+
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+
+from searcher.models.folder import (
+    PREPROCESS,
+    TOKENIZER,
+    TOKENIZER_SETTINGS,
+    ModelError,
+    ModelFolder,
+    read_json,
+    slug,
+)
+from searcher.models.scripts import known_script
+from searcher.models.session import Encoder
+from searcher.models.store import find_model
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from searcher.models.preprocess import Preprocess
+    from searcher.models.tokenizer import TextTokenizer
+
+BATCH_SIZE = 32
+# Published values of a family whose files do not tell theirs: CLIP clamps at 100; SigLIP's are those of
+# ViT-B-16.
+FAMILY_SCALE = {"clip": (100.0, 0.0), "siglip": (117.33, -12.93)}
+
+
+class Model:
+    """Image and text encoders of one model folder. Each is opened when it is first used: a search loads only
+    one.
+
+    Attributes: `name`, `version`, `dim`, `image_size` (shorter side, pixels), `precision` ("float32",
+    "int8", …), `digest` (hex; of float32 encoders, preprocessing and tokenizer), `slug` (name for file
+    names), `logit_scale` (factor on the cosine; None: unknown), `logit_bias`, `languages` (ISO 639; None:
+    unknown), `folder`, `info` (searcher.json).
+    """
+
+    def __init__(self, folder: ModelFolder, *, precision: str | None = None, threads: int = 0) -> None:
+        self.precision = precision or folder.precision
+        self._files = folder.encoders(self.precision)
+        self._folder = folder
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._encoders: dict[str, Encoder] = {}
+        self.folder: Path = folder.path
+        self.info: Mapping[str, Any] = folder.manifest
+        self.name = folder.name
+        self.slug = slug(self.name)
+        self.version: str | None = None if self.info.get("version") is None else str(self.info["version"])
+        self.dim = folder.dim
+        self.logit_scale: float | None = self.info.get("logit_scale")
+        self.logit_bias: float | None = self.info.get("logit_bias")
+        languages = self.info.get("languages")
+        self.languages: tuple[str, ...] | None = tuple(languages) if languages else None
+
+    @classmethod
+    def open(
+        cls, name_or_path: str | Path = "builtin", *, precision: str | None = None, threads: int = 0
+    ) -> "Model":
+        """Open a model by its name in the store, "builtin", or the path of a model folder.
+
+        `threads` for the network, 0: one a physical core. Raises ModelError (one line) if it is not there or
+        broken.
+        """
+        return cls(ModelFolder.read(find_model(name_or_path)), precision=precision, threads=threads)
+
+    @property
+    def digest(self) -> str:
+        return self._folder.digest
+
+    @cached_property
+    def preprocessing(self) -> "Preprocess":
+        from searcher.models.preprocess import Preprocess
+
+        try:
+            return Preprocess.from_config(self._folder.preprocess_config)
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"model {self.folder}: {PREPROCESS}: {error}") from error
+
+    @property
+    def image_size(self) -> int:
+        return min(self.preprocessing.size)
+
+    @cached_property
+    def tokenizer(self) -> "TextTokenizer":
+        from searcher.models.tokenizer import TextTokenizer
+
+        settings = {}
+        if (self.folder / TOKENIZER_SETTINGS).is_file():
+            settings = read_json(self.folder, TOKENIZER_SETTINGS)
+        try:
+            return TextTokenizer.load(self.folder / TOKENIZER, self._folder.config["text_cfg"], settings)
+        except Exception as error:  # `tokenizers` raises bare Exception
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"model {self.folder}: {TOKENIZER} cannot be used ({reason})") from error
+
+    @property
+    def family(self) -> str:
+        """ "siglip" for models trained with a sigmoid loss (a logit bias, or so named), else "clip"."""
+        sigmoid = self.logit_bias is not None or self._folder.config.get("init_logit_bias") is not None
+        return "siglip" if sigmoid or "siglip" in self.name.lower() else "clip"
+
+    @property
+    def scale_and_bias(self) -> tuple[float, float]:
+        """Logit scale and bias to compute probabilities with: the model's own, else its family's published
+        ones.
+        """
+        scale, bias = FAMILY_SCALE[self.family]
+        if self.logit_scale is None:
+            return scale, bias
+        return self.logit_scale, self.logit_bias or 0.0
+
+    def known_script(self, text: str) -> bool:
+        """Whether the model's languages are written in the letters of `text` (True where they are
+        unknown).
+        """
+        return known_script(text, self.languages)
+
+    def preprocess(self, image: "Image.Image") -> np.ndarray:
+        """An upright RGB picture → float32 (3, H, W), for `encode_pixels`. Safe to call in threads."""
+        return self.preprocessing(image)
+
+    def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
+        """Preprocessed float32 (b, 3, H, W) → float32 (b, dim), unit length."""
+        if len(batch) == 0:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        return self._checked(self._encoder("visual").run(batch))
+
+    def encode_images(self, images: Sequence[Union["Image.Image", str, Path]]) -> np.ndarray:
+        """PIL images (upright) or paths → float32 (n, dim), unit length. Raises PhotoError for a file that
+        is none.
+        """
+        parts = [np.zeros((0, self.dim), dtype=np.float32)]
+        for start in range(0, len(images), BATCH_SIZE):
+            pixels = [self.preprocess(_open(image)) for image in images[start : start + BATCH_SIZE]]
+            parts.append(self.encode_pixels(np.stack(pixels)))
+        return np.concatenate(parts)
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts → float32 (n, dim), unit length; what is longer than the model's context is cut."""
+        parts = [np.zeros((0, self.dim), dtype=np.float32)]
+        for start in range(0, len(texts), BATCH_SIZE):
+            ids = self.tokenizer(texts[start : start + BATCH_SIZE])
+            encoder = self._encoder("textual")
+            # multilingual text encoders may want the attention mask beside the ids
+            arrays = (ids,) if encoder.inputs == 1 else (ids, self.tokenizer.mask(ids))
+            parts.append(self._checked(encoder.run(*arrays)))
+        return np.concatenate(parts)
+
+    def _encoder(self, side: str) -> Encoder:
+        with self._lock:
+            if side not in self._encoders:
+                self._encoders[side] = Encoder(self.folder / self._files[side], threads=self._threads)
+            return self._encoders[side]
+
+    def _checked(self, vectors: np.ndarray) -> np.ndarray:
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            shape = "x".join(str(side) for side in vectors.shape[1:])
+            raise ModelError(
+                f"model {self.folder}: an encoder returns {shape} numbers, config.json says {self.dim}"
+            )
+        return vectors
+
+
+def _open(image: Union["Image.Image", str, Path]) -> "Image.Image":
+    if isinstance(image, str | Path):
+        from searcher.photos.decode import open_photo
+
+        found: Image.Image = open_photo(image).image
+        return found
+    return image

@@ -1,0 +1,116 @@
+"""From an upright RGB picture to the numbers that an image encoder takes, as open_clip's transform does it.
+
+Only Pillow and numpy: `preprocess_cfg.json` says size, mean, std, interpolation, resize mode and fill colour.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+RESIZE_MODES = ("shortest", "longest", "squash")
+INTERPOLATIONS = ("bicubic", "bilinear", "random")  # open_clip takes bicubic for "random" outside of training
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """open_clip's evaluation transform. `size` is (height, width) in pixels; mean and std are of values in
+    0..1.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    mean: tuple[float, ...] = OPENAI_MEAN
+    std: tuple[float, ...] = OPENAI_STD
+    interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    fill_color: int = 0
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Preprocess":
+        """Read open_clip's `preprocess_cfg`; what is absent or null has open_clip's default.
+
+        Raises ValueError on values that open_clip would not take either.
+        """
+        given = {key: value for key, value in config.items() if value is not None}
+        size = given.get("size", 224)
+        sides = [size, size] if isinstance(size, int | float) else list(size) * (2 if len(size) == 1 else 1)
+        found = cls(
+            size=(int(sides[0]), int(sides[1])),
+            mean=_three(given.get("mean", OPENAI_MEAN)),
+            std=_three(given.get("std", OPENAI_STD)),
+            interpolation=given.get("interpolation", "bicubic"),
+            resize_mode=given.get("resize_mode", "shortest"),
+            fill_color=int(given.get("fill_color", 0)),
+        )
+        if len(sides) != 2 or min(found.size) < 1:
+            raise ValueError(f"size {size} is not one or two positive numbers")
+        if min(found.std) <= 0:
+            raise ValueError(f"std {found.std} is not positive")
+        if found.interpolation not in INTERPOLATIONS:
+            raise ValueError(f"unknown interpolation {found.interpolation!r}")
+        if found.resize_mode not in RESIZE_MODES:
+            raise ValueError(f"unknown resize mode {found.resize_mode!r}")
+        if given.get("mode", "RGB") != "RGB":
+            raise ValueError(f"unknown colour mode {given['mode']!r}")
+        return found
+
+    def crop(self, image: Image.Image) -> Image.Image:
+        """The resized and cropped (or padded) RGB picture of exactly `size`."""
+        height, width = self.size
+        method = Image.Resampling.BILINEAR if self.interpolation == "bilinear" else Image.Resampling.BICUBIC
+        if self.resize_mode == "squash":
+            image = _resize(image, (width, height), method)
+        elif self.resize_mode == "longest":
+            ratio = max(image.height / height, image.width / width)
+            image = _resize(image, (round(image.width / ratio), round(image.height / ratio)), method)
+        elif height == width:
+            # torchvision's Resize(int): the long side is truncated, not rounded
+            short = min(image.size)
+            sides = tuple(height if side == short else int(height * side / short) for side in image.size)
+            image = _resize(image, (sides[0], sides[1]), method)
+        else:
+            ratio = min(image.height / height, image.width / width)
+            # open_clip passes no interpolation here: always bicubic
+            target = (round(image.width / ratio), round(image.height / ratio))
+            image = _resize(image, target, Image.Resampling.BICUBIC)
+        fill = self.fill_color if self.resize_mode == "longest" else 0
+        return _center(image, width, height, fill)
+
+    def __call__(self, image: Image.Image) -> np.ndarray:
+        """`image` (PIL, upright, RGB) → float32 array (3, H, W), normalised."""
+        pixels = np.asarray(_rgb(self.crop(image)), dtype=np.float32)
+        std = np.asarray(self.std, dtype=np.float32)
+        pixels = pixels * (np.float32(1 / 255) / std) - np.asarray(self.mean, dtype=np.float32) / std
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _three(value: float | Sequence[float]) -> tuple[float, ...]:
+    numbers = (value,) * 3 if isinstance(value, int | float) else tuple(value)
+    if len(numbers) != 3:
+        raise ValueError(f"{value} is not three numbers")
+    return tuple(float(number) for number in numbers)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _resize(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
+    size = (max(1, size[0]), max(1, size[1]))
+    return image if image.size == size else image.resize(size, method)
+
+
+def _center(image: Image.Image, width: int, height: int, fill: int) -> Image.Image:
+    if image.width < width or image.height < height:
+        canvas = Image.new(image.mode, (max(width, image.width), max(height, image.height)), (fill,) * 3)
+        canvas.paste(image, ((canvas.width - image.width) // 2, (canvas.height - image.height) // 2))
+        image = canvas
+    if image.size == (width, height):
+        return image
+    # Python's round, half to even: what torchvision does
+    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    return image.crop((left, top, left + width, top + height))

@@ -1,0 +1,187 @@
+"""Smaller and faster files of the same encoders, made once at import or export, never inside a search.
+
+- "int8": dynamic quantisation of MatMul (ONNX Runtime's, per channel): integer arithmetic where the CPU has
+it.
+- "compact": the smallest files that cost no accuracy worth naming: a text encoder whose MatMul and token
+table are
+  int8, an image encoder whose weights are stored as float16 and computed with as float32.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from searcher.models.drift import measure_drift
+from searcher.models.folder import FACTS, FLOAT32, MANIFEST, ModelError, read_json, write_manifest
+from searcher.models.model import Model
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+INT8 = "int8"
+COMPACT = "compact"
+_SMALL = 256  # values; smaller constants stay float32
+
+
+def add_precision(
+    folder: Path, precision: str, photos: Sequence["Image.Image"] = ()
+) -> dict[str, float | None]:
+    """Write the encoders of a float32 model folder once more as "int8" or "compact", beside the float32
+    files.
+
+    Records the files and the drift, measured on `photos` (PIL, RGB) and prompts, in searcher.json and
+    returns the drift; the default precision stays what it is. Raises ModelError for another precision or a
+    broken folder.
+    """
+    if precision not in (INT8, COMPACT):
+        raise ModelError(f"no precision named {precision!r} (there are: float32, {INT8}, {COMPACT})")
+    float32 = Model.open(folder, precision="float32")
+    files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
+    quantize_int8(folder / FLOAT32["textual"], folder / files["textual"], tables=precision == COMPACT)
+    if precision == COMPACT:
+        store_float16(folder / FLOAT32["visual"], folder / files["visual"])
+    else:
+        quantize_int8(folder / FLOAT32["visual"], folder / files["visual"])
+    manifest = read_json(folder, MANIFEST)
+    facts = {key: manifest.get(key) for key in FACTS}
+    facts["digest"] = float32.digest
+    facts["precisions"] = {**manifest["precisions"], precision: files}
+    write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
+    drift = measure_drift(float32, Model.open(folder, precision=precision), photos)
+    facts["drift"] = {**(manifest.get("drift") or {}), precision: drift}
+    write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
+    return drift
+
+
+def keep_only(folder: Path, precision: str) -> None:
+    """Make `precision` the only one of a model folder, under the layout's usual file names; the digest
+    stays.
+    """
+    manifest = read_json(folder, MANIFEST)
+    files = manifest["precisions"][precision]
+    for others in manifest["precisions"].values():
+        for side, name in others.items():
+            if name not in (files[side], FLOAT32[side]):
+                (folder / name).unlink(missing_ok=True)
+    for side, name in files.items():
+        (folder / name).replace(folder / FLOAT32[side])
+    facts = {key: manifest.get(key) for key in FACTS} | {"precisions": {precision: FLOAT32}}
+    write_manifest(folder, name=manifest["name"], precision=precision, **facts)
+
+
+def quantize_int8(source: Path, target: Path, *, tables: bool = False) -> None:
+    """Write `source` (a float32 encoder) with its MatMul weights as int8, per channel; `tables`: embeddings
+    too.
+
+    Tables are stored as one int8 row and one float32 scale a token: lossless in practice, a quarter of the
+    size.
+    """
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".quantize.") as scratch:
+        prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
+        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+        model = onnx.load(str(prepared))
+        if tables:
+            _shrink_tables(model)
+        onnx.save(model, str(prepared))
+        quantize_dynamic(
+            str(prepared),
+            str(quantized),
+            op_types_to_quantize=["MatMul"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        quantized.replace(target)
+
+
+def store_float16(source: Path, target: Path) -> None:
+    """Write `source` with its large float32 weights stored as float16, cast back to float32 when it is
+    opened.
+    """
+    model = onnx.load(str(source))
+    casts = []
+    kept = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALL:
+            kept.append(tensor)
+            continue
+        values = numpy_helper.to_array(tensor)
+        half = values.astype(np.float16)
+        if not np.isfinite(half).all():  # outside of float16's range
+            kept.append(tensor)
+            continue
+        name = f"{tensor.name}.float16"
+        kept.append(numpy_helper.from_array(half, name))
+        casts.append(
+            helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT, name=f"{name}.cast")
+        )
+    _replace_initializers(model, kept, casts)
+    onnx.save(model, str(target))
+
+
+def _shrink_tables(model: onnx.ModelProto) -> None:
+    """Embedding tables as int8 rows with a scale each: Gather(rows) x Gather(scales)."""
+    tables = {tensor.name: tensor for tensor in model.graph.initializer}
+    before: list[onnx.TensorProto] = []
+    nodes: list[onnx.NodeProto] = []
+    replaced = set()
+    for node in model.graph.node:
+        table = tables.get(node.input[0]) if node.op_type == "Gather" else None
+        if (
+            table is None
+            or table.data_type != TensorProto.FLOAT
+            or len(table.dims) != 2
+            or table.dims[0] < 1000
+        ):
+            nodes.append(node)
+            continue
+        name, out = table.name, node.output[0]
+        if name not in replaced:
+            replaced.add(name)
+            values = numpy_helper.to_array(table)
+            scales = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127
+            rows = np.rint(values / scales).astype(np.int8)
+            before += [
+                numpy_helper.from_array(rows, f"{name}.rows"),
+                numpy_helper.from_array(scales.astype(np.float32), f"{name}.scales"),
+            ]
+        index = node.input[1]
+        nodes += [
+            helper.make_node(
+                "Gather", [f"{name}.rows", index], [f"{out}.row"], axis=0, name=f"{out}.gather_row"
+            ),
+            helper.make_node(
+                "Gather", [f"{name}.scales", index], [f"{out}.scale"], axis=0, name=f"{out}.gather_scale"
+            ),
+            helper.make_node(
+                "Cast", [f"{out}.row"], [f"{out}.float"], to=TensorProto.FLOAT, name=f"{out}.cast"
+            ),
+            helper.make_node("Mul", [f"{out}.float", f"{out}.scale"], [out], name=f"{out}.scaled"),
+        ]
+    used = {name for node in nodes for name in node.input}
+    kept = [
+        tensor for tensor in model.graph.initializer if tensor.name not in replaced or tensor.name in used
+    ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    _replace_initializers(model, kept + before, [])
+
+
+def _replace_initializers(
+    model: onnx.ModelProto, tensors: list[onnx.TensorProto], first_nodes: list[onnx.NodeProto]
+) -> None:
+    nodes = [*first_nodes, *model.graph.node]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(tensors)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    # recorded shapes name values that are no longer what they were
+    del model.graph.value_info[:]

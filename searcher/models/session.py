@@ -1,0 +1,108 @@
+"""One encoder as an ONNX Runtime session: opened without surprises, inputs and outputs taken by position."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from searcher.models.folder import ModelError
+
+# Used when they are installed, fastest first; the CPU is always there.
+PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "OpenVINOExecutionProvider")
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+
+
+class Encoder:
+    """An encoder file, ready to run. Thread-safe, as ONNX Runtime sessions are."""
+
+    def __init__(self, path: Path, *, threads: int = 0, providers: tuple[str, ...] | None = None) -> None:
+        """Open `path` with `threads` threads (0: one a physical core). Raises ModelError if it is no
+        encoder.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # A short search must not burn the cores while it waits, nor an indexing run those that decode.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 4  # what is wrong comes as an exception
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=list(providers or available_providers())
+            )
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+            raise ModelError(f"{path} cannot be loaded: {_reason(error)}") from error
+        self.path = path
+        self._inputs = self._session.get_inputs()
+        for given in self._inputs:
+            if given.type not in _DTYPES:
+                raise ModelError(f"{path} is no encoder of this kind: its input is {given.type}")
+
+    @property
+    def provider(self) -> str:
+        """The execution provider in use, e.g. "CPUExecutionProvider"."""
+        return str(self._session.get_providers()[0])
+
+    @property
+    def input_shape(self) -> list[Any]:
+        """Shape of the first input: numbers where fixed, names or None where free."""
+        return list(self._inputs[0].shape)
+
+    @property
+    def inputs(self) -> int:
+        return len(self._inputs)
+
+    def run(self, *arrays: np.ndarray) -> np.ndarray:
+        """Arrays with the batch first, one an input → float32 (b, dim), unit length.
+
+        A file that fixes its batch size is run in a loop.
+        """
+        fixed = self.input_shape[0]
+        arrays = tuple(
+            np.ascontiguousarray(array, dtype=_DTYPES[given.type])
+            for array, given in zip(arrays, self._inputs, strict=True)
+        )
+        if isinstance(fixed, int) and fixed != len(arrays[0]):
+            output = np.concatenate(
+                [self._fixed(arrays, start, fixed) for start in range(0, len(arrays[0]), fixed)]
+            )
+        else:
+            output = self._once(arrays)
+        return unit_length(output)
+
+    def _fixed(self, arrays: tuple[np.ndarray, ...], start: int, size: int) -> np.ndarray:
+        parts = [array[start : start + size] for array in arrays]
+        found = len(parts[0])
+        if found < size:  # the last batch is filled up with its last row
+            parts = [np.concatenate([part, np.repeat(part[-1:], size - found, axis=0)]) for part in parts]
+        return self._once(tuple(parts))[:found]
+
+    def _once(self, arrays: tuple[np.ndarray, ...]) -> np.ndarray:
+        feeds = {given.name: array for given, array in zip(self._inputs, arrays, strict=True)}
+        try:
+            output = self._session.run(None, feeds)[0]
+        except Exception as error:
+            raise ModelError(f"{self.path} cannot be run: {_reason(error)}") from error
+        return np.asarray(output, dtype=np.float32)
+
+
+def available_providers() -> tuple[str, ...]:
+    """The execution providers that this machine's ONNX Runtime has, fastest first, the CPU last."""
+    installed = onnxruntime.get_available_providers()
+    return (*(name for name in PROVIDERS if name in installed), "CPUExecutionProvider")
+
+
+def unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Rows of (n, dim) float32 scaled to length 1; a row of zeros stays."""
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
+
+
+def _reason(error: Exception) -> str:
+    line = " ".join(str(error).split())
+    # "[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from … failed:Protobuf parsing failed."
+    return line.split(" : ", 3)[-1][:300] if line.startswith("[ONNXRuntimeError]") else line[:300]

@@ -1,0 +1,150 @@
+"""From texts to token ids, equal to open_clip's tokenizers, through the `tokenizers` library.
+
+Cleaning is ours (ftfy, as open_clip does it); the vocabulary and the merges are `textual/tokenizer.json`.
+For CLIP's own byte-pair encoding the file's normaliser and splitting are replaced by open_clip's, whoever
+wrote the file; other tokenizers are taken as they are.
+"""
+
+import html
+import string
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+
+DEFAULT_CONTEXT_LENGTH = 77
+# open_clip's pattern. It ignores case on text that is lower case already: what is left of that is the
+# long s, and the iota subscript (U+0345), which falls out of its classes.
+CLIP_PATTERN = r"""'[sſ]|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}\x{345}]+"""
+# open_clip's names, and those of Hugging Face's copy of the same vocabulary
+_CLIP_SPECIAL = (("<start_of_text>", "<end_of_text>"), ("<|startoftext|>", "<|endoftext|>"))
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def clean_lower(text: str) -> str:
+    """CLIP's own: mojibake mended, HTML entities resolved, white space single, lower case."""
+    return clean_whitespace(text).lower()
+
+
+def clean_whitespace(text: str) -> str:
+    """The same without lower-casing: what open_clip does before a Hugging Face tokenizer."""
+    return " ".join(_basic_clean(text).split())
+
+
+def clean_canonicalize(text: str) -> str:
+    """SigLIP's: lower case without punctuation."""
+    text = _basic_clean(text).replace("_", " ").translate(_NO_PUNCTUATION).lower()
+    return " ".join(text.split())
+
+
+CLEANERS: dict[str, Callable[[str], str]] = {
+    "lower": clean_lower,
+    "whitespace": clean_whitespace,
+    "canonicalize": clean_canonicalize,
+}
+
+
+def _basic_clean(text: str) -> str:
+    # Bytes of a shell argument that are no UTF-8 come as lone surrogates, which no tokenizer takes.
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    # ftfy leaves such a text as it is, and importing it costs a short search more than encoding the query
+    if text.isascii() and text.isprintable() and "&" not in text:
+        return text.strip()
+    import ftfy
+
+    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+
+
+class TextTokenizer:
+    """Token ids of texts, all of `context_length`; a long text is cut and keeps its end token."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, text_config: Mapping[str, Any], settings: Mapping[str, Any]
+    ) -> None:
+        """`text_config` is the model config's `text_cfg`, `settings` the content of `tokenizer_config.json`,
+        of which the padding and separator tokens are used. Raises ValueError for a kind of tokenizer it does
+        not know.
+        """
+        options = text_config.get("tokenizer_kwargs") or {}
+        foreign = bool(text_config.get("hf_tokenizer_name"))
+        clean = options.get("clean", "whitespace" if foreign else "lower")
+        if clean not in CLEANERS:
+            raise ValueError(f"unknown text cleaning {clean!r}")
+        if text_config.get("tokenizer_mode"):
+            raise ValueError(f"unknown tokenizer mode {text_config['tokenizer_mode']!r}")
+        self.context_length = int(text_config.get("context_length") or DEFAULT_CONTEXT_LENGTH)
+        self._clean = CLEANERS[clean]
+        self._tokenizer = tokenizer
+        self._ends = None if foreign else _clip_ends(tokenizer)
+        self._strip = (
+            _special_id(tokenizer, settings, "sep_token") if options.get("strip_sep_token") else None
+        )
+        if self._ends is not None:
+            use_clip_splitting(tokenizer)
+            tokenizer.no_truncation()
+            tokenizer.no_padding()
+            self.pad_id = 0
+        else:
+            if settings.get("padding_side", "right") != "right":
+                raise ValueError("a tokenizer that pads on the left is not supported")
+            pad = _special_id(tokenizer, settings, "pad_token")
+            given = (tokenizer.padding or {}).get("pad_id", 0)
+            self.pad_id = int(given) if pad is None else pad
+            tokenizer.no_padding()
+            tokenizer.enable_truncation(self.context_length)
+
+    @classmethod
+    def load(cls, path: Path, text_config: Mapping[str, Any], settings: Mapping[str, Any]) -> "TextTokenizer":
+        """Read a `tokenizer.json`."""
+        return cls(Tokenizer.from_file(str(path)), text_config, settings)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """`texts` → int64 array (n, context_length), padded."""
+        result = np.full((len(texts), self.context_length), self.pad_id, dtype=np.int64)
+        cleaned = [self._clean(text) for text in texts]
+        encoded = self._tokenizer.encode_batch(cleaned, add_special_tokens=self._ends is None)
+        for row, encoding in zip(result, encoded, strict=True):
+            ids = encoding.ids
+            if self._ends is not None:
+                start, end = self._ends
+                ids = [start, *ids[: self.context_length - 2], end]
+            row[: len(ids)] = ids
+        if self._strip is not None:
+            result[result == self._strip] = 0
+        return result
+
+    def mask(self, ids: np.ndarray) -> np.ndarray:
+        """The attention mask (n, context_length) of `ids`: 1 on tokens, 0 on padding."""
+        return np.asarray(ids != self.pad_id, dtype=np.int64)
+
+
+def _special_id(tokenizer: Tokenizer, settings: Mapping[str, Any], name: str) -> int | None:
+    token = settings.get(name)
+    token = token.get("content") if isinstance(token, dict) else token
+    found: int | None = tokenizer.token_to_id(token) if token else None
+    return found
+
+
+def _clip_ends(tokenizer: Tokenizer) -> tuple[int, int] | None:
+    """The ids of CLIP's start and end tokens, if this is CLIP's byte-pair encoding."""
+    if not isinstance(tokenizer.model, BPE) or tokenizer.model.end_of_word_suffix != "</w>":
+        return None
+    for start, end in _CLIP_SPECIAL:
+        ids = tokenizer.token_to_id(start), tokenizer.token_to_id(end)
+        if ids[0] is not None and ids[1] is not None:
+            return ids[0], ids[1]
+    return None
+
+
+def use_clip_splitting(tokenizer: Tokenizer) -> None:
+    """Split as open_clip does, and change no character: the text is cleaned before."""
+    tokenizer.normalizer = normalizers.Sequence([])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CLIP_PATTERN), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )

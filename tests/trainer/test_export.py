@@ -1,0 +1,85 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import pytest
+import torch
+from open_clip.transform import PreprocessCfg
+
+from searcher.errors import SearcherError
+from searcher.models import Model
+from searcher.trainer.export import export_model, write_tokenizer
+from tests.models.sentences import sentences
+from tests.models.towers import (
+    RESNET,
+    VIT,
+    export_small,
+    real_photos,
+    small_model,
+    torch_images,
+    torch_texts,
+)
+
+
+@pytest.mark.parametrize("config", [RESNET, VIT], ids=["resnet", "vit"])
+@pytest.mark.slow
+def test_exported_encoders_equal_torch(config: dict, tmp_path: Path) -> None:
+    torch_model = export_small(config, tmp_path / "small")
+    model = Model.open(tmp_path / "small")
+    photos = real_photos()
+    expected = torch_images(torch_model, photos, PreprocessCfg(size=64))
+    np.testing.assert_allclose(model.encode_images(photos), expected, atol=1e-4)
+    tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
+    texts = sentences(200)
+    expected = torch_texts(torch_model, tokenizer, texts)
+    np.testing.assert_allclose(model.encode_texts(texts), expected, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_export_leaves_the_model_and_what_else_lies_in_the_folder_alone(tmp_path: Path) -> None:
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    (tmp_path / "visual").mkdir()
+    (tmp_path / "visual" / "model.old.onnx").write_text("from an earlier export")
+    model = small_model(VIT).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tokenizer = open_clip.SimpleTokenizer(context_length=32)
+    export_model(model, {"size": 64}, tokenizer, VIT, tmp_path, name="small", languages=["en"])
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "config.json",
+        "open_clip_config.json",
+        "searcher.json",
+        "textual",
+        "visual",
+    ]
+    assert not (tmp_path / "visual" / "model.old.onnx").exists()
+    manifest = json.loads((tmp_path / "searcher.json").read_text())
+    assert manifest["logit_scale"] == pytest.approx(1 / 0.07, abs=1e-3)
+    assert manifest["languages"] == ["en"]
+    # stack traces would carry the paths of the machine that exported
+    assert b".py" not in (tmp_path / "visual" / "model.onnx").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    export_small(RESNET, tmp_path / "small", precision="compact", photos=real_photos()[:6])
+    whole, compact = Model.open(small_folder), Model.open(tmp_path / "small")
+    assert compact.precision == "compact"
+    assert compact.digest == whole.digest
+    for name, part in (("visual/model.onnx", 0.6), ("textual/model.onnx", 0.35)):
+        assert (tmp_path / "small" / name).stat().st_size < part * (small_folder / name).stat().st_size
+    drift = compact.info["drift"]["compact"]
+    assert drift["image_cosine"] > 0.9999
+    assert drift["text_cosine"] > 0.99
+    photos = real_photos()
+    cosines = np.sum(compact.encode_images(photos) * whole.encode_images(photos), axis=1)
+    assert cosines.min() > 0.9999
+
+
+def test_a_tokenizer_that_is_not_a_fast_one_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SearcherError, match="cannot be exported"):
+        write_tokenizer(object(), tmp_path / "tokenizer.json")
