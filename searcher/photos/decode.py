@@ -139,9 +139,13 @@ def decode(data: bytes, min_side: int | None = None) -> Photo:
 def open_photo(path: bytes | str | Path, min_side: int | None = None) -> Photo:
     """Read and decode one file; as `decode`, and the PhotoError names the path."""
     try:
-        return decode(read_bytes(os.fsencode(path)), min_side)
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise PhotoError(str(error)) from error
+    try:
+        return decode(read_bytes(name), min_side)
     except PhotoError as error:
-        raise PhotoError(error.reason, path=os.fsdecode(path)) from error
+        raise PhotoError(error.reason, path=os.fsdecode(name)) from error
 
 
 def _decode(data: bytes, min_side: int | None) -> Photo:
@@ -149,8 +153,9 @@ def _decode(data: bytes, min_side: int | None) -> Photo:
     if image.width * image.height > MAX_PIXELS:
         raise PhotoError(_too_many_pixels(image, MAX_PIXELS))
     width, height = image.size
+    box = (0.0, 0.0, float(width), float(height))
     if min_side is not None:
-        image.draft(None, (min_side * MARGIN, min_side * MARGIN))
+        _, box = image.draft(None, (min_side * MARGIN, min_side * MARGIN)) or (None, box)
     pixels = image.width * image.height
     if pixels > MAX_DECODED_PIXELS:
         raise PhotoError(_too_many_pixels(image, MAX_DECODED_PIXELS))
@@ -158,9 +163,7 @@ def _decode(data: bytes, min_side: int | None) -> Photo:
         image.load()  # TIFF is upright from here on, and says so
         picture = to_rgb(image)
         if min_side is not None:
-            factor = min(picture.size) // (min_side * MARGIN)
-            if factor > 1:
-                picture = picture.reduce(factor)
+            picture = _reduced(picture, box, min_side * MARGIN)
         picture = to_srgb(picture, image)
     exif, orientation = read_exif(image), read_orientation(image)
     if orientation in _UPRIGHT:
@@ -168,6 +171,22 @@ def _decode(data: bytes, min_side: int | None) -> Photo:
     if orientation >= 5:
         width, height = height, width
     return Photo(picture, width, height, _FORMAT_NAMES.get(image.format or "", image.format or ""), exif)
+
+
+def _reduced(picture: Image.Image, box: tuple[float, float, float, float], shorter_side: int) -> Image.Image:
+    """`picture`, if it is at least twice as large as need be, with exactly `shorter_side`.
+
+    `box` is the part of it, in fractions of a pixel, that the original covers: a reduced JPEG whose size is
+    no multiple of 8 ends in a partial pixel, and to take that for a whole one would squeeze the picture.
+    """
+    width, height = box[2], box[3]
+    scale = shorter_side / min(width, height)
+    if scale > 0.5:
+        scale = 1
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if size == picture.size and box == (0, 0, *size):
+        return picture
+    return picture.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=2)
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -218,4 +237,6 @@ def _reason(error: Exception) -> str:
     text = " ".join(str(error).split())
     if "truncated" in text.lower():
         return "truncated: the file ends before the picture does"
+    if text.startswith(("decoder error", "broken data stream", "unrecognized data stream")):
+        return "damaged: its pixels cannot be decoded"
     return f"damaged: {text or type(error).__name__}"[:200]

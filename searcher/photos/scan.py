@@ -85,7 +85,7 @@ def _list(
     """Yield the photos directly in one folder, and put its folders and the links to folders on the two
     lists."""
     prefix = relpath + b"/" if relpath else b""
-    apple_library = relpath.lower().endswith(_APPLE_LIBRARY)
+    apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
     with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118
         for entry in entries:
             name = entry.name

@@ -1,0 +1,353 @@
+"""One file → one upright picture with its facts, or one reason."""
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import threading
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from searcher.errors import SearcherError
+from searcher.photos import decode as module
+from searcher.photos.decode import PhotoError, content_digest, decode, open_photo, read_bytes
+from searcher.photos.samples import sample_photos
+
+pillow_heif.register_heif_opener()
+
+SIZE = (48, 32)
+
+
+def corners() -> Image.Image:
+    """A picture whose four quarters differ: red, green / blue, white."""
+    image = Image.new("RGB", SIZE, "white")
+    w, h = SIZE[0] // 2, SIZE[1] // 2
+    image.paste("red", (0, 0, w, h))
+    image.paste("lime", (w, 0, 2 * w, h))
+    image.paste("blue", (0, h, w, 2 * h))
+    return image
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """Mean absolute difference of two pictures, in levels of 255."""
+    assert (one.mode, one.size) == (other.mode, other.size)
+    return float(np.abs(np.asarray(one, float) - np.asarray(other, float)).mean())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [
+        ("JPEG", {"quality": 95, "subsampling": 0}, 2),
+        ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}, 2),
+        ("PNG", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("GIF", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("TIFF", {"compression": "jpeg", "quality": 95}, 8),
+        ("BMP", {}, 0),
+        ("AVIF", {"quality": 95}, 8),
+        ("HEIF", {"quality": 95}, 8),
+    ],
+)
+def test_every_format_comes_out_as_it_went_in(kind, options, tolerance) -> None:
+    photo = decode(saved(corners(), kind, **options))
+    assert (photo.width, photo.height, photo.format) == (*SIZE, kind)
+    assert difference(photo.image, corners()) <= tolerance
+
+
+def test_a_picture_of_one_pixel_is_a_picture() -> None:
+    photo = decode(saved(Image.new("RGB", (1, 1), "red"), "PNG"), min_side=224)
+    assert (photo.width, photo.height) == (1, 1)
+    assert photo.image.getpixel((0, 0)) == (255, 0, 0)
+
+
+# Orientation n is how the camera was held: the stored picture is the upright one under the inverse turn.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("JPEG", {"quality": 95, "subsampling": 0}),
+        ("PNG", {}),
+        ("WEBP", {"lossless": True}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("AVIF", {"quality": 95}),
+        ("HEIF", {"quality": 95}),
+    ],
+)
+def test_every_orientation_comes_out_upright(kind, options, orientation) -> None:
+    turn = STORED[orientation]
+    stored = corners() if turn is None else corners().transpose(turn)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(stored, kind, exif=exif.tobytes(), **options)
+    for min_side in (None, 4, 16):
+        photo = decode(data, min_side)
+        assert (photo.width, photo.height) == SIZE
+        assert difference(photo.image, corners().resize(photo.image.size, Image.Resampling.BOX)) < 8
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_makes_no_sense_turns_nothing(orientation) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = decode(saved(corners(), "PNG", exif=exif))
+    assert difference(photo.image, corners()) == 0
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_a_moving_picture_or_several_pages_the_first_is_taken(kind) -> None:
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    rest = [Image.new("RGB", SIZE, colour) for colour in ("lime", "blue")]
+    data = saved(Image.new("RGB", SIZE, "red"), kind, save_all=True, append_images=rest, **lossless)
+    photo = decode(data)
+    assert photo.format == kind
+    assert difference(photo.image, Image.new("RGB", SIZE, "red")) < 2
+
+
+def test_a_jpeg_with_a_second_picture_behind_it_is_the_first_one() -> None:
+    data = saved(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", SIZE)], quality=95)
+    photo = decode(data)
+    assert photo.format == "JPEG"
+    assert difference(photo.image, corners()) < 5
+
+
+@cache
+def noise(kind: str) -> bytes:
+    return saved(Image.effect_noise((900, 601), 50).convert("RGB"), kind)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF"])
+@pytest.mark.parametrize("min_side", [3, 50, 75, 100, 300, 301, 1000])
+def test_the_reduced_picture_keeps_twice_the_side_that_was_asked_for(kind, min_side) -> None:
+    photo = decode(noise(kind), min_side)
+    assert (photo.width, photo.height) == (900, 601)
+    assert min(photo.image.size) >= min(601, 2 * min_side)
+    assert photo.image.width / photo.image.height == pytest.approx(900 / 601, rel=0.02)
+
+
+@pytest.mark.parametrize("path", sample_photos(), ids=lambda path: path.stem)
+def test_reduced_decoding_looks_the_same_to_a_model(path) -> None:
+    small = (64, 64)
+    for data in (path.read_bytes(), saved(Image.open(path).convert("RGB"), "JPEG", quality=95)):
+        full = decode(data).image.resize(small, Image.Resampling.BICUBIC)
+        reduced = decode(data, min_side=64).image
+        assert difference(reduced.resize(small, Image.Resampling.BICUBIC), full) < 1.5
+
+
+def test_the_digest_is_sixteen_bytes_of_the_content() -> None:
+    assert content_digest(b"a") == content_digest(bytearray(b"a")) != content_digest(b"b")
+    assert len(content_digest(b"")) == 16
+
+
+# --- what cannot be decoded -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"this is no picture\n" * 100, "not an image"),
+        (b"\xff\xd8\xff", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+        (b"\0\0\0\x18ftypheic" + bytes(100), "not an image"),
+        (b"\0\0\0\x18ftypavif" + bytes(100), "not an image"),
+        (b"\0\0\0\x18ftypisom" + bytes(100), "not an image"),
+    ],
+)
+def test_what_is_no_picture_says_so(data, reason) -> None:
+    with pytest.raises(PhotoError, match=reason):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_file_that_ends_early_fails(kind, share) -> None:
+    whole = saved(Image.effect_noise((300, 200), 80).convert("RGB"), kind)
+    for min_side in (None, 50):
+        with pytest.raises(PhotoError) as caught:
+            decode(whole[: int(len(whole) * share)], min_side)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_truncated_jpeg_says_that_it_is_truncated() -> None:
+    whole = saved(Image.effect_noise((300, 200), 80), "JPEG")
+    with pytest.raises(PhotoError, match="truncated"):
+        decode(whole[: len(whole) // 2])
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A valid PNG that claims a size far beyond its few bytes."""
+    import struct
+    import zlib
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest undoes our own filter
+@pytest.mark.parametrize(
+    "size", [(20_000, 10_000), (20_000, 20_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)]
+)
+def test_a_decompression_bomb_is_refused_before_it_takes_memory(size) -> None:
+    with pytest.raises(PhotoError, match=r"too large.*million"):
+        decode(png_of(*size), min_side=224)
+
+
+def test_a_large_jpeg_is_decoded_only_at_a_reduced_scale(monkeypatch) -> None:
+    monkeypatch.setattr(module, "MAX_DECODED_PIXELS", 100_000)
+    monkeypatch.setattr(module, "LARGE_PIXELS", 10_000)
+    data = saved(Image.new("RGB", (1000, 500), "red"), "JPEG")
+    with pytest.raises(PhotoError, match="1000 × 500"):
+        decode(data)
+    photo = decode(data, min_side=50)
+    assert (photo.width, photo.height) == (1000, 500)
+    assert photo.image.size == (250, 125)
+
+
+def test_a_failure_with_a_large_picture_does_not_block_the_next(monkeypatch) -> None:
+    monkeypatch.setattr(module, "LARGE_PIXELS", 1)
+    whole = saved(Image.effect_noise((300, 200), 80), "JPEG")
+    for _ in range(2):
+        with pytest.raises(PhotoError, match="truncated"):
+            decode(whole[:5000])
+    assert decode(whole).width == 300
+
+
+def test_no_memory_is_a_reason_too(monkeypatch) -> None:
+    def exhausted(image: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "to_rgb", exhausted)
+    with pytest.raises(PhotoError, match="memory"):
+        decode(saved(corners(), "PNG"))
+
+
+def test_min_side_below_one_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="min_side"):
+        decode(saved(corners(), "PNG"), min_side=0)
+
+
+def test_decoding_says_nothing_on_stderr_and_leaves_pillow_its_limit() -> None:
+    """A host program's Pillow may refuse more than ours, never less than it did; warnings go into the
+    reason."""
+    program = (
+        "import sys; from PIL import Image; from searcher.photos.decode import decode\n"
+        "assert Image.MAX_IMAGE_PIXELS < 2e8, 'importing must change nothing'\n"
+        "data = sys.stdin.buffer.read()\n"
+        "try: decode(data)\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+        "assert Image.MAX_IMAGE_PIXELS\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=png_of(20_000, 20_000), capture_output=True, check=True
+    )
+    assert done.stderr == b""
+    assert done.stdout.startswith(b"PhotoError too large")
+
+
+# --- files
+# ---------------------------------------------------------------------------------------------------
+
+
+def test_a_photo_is_opened_by_any_kind_of_path(tmp_path) -> None:
+    path = tmp_path / "a.png"
+    corners().save(path)
+    for given in (path, str(path), os.fsencode(path)):
+        assert difference(open_photo(given).image, corners()) == 0
+
+
+def test_a_name_that_is_not_utf8_is_read_and_named_in_errors(tmp_path) -> None:
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    Path(os.fsdecode(path)).write_bytes(saved(corners(), "PNG"))
+    assert open_photo(path).width == SIZE[0]
+    Path(os.fsdecode(path)).write_bytes(b"")
+    with pytest.raises(PhotoError) as caught:
+        open_photo(path)
+    assert str(caught.value) == f"cannot read {os.fsdecode(path)}: empty file"
+    assert caught.value.reason == "empty file"
+    assert isinstance(caught.value, SearcherError)
+
+
+def reason_without_waiting(path: Path) -> str:
+    """The reason why reading fails; it must not wait."""
+    reasons: list[str] = []
+
+    def read() -> None:
+        try:
+            read_bytes(os.fsencode(path))
+        except PhotoError as error:
+            reasons.append(str(error))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive(), "reading blocks"
+    return reasons[0]
+
+
+def test_a_pipe_a_socket_and_a_folder_never_block(tmp_path, monkeypatch) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert reason_without_waiting(tmp_path / "pipe.jpg") == "not a regular file"
+    assert reason_without_waiting(Path("/dev/null")) == "not a regular file"
+    (tmp_path / "folder.jpg").mkdir()
+    assert reason_without_waiting(tmp_path / "folder.jpg") == "Is a directory"
+    with socket.socket(socket.AF_UNIX) as server:
+        monkeypatch.chdir(tmp_path)  # a socket's path must be short
+        server.bind("s.jpg")
+        assert reason_without_waiting(tmp_path / "s.jpg") == "not a regular file"
+
+
+def test_a_loop_of_links_and_a_link_to_nowhere_have_a_reason(tmp_path) -> None:
+    (tmp_path / "a.jpg").symlink_to("b.jpg")
+    (tmp_path / "b.jpg").symlink_to("a.jpg")
+    (tmp_path / "c.jpg").symlink_to("nowhere")
+    assert "symbolic links" in reason_without_waiting(tmp_path / "a.jpg")
+    assert reason_without_waiting(tmp_path / "c.jpg") == "No such file or directory"
+    with pytest.raises(PhotoError, match="null"):
+        read_bytes(b"a\0b.jpg")
+    with pytest.raises(PhotoError, match="surrogates"):
+        open_photo("\ud800.jpg")
+
+
+def test_a_file_beyond_the_limit_is_not_read(tmp_path, monkeypatch) -> None:
+    with (tmp_path / "sparse.jpg").open("wb") as file:
+        file.truncate(module.MAX_BYTES + 1)
+    with pytest.raises(PhotoError, match="too large: 256 MiB, at most 256"):
+        read_bytes(os.fsencode(tmp_path / "sparse.jpg"))
+    monkeypatch.setattr(module, "MAX_BYTES", 10)
+    (tmp_path / "ten.jpg").write_bytes(bytes(10))
+    assert read_bytes(os.fsencode(tmp_path / "ten.jpg")) == bytes(10)

@@ -1,0 +1,186 @@
+"""What the camera wrote is read; garbage is None."""
+
+import io
+import struct
+import zlib
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
+
+from searcher.photos.decode import decode
+from searcher.photos.exif import Exif, read_exif, read_orientation
+
+
+def exif_of(**sections: dict[int, object]) -> Exif:
+    """Write EXIF into a JPEG and read it back: `top`, `shot` and `gps` are its three sections."""
+    exif = Image.Exif()
+    exif.update(sections.get("top", {}))
+    exif.get_ifd(0x8769).update(sections.get("shot", {}))
+    exif.get_ifd(0x8825).update(sections.get("gps", {}))
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
+    return decode(file.getvalue()).exif
+
+
+PRAGUE = {1: "N", 2: (50.0, 5.0, 15.0), 3: "E", 4: (14.0, 25.0, 12.0)}
+
+
+def deflated(tiff: bytes) -> bytes:
+    """An uncompressed TIFF of one strip → the same with its strip deflated, which Pillow reads by another way
+    and cannot write together with EXIF."""
+    strip = zlib.compress(bytes(32 * 32 * 3))
+    for tag, kind, old, new in ((259, 3, 1, 8), (279, 4, 32 * 32 * 3, len(strip))):
+        entry = struct.pack("<HHII", tag, kind, 1, old)
+        assert tiff.count(entry) == 1
+        tiff = tiff.replace(entry, struct.pack("<HHII", tag, kind, 1, new))
+    at = tiff.rindex(bytes(32 * 32 * 3))
+    return tiff[:at] + strip + tiff[at + len(strip) :]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "deflated TIFF", "AVIF", "HEIF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("min_side", [None, 2])
+def test_date_camera_and_place_are_read_from_every_format(kind, orientation, min_side) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    exif = Image.Exif()
+    exif.update({0x010F: "Apple", 0x0110: "iPhone 12", 0x0112: orientation})
+    exif.get_ifd(0x8769)[0x9003] = "2023:06:01 12:34:56"
+    exif.get_ifd(0x8825).update(PRAGUE)
+    file = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(file, kind.removeprefix("deflated "), exif=exif.tobytes())
+    data = deflated(file.getvalue()) if kind == "deflated TIFF" else file.getvalue()
+    read = decode(data, min_side).exif
+    assert read.taken_at == datetime(2023, 6, 1, 12, 34, 56)
+    assert read.camera == "Apple iPhone 12"
+    assert read.latitude == pytest.approx(50.0875)
+    assert read.longitude == pytest.approx(14.42)
+
+
+def test_a_photo_without_exif_has_no_facts() -> None:
+    image = Image.new("RGB", (8, 8))
+    assert read_exif(image) == Exif(None, None, None, None)
+    assert read_orientation(image) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2023:06:01 12:34:56", datetime(2023, 6, 1, 12, 34, 56)),
+        ("2023-06-01T12:34:56+02:00", datetime(2023, 6, 1, 12, 34, 56)),
+        ("2023:06:01 12:34", datetime(2023, 6, 1, 12, 34)),
+        ("2023:06:01", datetime(2023, 6, 1)),
+        (" 2023:06:01 12:34:56\0garbage", datetime(2023, 6, 1, 12, 34, 56)),
+        ("0000:00:00 00:00:00", None),
+        ("2023:13:01 00:00:00", None),
+        ("2023:02:30 00:00:00", None),
+        ("2023:06:01 25:61:61", None),
+        ("    :  :     :  :  ", None),
+        ("last summer", None),
+        ("", None),
+    ],
+)
+def test_dates_in_their_many_spellings(text, expected) -> None:
+    assert exif_of(shot={0x9003: text}).taken_at == expected
+
+
+def test_the_date_of_the_shot_goes_before_the_date_of_the_last_change() -> None:
+    shot, scan, change = "2001:01:01 00:00:00", "2002:01:01 00:00:00", "2003:01:01 00:00:00"
+    assert exif_of(shot={0x9003: shot, 0x9004: scan}, top={0x0132: change}).taken_at == datetime(2001, 1, 1)
+    assert exif_of(shot={0x9003: "?", 0x9004: scan}, top={0x0132: change}).taken_at == datetime(2002, 1, 1)
+    assert exif_of(top={0x0132: change}).taken_at == datetime(2003, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "model", "expected"),
+    [
+        ("Canon", "Canon EOS 5D", "Canon EOS 5D"),
+        ("NIKON CORPORATION", "NIKON D90", "NIKON D90"),
+        ("Apple", "iPhone 12", "Apple iPhone 12"),
+        ("OLYMPUS IMAGING CORP.  ", "E-M1\0\0\0", "OLYMPUS IMAGING CORP. E-M1"),
+        ("", "Model only", "Model only"),
+        ("Maker only", "", "Maker only"),
+        ("\0\0\0", "   ", None),
+        ("\x01\x02", "\x7f", None),
+        ("x" * 5000, "y", "x" * 100),
+    ],
+)
+def test_the_camera_is_named_once(make, model, expected) -> None:
+    assert exif_of(top={0x010F: make, 0x0110: model}).camera == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, (50.0875, 14.42)),
+        ({1: "S", 3: "W"}, (-50.0875, -14.42)),
+        ({1: "n", 3: "e\0"}, (50.0875, 14.42)),
+        ({2: (50.0875, 0.0, 0.0)}, (50.0875, 14.42)),
+        ({2: (90.0, 0.0, 0.0)}, (90, 14.42)),
+        ({2: (90.0, 0.0, 1.0)}, None),
+        ({4: (181.0, 0.0, 0.0)}, None),
+        ({1: "?"}, None),
+        ({3: ""}, None),
+        ({2: (IFDRational(0, 0), 0.0, 0.0)}, None),
+        ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, None),
+    ],
+)
+def test_places_in_the_range_of_the_globe(change, expected) -> None:
+    exif = exif_of(gps=PRAGUE | change)
+    if expected is None:
+        assert (exif.latitude, exif.longitude) == (None, None)
+    else:
+        assert (exif.latitude, exif.longitude) == pytest.approx(expected)
+
+
+def test_half_a_place_is_no_place() -> None:
+    assert exif_of(gps={1: "N", 2: (50.0, 0.0, 0.0)}).latitude is None
+
+
+def test_one_broken_field_does_not_take_the_others_with_it() -> None:
+    exif = exif_of(top={0x010F: "Canon", 0x0110: "EOS"}, shot={0x9003: "?"}, gps=PRAGUE | {1: "?"})
+    assert exif == Exif(None, "Canon EOS", None, None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200), st.booleans())
+@pytest.mark.filterwarnings("ignore")
+def test_garbage_in_exif_is_no_error(garbage, with_header) -> None:
+    image = Image.new("RGB", (8, 8))
+    image.info["exif"] = (b"Exif\0\0II*\0\x08\0\0\0" if with_header else b"") + garbage
+    assert isinstance(read_exif(image), Exif)
+    assert 1 <= read_orientation(image) <= 8
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.binary(max_size=30),
+    st.text(max_size=30),
+    st.lists(st.one_of(st.floats(), st.text(max_size=3), st.none()), max_size=4).map(tuple),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(st.sampled_from([0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x8825]), VALUES), VALUES, VALUES
+)
+def test_any_value_in_any_field_is_read_or_none(top, date, number) -> None:
+    image = Image.new("RGB", (8, 8))
+    exif = image.getexif()
+    exif.update(top)
+    if 0x8769 not in top:
+        exif.get_ifd(0x8769)[0x9003] = date
+    if 0x8825 not in top:
+        exif.get_ifd(0x8825).update({1: date, 2: number, 3: number, 4: date})
+    read = read_exif(image)
+    assert read.taken_at is None or isinstance(read.taken_at, datetime)
+    assert read.latitude is None or -90 <= read.latitude <= 90
+    assert read.longitude is None or -180 <= read.longitude <= 180
+    assert 1 <= read_orientation(image) <= 8

@@ -1,0 +1,101 @@
+"""Whatever the bytes are: a Photo or a PhotoError, and nothing else."""
+
+import io
+import warnings
+from functools import cache
+
+import pillow_heif
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from searcher.photos.decode import Photo, PhotoError, decode
+
+pillow_heif.register_heif_opener()
+
+KINDS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "MPO"]
+HEADS = {
+    "JPEG": b"\xff\xd8\xff\xe0",
+    "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    "WEBP": b"RIFF\xff\0\0\0WEBPVP8 ",
+    "GIF": b"GIF89a",
+    "TIFF": b"II*\0\x08\0\0\0",
+    "BMP": b"BM",
+    "AVIF": b"\0\0\0\x20ftypavif",
+    "HEIF": b"\0\0\0\x20ftypheic",
+}
+
+
+@cache
+def whole(kind: str) -> bytes:
+    """A small picture with EXIF, GPS and a colour profile, so that all readers have something to trip
+    over."""
+    from PIL import ImageCms
+
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0110], exif[0x0112] = "Canon", "EOS", 6
+    exif.get_ifd(0x8769)[0x9003] = "2023:06:01 12:00:00"
+    exif.get_ifd(0x8825).update({1: "N", 2: (50.0, 5.0, 0.0), 3: "E", 4: (14.0, 25.0, 0.0)})
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    file = io.BytesIO()
+    image = Image.effect_noise((40, 24), 60).convert("RGB")
+    image.save(file, kind, exif=exif.tobytes(), icc_profile=profile)
+    return file.getvalue()
+
+
+def check(data: bytes, min_side: int | None) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            photo = decode(data, min_side)
+        except PhotoError as error:
+            assert str(error)
+            assert len(str(error).splitlines()) == 1
+        else:
+            assert isinstance(photo, Photo)
+            assert photo.image.mode == "RGB"
+            assert photo.width > 0
+            assert photo.height > 0
+
+
+SIDES = st.sampled_from([None, 4, 224])
+FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@FUZZ
+@given(data=st.binary(max_size=400), min_side=SIDES)
+def test_random_bytes(data, min_side) -> None:
+    check(data, min_side)
+
+
+@FUZZ
+@given(head=st.sampled_from(sorted(HEADS.values())), data=st.binary(max_size=300), min_side=SIDES)
+def test_random_bytes_behind_the_signature_of_a_format(head, data, min_side) -> None:
+    check(head + data, min_side)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_pictures(kind) -> None:
+    """Bytes overwritten, removed and added at any place, most often near the beginning, where the headers
+    are."""
+    good = whole(kind)
+    places = st.one_of(st.integers(0, min(600, len(good) - 1)), st.integers(0, len(good) - 1))
+    damage = st.tuples(places, st.integers(0, 6), st.binary(max_size=6))
+
+    @FUZZ
+    @given(st.lists(damage, min_size=1, max_size=8), SIDES)
+    def run(damages, min_side) -> None:
+        data = good
+        for place, cut, new in damages:
+            data = data[:place] + new + data[place + cut :]
+        check(data, min_side)
+
+    run()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_cut_anywhere(kind) -> None:
+    good = whole(kind)
+    for length in range(0, len(good), max(1, len(good) // 150)):
+        check(good[:length], None)

@@ -1,0 +1,39 @@
+"""The demo's photos come out of installed wheels, without running their code."""
+
+import subprocess
+import sys
+
+import pytest
+
+from searcher.errors import SearcherError
+from searcher.photos import samples
+from searcher.photos.decode import open_photo
+from searcher.photos.samples import sample_photos
+
+
+def test_the_photos_that_the_demo_asks_for_are_there_and_each_is_a_photo() -> None:
+    paths = sample_photos()
+    names = {path.stem for path in paths}
+    assert names >= {"chelsea", "coffee", "motorcycle_left", "flower", "china", "astronaut", "rocket"}
+    assert len(paths) == len(names) == sum(len(files) for _, files in samples._SAMPLES.values())
+    for path in paths:
+        assert path.is_absolute()
+        assert min(open_photo(path).image.size) > 100
+
+
+def test_finding_them_imports_neither_package() -> None:
+    program = (
+        "import sys; from searcher.photos.samples import sample_photos; assert sample_photos()\n"
+        "print(*[name for name in ('skimage', 'sklearn', 'scipy', 'numpy', 'PIL') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("absent", ["skimage", "sklearn"])
+def test_without_the_extra_one_line_says_what_to_install(monkeypatch, absent) -> None:
+    real = samples.find_spec
+    monkeypatch.setattr(samples, "find_spec", lambda name: None if name == absent else real(name))
+    with pytest.raises(SearcherError, match=r'pip install "searcher\[demo\]"') as caught:
+        sample_photos()
+    assert len(str(caught.value).splitlines()) == 1

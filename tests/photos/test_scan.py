@@ -1,0 +1,175 @@
+"""Every photo below a folder is found once, and nothing that cannot be listed is passed over in silence."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, scan
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+def found(root: Path) -> list[str]:
+    """The relative paths that scan yields, sorted; errors fail the test."""
+
+    def fail(path: bytes, error: OSError) -> None:
+        raise AssertionError((path, error))
+
+    return sorted(os.fsdecode(file.relpath) for file in scan(os.fsencode(root), fail))
+
+
+def found_and_errors(root: Path) -> tuple[list[str], dict[str, str]]:
+    errors: dict[str, str] = {}
+
+    def note(path: bytes, error: OSError) -> None:
+        errors[os.fsdecode(path)] = error.strerror or ""
+
+    return sorted(os.fsdecode(file.relpath) for file in scan(os.fsencode(root), note)), errors
+
+
+def test_a_file_comes_with_its_path_size_and_time(tmp_path) -> None:
+    touch(tmp_path, "a/b/c.jpg")
+    (tmp_path / "a/b/c.jpg").write_bytes(b"12345")
+    os.utime(tmp_path / "a/b/c.jpg", ns=(1, 1_234_567_890_123_456_789))
+    [file] = scan(os.fsencode(tmp_path), lambda path, error: None)
+    assert file == FoundFile(b"a/b/c.jpg", 5, 1_234_567_890_123_456_789)
+
+
+def test_photos_are_told_by_their_suffix_in_any_case(tmp_path) -> None:
+    photos = [f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(PHOTO_SUFFIXES))]
+    photos += ["A.JPG", "b.JpEg", "c.d.heic"]
+    touch(tmp_path, *photos, "notes.txt", "film.mp4", "jpg", "x.jpgx", "photo.jpg.xmp", "raw.cr2", "none.")
+    assert found(tmp_path) == sorted(photos)
+
+
+def test_an_empty_folder_has_no_photos(tmp_path) -> None:
+    assert found(tmp_path) == []
+
+
+def test_names_that_are_not_utf8_and_strange_ones_are_found(tmp_path) -> None:
+    names = [b"caf\xe9.jpg", "東京.jpg".encode(), b"new\nline.jpg", b"-rf *.jpg", b"\xff\xfe/\x80.jpg"]
+    for name in names:
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert sorted(file.relpath for file in scan(os.fsencode(tmp_path), print)) == sorted(names)
+
+
+def test_hidden_names_thumbnails_and_bins_are_left_out(tmp_path) -> None:
+    touch(
+        tmp_path,
+        "seen.jpg",
+        "folder.jpg/inside a folder with the name of a photo.jpg",
+        "._seen.jpg",
+        ".hidden.jpg",
+        ".thumbnails/a.png",
+        "album/.cache/a.jpg",
+        "album/@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+        "#recycle/a.jpg",
+        "$RECYCLE.BIN/a.jpg",
+        "System Volume Information/a.jpg",
+    )
+    assert found(tmp_path) == ["folder.jpg/inside a folder with the name of a photo.jpg", "seen.jpg"]
+
+
+def test_of_an_apple_library_only_the_originals_are_photos(tmp_path) -> None:
+    library = "My Photos.photoslibrary"
+    touch(
+        tmp_path,
+        f"{library}/originals/A/1.heic",
+        f"{library}/resources/derivatives/A/1.jpeg",
+        "resources/2.jpg",
+    )
+    assert found(tmp_path) == [f"{library}/originals/A/1.heic", "resources/2.jpg"]
+    assert found(tmp_path / library) == ["originals/A/1.heic"]
+
+
+def test_a_link_to_a_file_is_that_file(tmp_path) -> None:
+    touch(tmp_path, "outside/real.jpg", "root/plain.jpg")
+    (tmp_path / "outside/real.jpg").write_bytes(b"12345")
+    (tmp_path / "root/link.jpg").symlink_to("../outside/real.jpg")
+    files = {file.relpath: file.size for file in scan(os.fsencode(tmp_path / "root"), print)}
+    assert files == {b"plain.jpg": 1, b"link.jpg": 5}
+
+
+def test_a_link_to_a_folder_is_entered_once_and_a_loop_ends(tmp_path) -> None:
+    touch(tmp_path, "outside/out.jpg", "root/a.jpg", "root/sub/b.jpg")
+    root = tmp_path / "root"
+    (root / "sub/up").symlink_to("..")
+    (root / "self").symlink_to(".")
+    (root / "zweiter").symlink_to("../outside")
+    (root / "erster").symlink_to("../outside")
+    (root / "again").symlink_to("sub")
+    (tmp_path / "outside/back").symlink_to("../root")
+    (tmp_path / "outside/on").symlink_to(root / "sub")
+    assert found(root) == ["a.jpg", "erster/out.jpg", "sub/b.jpg"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=8))
+def test_whatever_links_there_are_each_folder_is_listed_once(tmp_path_factory, links) -> None:
+    root = tmp_path_factory.mktemp("links")
+    for name in "abcdef":
+        touch(root, f"{name}/{name}.jpg")
+    for number, (at, to) in enumerate(links):
+        (root / at / f"link{number}").symlink_to(root / to)
+    assert found(root) == [f"{name}/{name}.jpg" for name in "abcdef"]
+
+
+def test_what_cannot_be_listed_is_reported_and_stops_nothing(tmp_path) -> None:
+    touch(tmp_path, "good.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    os.mkfifo(tmp_path / "pipe of no interest")
+    (tmp_path / "gone.jpg").symlink_to("nowhere")
+    (tmp_path / "unplugged").symlink_to("/mnt/nowhere")
+    (tmp_path / "loop1.jpg").symlink_to("loop2.jpg")
+    (tmp_path / "loop2.jpg").symlink_to("loop1.jpg")
+    photos, errors = found_and_errors(tmp_path)
+    assert photos == ["good.jpg"]
+    assert set(errors) == {"pipe.jpg", "gone.jpg", "unplugged", "loop1.jpg", "loop2.jpg"}
+    assert errors["pipe.jpg"] == "not a regular file"
+    assert errors["gone.jpg"] == errors["unplugged"] == "No such file or directory"
+    assert "symbolic links" in errors["loop1.jpg"]
+
+
+def test_a_socket_with_the_name_of_a_photo_is_reported(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("s.jpg")
+        assert found_and_errors(tmp_path) == ([], {"s.jpg": "not a regular file"})
+
+
+def test_a_folder_that_cannot_be_read_is_reported_by_its_path(tmp_path, monkeypatch) -> None:
+    touch(tmp_path, "a.jpg", "locked/b.jpg", "open/c.jpg")
+    real = os.scandir
+
+    def scandir(path: bytes) -> object:  # permissions do not stop root
+        if path.endswith(b"/locked"):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr("searcher.photos.scan.os.scandir", scandir)
+    assert found_and_errors(tmp_path) == (["a.jpg", "open/c.jpg"], {"locked": "Permission denied"})
+
+
+def test_a_root_that_is_absent_or_a_file_is_an_error_and_not_an_empty_folder(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        found(tmp_path / "absent")
+    touch(tmp_path, "a.jpg")
+    with pytest.raises(NotADirectoryError):
+        found(tmp_path / "a.jpg")
+
+
+def test_a_root_that_is_a_link_is_followed(tmp_path) -> None:
+    touch(tmp_path, "real/a.jpg")
+    (tmp_path / "link").symlink_to("real")
+    assert found(tmp_path / "link") == ["a.jpg"]
