@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from searcher import query as queries
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.reader import Reader
@@ -17,6 +15,8 @@ from searcher.errors import SearcherError
 from searcher.query import Hits, Query
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from searcher.catalog.writer import Writer
     from searcher.indexer import IndexReport
     from searcher.models import Model
@@ -172,6 +172,10 @@ class Library:
             self._model = self._open_model(row)
         return self._model
 
+    def check_model(self) -> None:
+        """Raises SearcherError when the model that was asked for is not there, or not the library's."""
+        _ = self.model
+
     def _open_model(self, row: ModelRow | None) -> "Model":
         asked = self._asked_model
         if asked is None and row is not None:
@@ -318,7 +322,7 @@ class Library:
 
         reader, index = self.reader(), self.vector_index(row)
 
-        def search(vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        def search(vectors: "np.ndarray", k: int) -> "tuple[np.ndarray, np.ndarray]":
             results = [vector_index.empty_result(len(vectors), k)]
             if index is not None and len(index):
                 results.append(index.search(vectors, min(k, len(index))))

@@ -2,16 +2,19 @@
 """From a query to hits: embed what was asked, search the vectors, look up the photos behind the best ones."""
 
 import os
+import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from searcher.catalog.reader import Reader
 from searcher.catalog.records import ModelRow, PhotoRow
 from searcher.errors import SearcherError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from searcher.catalog.reader import Reader
 
 # Queries that mean nothing. A photo that fits a real query scores better than the best photos for these.
 MEANINGLESS = (
@@ -27,7 +30,7 @@ MEANINGLESS = (
 # Deleted photos leave vectors behind until the index is folded: look a little further than asked at once.
 SPARE = 16
 
-Search = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
+Search = Callable[["np.ndarray", int], tuple["np.ndarray", "np.ndarray"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Hits(list[Hit]):
         self.nothing_fits = nothing_fits
 
 
-def find(reader: Reader, search: Search, vector: np.ndarray, top: int) -> list[Hit]:
+def find(reader: "Reader", search: Search, vector: "np.ndarray", top: int) -> list[Hit]:
     """The `top` nearest photos to the unit vector (dim,). Vectors whose photo is gone are passed over."""
     wanted = top + SPARE
     while True:
@@ -121,12 +124,12 @@ def photo_path(photo: PhotoRow) -> str:
     return os.fsdecode(os.path.join(photo.root, photo.relpath))
 
 
-def noise_floor(reader: Reader, search: Search, vectors: np.ndarray) -> float | None:
+def noise_floor(reader: "Reader", search: Search, vectors: "np.ndarray") -> float | None:
     """What a meaningless query scores in this library: the median over queries (n, dim) of the best hit's
     score.
     """
     best = [hits[0].score for vector in vectors if (hits := find(reader, search, vector, 1))]
-    return float(np.median(best)) if best else None
+    return statistics.median(best) if best else None
 
 
 def nothing_fits(hits: list[Hit], query: Query, model: ModelRow) -> bool:

@@ -9,11 +9,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect
 from searcher.catalog.records import ModelRow, PhotoRow, Root, VectorFile
+
+if TYPE_CHECKING:
+    import numpy as np
 
 VECTOR_CHUNK = 4096  # embeddings read at a time
 
@@ -117,8 +119,10 @@ class Reader:
         row = self._connection.execute(sql).fetchone()
         return None if row is None else ModelRow(*row)
 
-    def noise_vectors(self, model: ModelRow) -> np.ndarray | None:
+    def noise_vectors(self, model: ModelRow) -> "np.ndarray | None":
         """Embeddings of meaningless queries, (n, dim) float32, or None when they were not computed yet."""
+        import numpy as np
+
         row = self._connection.execute(
             "SELECT noise_vectors FROM models WHERE id = ?", (model.id,)
         ).fetchone()
@@ -139,10 +143,12 @@ class Reader:
             return self._number("SELECT count(*) FROM embeddings WHERE model_id = ?", model_id)
         return self._number("SELECT count(*) FROM embeddings WHERE id > ? AND +model_id = ?", after, model_id)
 
-    def vectors(self, model: ModelRow, after: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def vectors(self, model: ModelRow, after: int = 0) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
         """Embeddings with an id greater than `after`, ascending, in chunks of ids (n,) int64, vectors (n,
         dim) float16.
         """
+        import numpy as np  # here: a run that finds nothing changed does without
+
         sql = "SELECT id, vector FROM embeddings WHERE id > ? AND +model_id = ? ORDER BY id"
         cursor = self._connection.execute(sql, (after, model.id))
         while rows := cursor.fetchmany(VECTOR_CHUNK):

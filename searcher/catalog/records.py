@@ -1,6 +1,5 @@
 """Rows of the catalog as they travel between the rooms."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # where a tag comes from
@@ -67,8 +66,7 @@ class Place(NamedTuple):
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """What the bytes of a file say, whatever its name. `taken_at` is ISO 8601, local time unless it has an
     offset.
     """

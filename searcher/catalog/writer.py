@@ -128,14 +128,14 @@ class Writer:
 
     def absorb_root(self, child: Root, parent: Root, prefix: bytes) -> None:
         """The images of `child`, which lies at `prefix` inside `parent`, become the parent's."""
-        # SQLite's || makes text of blobs, which ends at the first byte that is not UTF-8: join them here
-        rows = self._connection.execute(
-            select(images.c.id, images.c.relpath).where(images.c.root_id == child.id)
-        ).all()
-        moved = update(images).where(images.c.id == bindparam("image"))
-        moved = moved.values(root_id=parent.id, relpath=bindparam("path"))
+        # joined here: SQLite's || makes text of blobs, which names that are not UTF-8 do not survive
+        inner = select(images.c.id, images.c.relpath).where(images.c.root_id == child.id)
+        rows = [
+            {"image": row.id, "root_id": parent.id, "relpath": prefix + row.relpath}
+            for row in self._connection.execute(inner).all()
+        ]
         if rows:
-            self._connection.execute(moved, [{"image": row.id, "path": prefix + row.relpath} for row in rows])
+            self._connection.execute(_MOVE_IMAGE, rows)
         self._connection.execute(delete(roots).where(roots.c.id == child.id))
 
     def forget(self, root_id: int, prefix: bytes = b"") -> int:
@@ -183,42 +183,23 @@ class Writer:
     # images, contents, embeddings
 
     def image_at(self, root_id: int, relpath: bytes) -> ImageAt | None:
-        row = self._connection.execute(
-            select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id).where(
-                images.c.root_id == root_id, images.c.relpath == relpath
-            )
-        ).one_or_none()
+        """The image at a place."""
+        row = self._connection.execute(_IMAGE_AT, {"root": root_id, "path": relpath}).one_or_none()
         return None if row is None else ImageAt(*row)
 
     def images_of(self, content_id: int, limit: int) -> list[ImageAt]:
         """Up to `limit` images with this content, oldest first."""
-        rows = self._connection.execute(
-            select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id)
-            .where(images.c.content_id == content_id)
-            .order_by(images.c.id)
-            .limit(limit)
-        )
+        rows = self._connection.execute(_IMAGES_OF, {"content": content_id, "most": limit})
         return [ImageAt(*row) for row in rows]
 
     def content_id(self, digest: bytes) -> int | None:
-        found: int | None = self._connection.execute(
-            select(contents.c.id).where(contents.c.digest == digest)
-        ).scalar_one_or_none()
+        """The id of a content that is known."""
+        found: int | None = self._connection.execute(_CONTENT_ID, {"wanted": digest}).scalar_one_or_none()
         return found
 
     def add_content(self, content: Content) -> int:
         """The id of a content, made when it is not known yet."""
-        values = {
-            "digest": content.digest,
-            "width": content.width,
-            "height": content.height,
-            "format": content.format,
-            "taken_at": content.taken_at,
-            "camera": content.camera,
-            "latitude": content.latitude,
-            "longitude": content.longitude,
-        }
-        self._connection.execute(insert(contents).values(values).on_conflict_do_nothing())
+        self._connection.execute(_ADD_CONTENT, content._asdict())
         found = self.content_id(content.digest)
         assert found is not None
         return found
@@ -226,45 +207,56 @@ class Writer:
     def add_embedding(self, content_id: int, model_id: int, precision: str, vector: np.ndarray) -> None:
         """Store a unit vector (dim,) as float16, unless this content has one of this model."""
         blob = np.ascontiguousarray(vector, np.float16).tobytes()
-        row = insert(embeddings).values(
-            content_id=content_id, model_id=model_id, precision=precision, vector=blob
-        )
-        self._connection.execute(row.on_conflict_do_nothing())
+        row = {"content_id": content_id, "model_id": model_id, "precision": precision, "vector": blob}
+        self._connection.execute(_ADD_EMBEDDING, row)
 
     def put_image(self, place: Place, content_id: int | None, error: str | None = None) -> None:
         """The file at `place` has this content, or failed with `error`. A known image keeps its id."""
-        row = insert(images).values(**place._asdict(), content_id=content_id, error=error)
-        row = row.on_conflict_do_update(
-            index_elements=["root_id", "relpath"],
-            set_={key: row.excluded[key] for key in ("size", "mtime_ns", "content_id", "error")},
-        )
-        self._connection.execute(row)
+        row = {**place._asdict(), "content_id": content_id, "error": error}
+        self._connection.execute(_PUT_IMAGE, row)
 
     def touch_image(self, place: Place) -> None:
         """The file at `place` has another size or time, and the content it had."""
-        row = update(images).where(images.c.root_id == place.root_id, images.c.relpath == place.relpath)
-        self._connection.execute(row.values(size=place.size, mtime_ns=place.mtime_ns))
+        row = {"root": place.root_id, "path": place.relpath, "size": place.size, "mtime_ns": place.mtime_ns}
+        self._connection.execute(_TOUCH_IMAGE, row)
 
     def move_image(self, image: ImageAt, place: Place) -> None:
         """The image's file is now at `place`. If another image was there, the two change places."""
         there = self.image_at(place.root_id, place.relpath)
-        changed = update(images)
         if there is not None:
             # a name that no file can have, so that the two never collide
-            self._connection.execute(changed.where(images.c.id == there.id).values(relpath=b"\0"))
-        self._connection.execute(changed.where(images.c.id == image.id).values(**place._asdict()))
+            self._connection.execute(_MOVE_IMAGE, {"image": there.id, "relpath": b"\0"})
+        self._connection.execute(_MOVE_IMAGE, {"image": image.id, **place._asdict()})
         if there is not None:
-            self._connection.execute(
-                changed.where(images.c.id == there.id).values(root_id=image.root_id, relpath=image.relpath)
-            )
+            spot = {"root_id": image.root_id, "relpath": image.relpath}
+            self._connection.execute(_MOVE_IMAGE, {"image": there.id, **spot})
 
     def remove_image(self, root_id: int, relpath: bytes) -> bool:
         """Remove the image at a place; returns whether it could be found by searches."""
-        row = delete(images).where(images.c.root_id == root_id, images.c.relpath == relpath)
-        gone = self._connection.execute(row.returning(images.c.content_id)).one_or_none()
+        gone = self._connection.execute(_REMOVE_IMAGE, {"root": root_id, "path": relpath}).one_or_none()
         return gone is not None and gone.content_id is not None
 
     def remove_orphans(self) -> int:
         """Remove contents, with their embeddings, that no image has any more; returns how many."""
-        used = exists().where(images.c.content_id == contents.c.id)
-        return self._connection.execute(delete(contents).where(~used)).rowcount
+        return self._connection.execute(_REMOVE_ORPHANS).rowcount
+
+
+# The statements that run once a photo, built once: building takes longer than running.
+_HERE = (images.c.root_id == bindparam("root")) & (images.c.relpath == bindparam("path"))
+_IMAGE = select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id)
+_IMAGE_AT = _IMAGE.where(_HERE)
+_IMAGES_OF = (
+    _IMAGE.where(images.c.content_id == bindparam("content")).order_by(images.c.id).limit(bindparam("most"))
+)
+_CONTENT_ID = select(contents.c.id).where(contents.c.digest == bindparam("wanted"))
+_ADD_CONTENT = insert(contents).on_conflict_do_nothing()
+_ADD_EMBEDDING = insert(embeddings).on_conflict_do_nothing()
+_PUT_IMAGE = insert(images)
+_PUT_IMAGE = _PUT_IMAGE.on_conflict_do_update(
+    index_elements=["root_id", "relpath"],
+    set_={key: _PUT_IMAGE.excluded[key] for key in ("size", "mtime_ns", "content_id", "error")},
+)
+_TOUCH_IMAGE = update(images).where(_HERE)
+_MOVE_IMAGE = update(images).where(images.c.id == bindparam("image"))
+_REMOVE_IMAGE = delete(images).where(_HERE).returning(images.c.content_id)
+_REMOVE_ORPHANS = delete(contents).where(~exists().where(images.c.content_id == contents.c.id))

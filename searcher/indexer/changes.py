@@ -6,11 +6,14 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from searcher.catalog.reader import Reader
 from searcher.catalog.records import Place
 from searcher.indexer.places import Scope
 from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, scan
+
+if TYPE_CHECKING:
+    from searcher.catalog.reader import Reader
 
 
 @dataclass(slots=True)
@@ -26,10 +29,16 @@ class Changes:
 
     @property
     def todo(self) -> int:
+        """How many files have to be read."""
         return len(self.new) + len(self.perhaps)
 
+    @property
+    def any(self) -> bool:
+        """Whether anything is to be changed in the catalog."""
+        return bool(self.new or self.perhaps or self.gone or self.unreadable)
 
-def compare(reader: Reader, scopes: list[Scope], tick: Callable[[int], None]) -> Changes:
+
+def compare(reader: "Reader", scopes: list[Scope], tick: Callable[[int], None]) -> Changes:
     """Look at every file of the scopes. `tick` is told now and then how many files have been seen."""
     changes = Changes()
     seen = 0
@@ -40,7 +49,7 @@ def compare(reader: Reader, scopes: list[Scope], tick: Callable[[int], None]) ->
     return changes
 
 
-def _compare_one(reader: Reader, scope: Scope, changes: Changes) -> Iterator[int]:
+def _compare_one(reader: "Reader", scope: Scope, changes: Changes) -> Iterator[int]:
     root_id = scope.root.id
     known = reader.files(root_id, scope.prefix)
     if scope.files is not None:

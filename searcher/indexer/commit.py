@@ -14,22 +14,12 @@ from searcher.catalog.writer import Writer
 from searcher.indexer.pipeline import Contents, Read
 
 if TYPE_CHECKING:
+    from searcher.indexer.run import Counts
     from searcher.models import Model
 
 COPIES_LOOKED_AT = 100  # images of one content that may be the one that moved
 
 Spot = tuple[int, bytes]  # root id, relative path
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a run did, in files."""
-
-    added: int = 0
-    changed: int = 0
-    moved: int = 0
-    removed: int = 0
-    unchanged: int = 0
 
 
 @dataclass(slots=True)
@@ -48,7 +38,7 @@ class Committer:
     contents: Contents
     roots: dict[int, bytes]
     unread: set[Spot]
-    counts: Counts = field(default_factory=Counts)
+    counts: "Counts"
     vacated: list[Spot] = field(default_factory=list)
     _swapped: set[Spot] = field(default_factory=set)
     _copies: list[Read] = field(default_factory=list)

@@ -1,5 +1,5 @@
 # Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
-# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH113, PTH116, PTH118, PTH208
+# ruff: noqa: PTH120, PTH100, PTH110, PTH111, PTH112, PTH113, PTH116, PTH118, PTH208
 """What the user named → the roots of the library, and the parts of them to look at.
 
 No folder is known twice: a folder inside a known root is a part of that root, a known root inside a new one
@@ -10,12 +10,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from searcher.catalog.reader import Reader
 from searcher.catalog.records import Root
-from searcher.catalog.writer import Writer
 from searcher.errors import SearcherError
 from searcher.photos.scan import SKIPPED_FOLDERS
+
+if TYPE_CHECKING:
+    from searcher.catalog.reader import Reader
+    from searcher.catalog.writer import Writer
 
 SAMPLE = 100  # files of a missing root that are looked for where it may be mounted now
 SAME_DISK = 0.9  # how many of them must be there
@@ -54,31 +57,41 @@ def existing(paths: Sequence[str | Path], known: Sequence[Root]) -> list[bytes]:
     return found
 
 
-def plan(writer: Writer, reader: Reader, paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
-    """The scopes for `paths`, or for all known roots without any; and notices about roots that were found
-    elsewhere.
+def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]) -> list[Scope] | None:
+    """The scopes for `paths`, or for all known roots without any; None when one of them is not known yet."""
+    if not paths:
+        return [
+            Scope(root, files=None if root.whole else tuple(sorted(reader.files(root.id)))) for root in known
+        ]
+    scopes = []
+    for path in paths:
+        is_file = os.path.isfile(path)
+        folder, name = os.path.split(path) if is_file else (path, b"")
+        home, prefix = _home(known, folder)
+        if home is None or not (home.whole or (is_file and not prefix)):
+            return None
+        scopes.append(Scope(home, files=(prefix + name,)) if is_file else Scope(home, prefix))
+    return _without_covered(scopes)
+
+
+def plan(writer: "Writer", reader: "Reader", paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
+    """The scopes for `paths`, and notices about roots that were found elsewhere.
 
     Adds, moves and joins roots: call it inside a transaction.
     """
     notices: list[str] = []
-    scopes: list[Scope] = []
-    if not paths:
-        for root in reader.roots():
-            files = None if root.whole else tuple(sorted(reader.files(root.id)))
-            scopes.append(Scope(root, files=files))
-        return scopes, notices
     # outer folders first, so that what lies inside finds its root
     for path in sorted(dict.fromkeys(paths)):
-        scope = (
-            _file_scope(writer, path)
-            if os.path.isfile(path)
-            else _folder_scope(writer, reader, path, notices)
-        )
-        scopes.append(scope)
-    # an absorbed root may have been planned before; what a wider scope covers needs no second look
-    present = {root.id: root for root in writer.roots()}
-    scopes = [scope for scope in scopes if scope.root.id in present]
-    return _without_covered(scopes), notices
+        if os.path.isfile(path):
+            folder = os.path.dirname(path)
+            home, prefix = _home(writer.roots(), folder)
+            if home is None or (prefix and not home.whole):
+                writer.add_root(folder, whole=False)
+        else:
+            _add_folder(writer, reader, path, notices)
+    scopes = known_scopes(reader, writer.roots(), paths)
+    assert scopes is not None
+    return scopes, notices
 
 
 def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
@@ -94,39 +107,31 @@ def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
     return sorted(found, key=lambda part: -len(part[0].path))[:1]
 
 
-def _folder_scope(writer: Writer, reader: Reader, path: bytes, notices: list[str]) -> Scope:
-    home, prefix = _home(writer, path)
+def _add_folder(writer: "Writer", reader: "Reader", path: bytes, notices: list[str]) -> None:
+    home, prefix = _home(writer.roots(), path)
     if home is not None and home.whole:
-        return Scope(home, prefix)
+        return
     if home is not None and not prefix:
-        return Scope(writer.add_root(home.path, whole=True))
-    if moved := _mounted_elsewhere(writer, reader, path):
+        root = writer.add_root(home.path, whole=True)
+    elif moved := _mounted_elsewhere(writer, reader, path):
         notices.append(f"{os.fsdecode(moved.path)} is now found at {os.fsdecode(path)}")
         writer.move_root(moved.id, path)
-        root = moved._replace(path=path)
+        root = moved
     else:
         root = writer.add_root(path, whole=True)
+    real = os.path.realpath(path)
     for other in writer.roots():
-        inside = _inside(os.path.realpath(other.path), os.path.realpath(path))
+        inside = _inside(os.path.realpath(other.path), real)
         if other.id != root.id and inside and not _left_out(inside):
             writer.absorb_root(other, root, inside)
-    return Scope(root)
 
 
-def _file_scope(writer: Writer, path: bytes) -> Scope:
-    folder, name = os.path.split(path)
-    home, prefix = _home(writer, folder)
-    if home is None or (prefix and not home.whole):
-        home, prefix = writer.add_root(folder, whole=False), b""
-    return Scope(home, files=(prefix + name,))
-
-
-def _home(writer: Writer, path: bytes) -> tuple[Root | None, bytes]:
+def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
     """The innermost root that `path` lies in, and where in it (b"" or ending in "/")."""
     best: tuple[Root | None, bytes] = (None, b"")
     length = -1
     real = os.path.realpath(path)
-    for root in writer.roots():
+    for root in roots:
         real_root = os.path.realpath(root.path)
         inside = _inside(real, real_root)
         # what a scan of the root leaves out (a hidden folder) becomes a root of its own when it is asked for
@@ -148,7 +153,7 @@ def _left_out(inside: bytes) -> bool:
     return any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in parts if part)
 
 
-def _mounted_elsewhere(writer: Writer, reader: Reader, path: bytes) -> Root | None:
+def _mounted_elsewhere(writer: "Writer", reader: "Reader", path: bytes) -> Root | None:
     """The root whose folder is gone and whose files lie at `path` now, the same ones by size and time."""
     for root in writer.roots():
         if os.path.isdir(root.path) and os.listdir(root.path):
