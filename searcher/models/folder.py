@@ -24,12 +24,14 @@ from typing import Any
 from searcher.errors import SearcherError
 
 MANIFEST = "searcher.json"
+FORMAT = 1
 VISUAL = "visual/model.onnx"
 TEXTUAL = "textual/model.onnx"
 PREPROCESS = "visual/preprocess_cfg.json"
 TOKENIZER = "textual/tokenizer.json"
 TOKENIZER_SETTINGS = "textual/tokenizer_config.json"
 CONFIG = "config.json"
+CARD = "README.md"
 REQUIRED = (CONFIG, PREPROCESS, TOKENIZER)
 FLOAT32 = {"visual": VISUAL, "textual": TEXTUAL}
 # What a writer of a model may say about it beyond its name and precision.
@@ -81,6 +83,8 @@ class ModelFolder:
         return folder
 
     def _check(self) -> None:
+        if self.manifest.get("format", FORMAT) > FORMAT:
+            raise ModelError(f"model {self.path} was written by a newer version of searcher")
         for key in ("embed_dim", "vision_cfg", "text_cfg"):
             if key not in self.config:
                 raise ModelError(
@@ -105,6 +109,18 @@ class ModelFolder:
     @property
     def dim(self) -> int:
         return int(self.config["embed_dim"])
+
+    @property
+    def image_size(self) -> int:
+        """Pixels of the shorter side that the image encoder takes."""
+        size = self.preprocess_config.get("size") or 224
+        return int(min(size) if isinstance(size, list) else size)
+
+    @property
+    def card(self) -> str | None:
+        """The model card (README.md), if there is one."""
+        file = self.path / CARD
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
 
     @property
     def precision(self) -> str:
@@ -236,7 +252,7 @@ def write_manifest(folder: Path, *, name: str, precision: str = "float32", **fac
     config, preprocess = read_json(folder, CONFIG), read_json(folder, PREPROCESS)
     size = preprocess.get("size", 224)
     manifest: dict[str, Any] = {
-        "format": 1,
+        "format": FORMAT,
         "name": name,
         "dim": config["embed_dim"],
         "image_size": min(size) if isinstance(size, list) else size,

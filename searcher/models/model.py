@@ -4,6 +4,7 @@ vectors.
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
@@ -20,13 +21,13 @@ from searcher.models.folder import (
     slug,
 )
 from searcher.models.scripts import known_script
-from searcher.models.session import Encoder
 from searcher.models.store import find_model
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from searcher.models.preprocess import Preprocess
+    from searcher.models.session import Encoder
     from searcher.models.tokenizer import TextTokenizer
 
 BATCH_SIZE = 32
@@ -148,6 +149,14 @@ class Model:
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts → float32 (n, dim), unit length; what is longer than the model's context is cut."""
+        if texts and "textual" not in self._encoders:
+            # ONNX Runtime opens a session without Python's lock: the tokenizer is read meanwhile
+            opening = threading.Thread(target=self._try_encoder, args=("textual",))
+            opening.start()
+            try:
+                _ = self.tokenizer
+            finally:
+                opening.join()
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(texts), BATCH_SIZE):
             ids = self.tokenizer(texts[start : start + BATCH_SIZE])
@@ -157,11 +166,21 @@ class Model:
             parts.append(self._checked(encoder.run(*arrays)))
         return np.concatenate(parts)
 
-    def _encoder(self, side: str) -> Encoder:
+    def _encoder(self, side: str) -> "Encoder":
         with self._lock:
             if side not in self._encoders:
-                self._encoders[side] = Encoder(self.folder / self._files[side], threads=self._threads)
+                from searcher.models.session import Encoder
+
+                opened = Encoder(self.folder / self._files[side], threads=self._threads)
+                kind, axes = ("image", 4) if side == "visual" else ("text", 2)
+                if len(opened.input_shape) != axes:
+                    raise ModelError(f"{opened.path} is no {kind} encoder: its input has not {axes} axes")
+                self._encoders[side] = opened
             return self._encoders[side]
+
+    def _try_encoder(self, side: str) -> None:
+        with suppress(ModelError):  # raised again where it is used
+            self._encoder(side)
 
     def _checked(self, vectors: np.ndarray) -> np.ndarray:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
@@ -178,4 +197,9 @@ def _open(image: Union["Image.Image", str, Path]) -> "Image.Image":
 
         found: Image.Image = open_photo(image).image
         return found
-    return image
+    if image.mode == "RGB":
+        return image
+    from searcher.photos.colour import to_rgb
+
+    image.load()
+    return to_rgb(image)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searcher.models.folder import MANIFEST, ModelError, ModelFolder
+from searcher.models.folder import CARD, CONFIG, MANIFEST, ModelError, ModelFolder
 
 if TYPE_CHECKING:
     from searcher.models.model import Model
@@ -72,8 +72,8 @@ def find_model(name_or_path: str | Path) -> Path:
     path = Path(text).expanduser()
     if text and path.is_dir():
         return path
-    if not text or path.name == text:
-        known = ", ".join([BUILTIN, *(folder.name for folder in _folders())])
+    if not text or (isinstance(name_or_path, str) and path.name == text):
+        known = ", ".join(model.name for model in list_models()) or "none yet"
         raise ModelError(f"no model named {text!r} (there are: {known})")
     raise ModelError(f"no model folder at {path}")
 
@@ -83,7 +83,8 @@ def find_digest(digest: str) -> Path | None:
     candidates = [BUILTIN_FOLDER, *_folders()]
     for folder in candidates:
         try:
-            if ModelFolder.read(folder).digest == digest:
+            # a folder that records no digest was put there by hand: hashing gigabytes is not for a search
+            if ModelFolder.read(folder).manifest.get("digest") == digest:
                 return folder
         except ModelError:
             continue
@@ -142,7 +143,7 @@ def move_into_store(partial: Path, name: str) -> Path:
 
 
 def _not_model_files(folder: str, names: list[str]) -> set[str]:
-    wanted = {"visual", "textual", "config.json", MANIFEST, "README.md", "card.md"}
+    wanted = {"visual", "textual", CONFIG, MANIFEST, CARD}
     if Path(folder).name in ("visual", "textual"):
         return {name for name in names if name.startswith(".") or name == "__pycache__"}
     return set(names) - wanted

@@ -3,9 +3,9 @@
 import random
 import unicodedata
 
-_LATIN = r"""don't I'LL we've dog's DOG'S CAFÉ café naïve <b> &amp; &lt;b&gt; &amp;amp;  &eacute; ﬁsh ſ 'ſ İstanbuleacute; ﬁsh ſ 'ſ
-İstanbul ß ǅ Ω K … — “quoted” ‘it’s’ â€™ schÃ¶n 1234 3.14 ½ ² ⅷ _ __init__ a_b @user #tag http://x.y/z?q=1&r=2
-a photo of a cat"""
+_LATIN = r"""don't I'LL we've dog's DOG'S CAFÉ café naïve <b> &amp; &lt;b&gt; &amp;amp; &eacute; ﬁsh ſ 'ſ
+İstanbul ß ǅ Ω K … — “quoted” ‘it’s’ â€™ schÃ¶n 1234 3.14 ½ ² ⅷ _ __init__ a_b @user #tag
+http://x.y/z?q=1&r=2 a photo of a cat"""
 _OTHERS = """👨‍👩‍👧‍👦 🇩🇪 ❤️ 🏳️‍🌈 日本語 中文字 한국어 العربية עברית हिन्दी ไทย ქართული русский ελληνικά"""
 _BLANKS = ["\u200b", "\u00a0", "\t", "\n", "\x85", "\x1c", "\x07", "\ufeff", "\ufffd"]
 PIECES = [*_LATIN.split(), *_OTHERS.split(), *_BLANKS]

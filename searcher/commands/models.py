@@ -1,0 +1,127 @@
+"""`searcher models …`: the models on this machine."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from searcher.commands.common import json_option, print_json, show_bytes, show_path
+
+if TYPE_CHECKING:
+    from searcher.models.folder import ModelFolder
+
+
+@click.group()
+def command() -> None:
+    """Look at the models on this machine, and add or remove one."""
+
+
+@command.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the built-in model and those that were imported or pulled; * is the default."""
+    from searcher.models.store import list_models
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": model.name,
+            "dim": model.folder.dim,
+            "image_size": model.folder.image_size,
+            "precision": model.folder.precision,
+            "bytes": model.folder.bytes,
+            "default": model.default,
+        }
+        for model in list_models()
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    if not rows:
+        click.echo("No model yet: see searcher models pull, searcher models import.")
+        return
+    width = max(len(row["name"]) for row in rows)
+    click.echo(f"  {'name':<{width}}  {'dims':>5}  {'pixels':>6}  {'precision':<9}  {'size':>9}")
+    for row in rows:
+        mark = "*" if row["default"] else " "
+        click.echo(
+            f"{mark} {row['name']:<{width}}  {row['dim']:>5}  {row['image_size']:>6}  "
+            f"{row['precision']:<9}  {show_bytes(row['bytes']):>9}"
+        )
+
+
+@command.command("info")
+@click.argument("name", default="builtin")
+@click.option(
+    "--verify", is_flag=True, help="Compare every file with its recorded digest (exit code 1 if one differs)."
+)
+@json_option
+def info_command(name: str, verify: bool, as_json: bool) -> None:
+    """Say what is known about the model NAME (or in the folder NAME), and print its card."""
+    from searcher.errors import SearcherError
+    from searcher.models.folder import ModelFolder
+    from searcher.models.store import find_model
+
+    folder = ModelFolder.read(find_model(name))
+    problems = folder.verify() if verify else []
+    if problems:
+        raise SearcherError(f"model {folder.path}: {'; '.join(problems)}")
+    facts = _facts(folder)
+    if as_json:
+        print_json({**facts, "card": folder.card})
+        return
+    for key, value in facts.items():
+        if value is not None:
+            click.echo(f"{key.replace('_', ' '):<12}{_shown(value)}")
+    if verify:
+        click.echo(f"{'files':<12}all as recorded")
+    if folder.card:
+        click.echo(f"\n{folder.card.strip()}")
+
+
+def _facts(folder: "ModelFolder") -> dict[str, Any]:
+    manifest = folder.manifest
+    return {
+        "name": folder.name,
+        "folder": str(folder.path),
+        "version": manifest.get("version"),
+        "dim": folder.dim,
+        "image_size": folder.image_size,
+        "precision": folder.precision,
+        "precisions": sorted(folder.precisions),
+        "bytes": folder.bytes,
+        "logit_scale": manifest.get("logit_scale"),
+        "logit_bias": manifest.get("logit_bias"),
+        "languages": manifest.get("languages"),
+        "licence": manifest.get("licence"),
+        "source": manifest.get("source"),
+        "description": manifest.get("description"),
+        "digest": folder.digest,
+        "drift": manifest.get("drift"),
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_shown(item)}" for key, item in value.items() if item is not None)
+    return show_path(str(value))
+
+
+@command.command("default")
+@click.argument("name")
+def default_command(name: str) -> None:
+    """Use the model NAME for new libraries unless another is said."""
+    from searcher.models.store import set_default
+
+    set_default(name)
+    click.echo(f"New libraries use {name}.")
+
+
+@command.command("remove")
+@click.argument("name")
+def remove_command(name: str) -> None:
+    """Delete the model NAME from this machine. A library made with it cannot be searched until it is back."""
+    from searcher.models.store import remove_model
+
+    remove_model(name)
+    click.echo(f"Removed {name}.")

@@ -1,0 +1,84 @@
+"""`searcher models …`, as a program would read it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from searcher.commands import main
+from searcher.models import Model, store
+from searcher.models.store import add_folder
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_folder: Path) -> None:
+    monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "store"))
+    monkeypatch.setattr(store, "BUILTIN_FOLDER", Path(shutil.copytree(small_folder, tmp_path / "builtin")))
+
+
+def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of `searcher models …`."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main.main(args=["models", *arguments])
+    out, err = capfd.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def test_list_names_every_model_and_marks_the_default(
+    small_folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add_folder(small_folder, "mine")
+    assert run(capfd, "default", "mine")[0] == 0
+    code, out, err = run(capfd, "list", "--json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)
+    assert [(row["name"], row["default"]) for row in rows] == [("builtin", False), ("mine", True)]
+    assert {key: rows[1][key] for key in ("dim", "image_size", "precision")} == {
+        "dim": 48,
+        "image_size": 64,
+        "precision": "float32",
+    }
+    assert rows[1]["bytes"] == sum(
+        path.stat().st_size
+        for path in small_folder.rglob("*")
+        if path.is_file() and path.name != "searcher.json"
+    )
+    code, out, _ = run(capfd, "list")
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["builtin", "48"], ["*", "mine"]]
+
+
+def test_info_prints_the_facts_and_the_card(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "builtin" / "README.md").write_text("# The model in the box\nTrained on photos.\n")
+    code, out, _ = run(capfd, "info", "--verify")
+    assert code == 0
+    assert "Apache-2.0" in out
+    assert "all as recorded" in out
+    assert out.endswith("# The model in the box\nTrained on photos.\n")
+    found = json.loads(run(capfd, "info", "builtin", "--json")[1])
+    assert found["digest"] == Model.open("builtin").digest
+    assert found["card"].startswith("# The model in the box")
+
+
+def test_info_verify_tells_a_changed_file_with_exit_code_1(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "builtin" / "textual" / "tokenizer.json").open("a") as file:
+        file.write(" ")
+    code, out, err = run(capfd, "info", "builtin", "--verify", "--json")
+    assert (code, out) == (1, "")
+    assert "tokenizer.json is not the file that was recorded" in err
+
+
+def test_remove_deletes_a_model_but_not_the_built_in(
+    small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    add_folder(small_folder, "mine")
+    assert run(capfd, "remove", "mine")[0] == 0
+    assert not (tmp_path / "store" / "mine").exists()
+    for name in ("mine", "builtin"):
+        code, out, err = run(capfd, "remove", name)
+        assert (code, out) == (1, "")
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
