@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageCms
 
 _BITS_PER_SAMPLE = 258  # TIFF tag
+_ROWS = 64
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -23,7 +24,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "LAB":
         return _lab_to_rgb().apply(image)
     if image.has_transparency_data:
-        return _on_white(image.convert("RGBA"))
+        return _on_white(image)
     return image.convert("RGB")
 
 
@@ -38,10 +39,12 @@ def to_srgb(picture: Image.Image, source: Image.Image) -> Image.Image:
 
 def _scaled(values: "np.ndarray[Any, Any]", low: float, high: float) -> Image.Image:
     """(h, w) numbers, `low` → black, `high` → white."""
-    if high <= low:
-        high = low + 1
-    unit = (np.nan_to_num(values.astype(np.float32), nan=low, posinf=high, neginf=low) - low) / (high - low)
-    grey = (unit.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    factor = 255 / (high - low) if high > low else 1.0
+    grey = np.empty(values.shape, np.uint8)
+    for top in range(0, len(values), _ROWS):  # in bands: a large picture as float64 would take gigabytes
+        band = values[top : top + _ROWS].astype(np.float64)
+        levels = (np.nan_to_num(band, nan=low, posinf=high, neginf=low) - low) * factor
+        grey[top : top + _ROWS] = levels.clip(0, 255) + 0.5
     return Image.fromarray(grey).convert("RGB")
 
 
@@ -67,9 +70,11 @@ def _range(values: "np.ndarray[Any, Any]") -> tuple[float, float]:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    picture = Image.new("RGB", image.size, "white")
+    if image.mode not in ("LA", "RGBA"):
+        image = image.convert("RGBA")
+    picture = Image.new("L" if image.mode == "LA" else "RGB", image.size, "white")
     picture.paste(image, mask=image.getchannel("A"))
-    return picture
+    return picture.convert("RGB") if picture.mode == "L" else picture
 
 
 def _cmyk_to_rgb(image: Image.Image) -> Image.Image:

@@ -29,8 +29,8 @@ MAX_PIXELS = 256_000_000
 """Largest picture that is opened at all: telephones make 200 megapixels, and larger is a mistake or an
 attack."""
 
-MAX_DECODED_PIXELS = 100_000_000
-"""Largest picture decoded in full, at 4 bytes a pixel. A JPEG above it is decoded at a reduced scale."""
+MAX_DECODED_PIXELS = 80_000_000
+"""Largest picture decoded in full, at 4 to 9 bytes a pixel. A JPEG above it is decoded at a reduced scale."""
 
 LARGE_PIXELS = 25_000_000
 """Above this many decoded pixels, one picture at a time: threads must not add up their largest ones."""
@@ -159,6 +159,8 @@ def _decode(data: bytes, min_side: int | None) -> Photo:
     pixels = image.width * image.height
     if pixels > MAX_DECODED_PIXELS:
         raise PhotoError(_too_many_pixels(image, MAX_DECODED_PIXELS))
+    if image.info.get("progressive"):  # all of its coefficients are held, at whatever scale it comes out
+        pixels = width * height
     with _one_large_picture if pixels > LARGE_PIXELS else nullcontext():
         image.load()  # TIFF is upright from here on, and says so
         picture = to_rgb(image)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from searcher.photos import colour
 from searcher.photos.decode import decode
 
 RAMP = np.linspace(0, 1, 64 * 16).reshape(16, 64)  # black at the top left, white at the bottom right
@@ -83,6 +84,11 @@ def test_floats_are_scaled_by_the_white_that_fits_them(white) -> None:
     data = saved(Image.fromarray((RAMP * white).astype(np.float32)), "TIFF")
     expected = {0.7: 0.7, 200: 200 / 255}.get(white, 1) * RAMP * 255
     assert close(levels(data), expected[:, :, None], 1)
+
+
+def test_a_tall_picture_is_scaled_in_one_piece() -> None:
+    values = np.linspace(0, 65535, 1000).round().astype(np.uint16)[:, None].repeat(3, axis=1)
+    assert close(levels(saved(Image.fromarray(values), "PNG")), (values / 257)[:, :, None], 1)
 
 
 def test_floats_with_holes_and_negative_values_are_a_picture() -> None:
@@ -221,8 +227,8 @@ def test_a_broken_profile_is_passed_over(profile) -> None:
 
 
 def test_a_profile_for_other_channels_than_the_picture_has_is_passed_over() -> None:
-    for mode, colour in (("L", 77), ("LA", (77, 255)), ("1", 1)):
-        data = saved(Image.new(mode, (8, 8), colour), "PNG", icc_profile=swapped_profile())
+    for mode, value in (("L", 77), ("LA", (77, 255)), ("1", 1)):
+        data = saved(Image.new(mode, (8, 8), value), "PNG", icc_profile=swapped_profile())
         assert close(levels(data), 255 if mode == "1" else 77, 0)
 
 
@@ -230,3 +236,4 @@ def test_an_srgb_profile_changes_no_pixel() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = Image.effect_noise((32, 32), 90).convert("RGB")
     assert close(levels(saved(image, "PNG", icc_profile=profile)), np.asarray(image, float), 0)
+    assert colour._to_srgb_transform(profile, "RGB") is None, "and costs nothing"

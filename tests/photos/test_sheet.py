@@ -144,6 +144,11 @@ def test_shortened_text_fits(text, width) -> None:
         assert short == line or "…" in short
 
 
+def test_what_cannot_be_drawn_is_replaced() -> None:
+    assert shown("caf\udce9.jpg") == "caf\N{REPLACEMENT CHARACTER}.jpg"
+    assert shown(" two\nlines\0 ") == "two lines"
+
+
 def test_a_shortened_file_name_keeps_its_ending() -> None:
     name = "a very long name of a photo of my sister at the beach 2023-06-14.jpg"
     font = font_for(name, 15)
