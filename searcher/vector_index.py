@@ -14,15 +14,24 @@ import struct
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple
 
 import faiss
 import numpy as np
 
-from searcher.catalog.records import VectorFile
 from searcher.errors import SearcherError
 
 DIGEST_BYTES = 16
 _BLOCK = 1 << 22
+
+
+class VectorFile(NamedTuple):
+    """What is known of a file that was written: its digest, largest id, number of vectors, size in bytes."""
+
+    digest: bytes
+    last_id: int
+    vectors: int
+    bytes: int
 
 
 class VectorIndexError(SearcherError):

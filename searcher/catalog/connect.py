@@ -38,34 +38,21 @@ def connect(folder: Path, *, write: bool = False) -> sqlite3.Connection:
         return _connect_writer(path)
     if not path.exists():
         raise SearcherError(f"there is no library in {folder}: make one with `searcher index FOLDER`")
-    for mode in ("mode=rw", "mode=ro"):
+    wal = Path(f"{path}-wal")
+    for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
+        if "immutable" in mode and wal.exists() and wal.stat().st_size:
+            raise SearcherError(f"{path} is a copy made while it was written, and read-only: copy it again")
         connection = _open(path, mode)
         try:
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        except sqlite3.OperationalError:
-            connection.close()
-            continue
         except sqlite3.DatabaseError as error:
             connection.close()
-            raise SearcherError(f"{path} is not a catalog: {error}") from error
+            if error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                continue  # WAL wants to write its shared memory beside the file
+            raise SearcherError(f"cannot read {path}: {error}") from error
         connection.execute("PRAGMA query_only = ON")
         return connection
-    return _connect_immutable(path)
-
-
-def _connect_immutable(path: Path) -> sqlite3.Connection:
-    wal = Path(f"{path}-wal")
-    if wal.exists() and wal.stat().st_size:
-        raise SearcherError(
-            f"{path} was copied while it was written: copy it again when no searcher is running"
-        )
-    connection = _open(path, "mode=ro&immutable=1")
-    try:
-        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise SearcherError(f"cannot read {path}: {error}") from error
-    return connection
+    raise SearcherError(f"cannot read {path}")
 
 
 def _connect_writer(path: Path) -> sqlite3.Connection:
@@ -107,15 +94,17 @@ def _reason(error: Exception) -> str:
 
 def check_version(connection: sqlite3.Connection, folder: Path) -> int:
     """The catalog's schema version (0: just made). Raises SearcherError for a newer or a foreign one."""
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    version, application, tables = (
+        int(connection.execute(sql).fetchone()[0])
+        for sql in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
+    )
+    if tables and application != APPLICATION_ID:
+        raise SearcherError(f"{folder / CATALOG_NAME} is another program's database")
     if version > SCHEMA_VERSION:
         raise SearcherError(
             f"the library {folder} was written by a newer searcher (catalog version {version}, "
             f"this one reads up to {SCHEMA_VERSION}): upgrade searcher"
         )
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    if version and application != APPLICATION_ID:
-        raise SearcherError(f"{folder / CATALOG_NAME} is another program's database")
     return version
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect
-from searcher.catalog.records import ModelRow, PhotoRow, Root, VectorFile
+from searcher.catalog.records import ModelRow, PhotoRow, Root, VectorFileRow, after_prefix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,7 +74,7 @@ class Reader:
         parameters: list[object] = [root_id]
         if prefix:
             sql += " AND relpath >= ? AND relpath < ?"
-            parameters += [prefix, prefix[:-1] + bytes([prefix[-1] + 1])]
+            parameters += [prefix, after_prefix(prefix)]
         return {row[0]: row[1:] for row in self._connection.execute(sql, parameters)}
 
     def some_files(self, root_id: int, count: int) -> list[tuple[bytes, int, int]]:
@@ -100,13 +100,19 @@ class Reader:
         rows = self._connection.execute(sql)
         return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in rows]
 
+    def failed_count(self) -> int:
+        """Files that could not be indexed."""
+        return self._number("SELECT count(*) FROM images WHERE error IS NOT NULL")
+
     def image_count(self) -> int:
         """Images that can be found, copies counted one by one."""
         return self._number("SELECT count(*) FROM images WHERE content_id IS NOT NULL")
 
-    def image_id(self, root_id: int, relpath: bytes) -> int | None:
-        row = self._one("SELECT id FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath)
-        return None if row is None else int(str(row[0]))
+    def knows(self, root_id: int, relpath: bytes) -> bool:
+        """Whether there is an image (or a failed file) at this place."""
+        return (
+            self._one("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
+        )
 
     # models and embeddings
 
@@ -156,11 +162,15 @@ class Reader:
             blob = b"".join(row[1] for row in rows)
             yield ids, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
 
-    def vector_file(self, digest: bytes, model_id: int) -> VectorFile | None:
+    def has_vector_file(self, model_id: int) -> bool:
+        """Whether a FAISS file was ever written for a model."""
+        return self._one("SELECT 1 FROM vector_files WHERE model_id = ?", model_id) is not None
+
+    def vector_file(self, digest: bytes, model_id: int) -> VectorFileRow | None:
         """What is known of the FAISS file with this digest, None when this catalog never wrote it."""
         sql = "SELECT digest, last_id, vectors, bytes FROM vector_files WHERE digest = ? AND model_id = ?"
         row = self._connection.execute(sql, (digest, model_id)).fetchone()
-        return None if row is None else VectorFile(*row)
+        return None if row is None else VectorFileRow(*row)
 
     # hits
 
@@ -189,6 +199,14 @@ class Reader:
         return found
 
     # checks
+
+    def images_without_embedding(self, model_id: int) -> int:
+        """How many images cannot be found with a model."""
+        sql = (
+            "SELECT count(*) FROM images i WHERE i.content_id IS NOT NULL AND NOT EXISTS "
+            "(SELECT 1 FROM embeddings e WHERE e.content_id = i.content_id AND e.model_id = ?)"
+        )
+        return self._number(sql, model_id)
 
     def problems(self) -> list[str]:
         """What is wrong inside the SQLite file; empty when all is well."""

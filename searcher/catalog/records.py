@@ -5,6 +5,9 @@ from typing import NamedTuple
 ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # where a tag comes from
 
 
+UNREAD = -1  # the size and time of a file that could not be looked at, or must be read again
+
+
 class Root(NamedTuple):
     """A folder that was indexed. `whole` is False where only single files of it were asked for."""
 
@@ -29,13 +32,24 @@ class ModelRow(NamedTuple):
     noise_floor: float | None
 
 
-class VectorFile(NamedTuple):
+class VectorFileRow(NamedTuple):
     """One FAISS file that was written: its digest (the file's last 16 bytes) identifies it."""
 
     digest: bytes
     last_id: int
     vectors: int
     bytes: int
+
+
+class Failure(NamedTuple):
+    """A file that could not be indexed, and why. `path` is absolute."""
+
+    path: str
+    error: str
+
+    def as_dict(self) -> dict[str, str]:
+        """As `status --failed --json` prints it."""
+        return self._asdict()
 
 
 class PhotoRow(NamedTuple):
@@ -64,6 +78,11 @@ class Place(NamedTuple):
     relpath: bytes
     size: int
     mtime_ns: int
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """The first name that sorts behind all that begin with `prefix`, which ends in "/"."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
 class Content(NamedTuple):

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
 
 from searcher.catalog.connect import SCHEMA_VERSION, ReadOnlyError, check_version, connect
-from searcher.catalog.records import Content, ImageAt, Place, Root, VectorFile
+from searcher.catalog.records import UNREAD, Content, ImageAt, Place, Root, VectorFileRow, after_prefix
 from searcher.catalog.schema import (
     contents,
     embeddings,
@@ -135,15 +135,17 @@ class Writer:
             for row in self._connection.execute(inner).all()
         ]
         if rows:
-            self._connection.execute(_MOVE_IMAGE, rows)
+            # a place that the parent knows already keeps its image: it is the older one
+            self._connection.execute(_MOVE_IMAGE.prefix_with("OR IGNORE"), rows)
+        self._connection.execute(delete(images).where(images.c.root_id == child.id))
         self._connection.execute(delete(roots).where(roots.c.id == child.id))
 
     def forget(self, root_id: int, prefix: bytes = b"") -> int:
         """Remove the images below `prefix` in a root, and the root itself without one; returns how many."""
         chosen = images.c.root_id == root_id
         if prefix:
-            chosen &= images.c.relpath >= prefix
-            chosen &= images.c.relpath < prefix[:-1] + bytes([prefix[-1] + 1])
+            inside = (images.c.relpath >= prefix) & (images.c.relpath < after_prefix(prefix))
+            chosen &= inside | (images.c.relpath == prefix.rstrip(b"/"))
         count = self._connection.execute(delete(images).where(chosen)).rowcount
         if not prefix:
             self._connection.execute(delete(roots).where(roots.c.id == root_id))
@@ -167,7 +169,7 @@ class Writer:
         blob = np.ascontiguousarray(vectors, np.float16).tobytes()
         self._connection.execute(row.values(noise_vectors=blob, noise_floor=floor))
 
-    def add_vector_file(self, model_id: int, file: VectorFile) -> None:
+    def add_vector_file(self, model_id: int, file: VectorFileRow) -> None:
         """Remember a FAISS file that is about to appear; the oldest ones are forgotten."""
         row = insert(vector_files).values(model_id=model_id, **file._asdict()).on_conflict_do_nothing()
         self._connection.execute(row)
@@ -209,6 +211,20 @@ class Writer:
         blob = np.ascontiguousarray(vector, np.float16).tobytes()
         row = {"content_id": content_id, "model_id": model_id, "precision": precision, "vector": blob}
         self._connection.execute(_ADD_EMBEDDING, row)
+
+    def remove_embeddings(self, ids: Sequence[int]) -> None:
+        """Remove embeddings that are damaged."""
+        if ids:
+            row = delete(embeddings).where(embeddings.c.id == bindparam("embedding"))
+            self._connection.execute(row, [{"embedding": id} for id in ids])
+
+    def read_again(self, model_id: int) -> None:
+        """Let the next index run read every image that has no embedding of a model."""
+        found = exists().where(
+            embeddings.c.content_id == images.c.content_id, embeddings.c.model_id == model_id
+        )
+        row = update(images).where(images.c.content_id.is_not(None), ~found)
+        self._connection.execute(row.values(size=UNREAD, mtime_ns=UNREAD))
 
     def put_image(self, place: Place, content_id: int | None, error: str | None = None) -> None:
         """The file at `place` has this content, or failed with `error`. A known image keeps its id."""

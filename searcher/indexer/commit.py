@@ -12,6 +12,7 @@ import numpy as np
 from searcher.catalog.records import ImageAt, Place
 from searcher.catalog.writer import Writer
 from searcher.indexer.pipeline import Contents, Read
+from searcher.indexer.places import holds_something
 
 if TYPE_CHECKING:
     from searcher.indexer.run import Counts
@@ -119,10 +120,4 @@ class Committer:
 
 def is_gone(root: bytes, relpath: bytes) -> bool:
     """Whether a file is deleted, and not only its disk away: its root is there and holds something."""
-    if os.path.lexists(os.path.join(root, relpath)):
-        return False
-    try:
-        with os.scandir(root) as entries:
-            return next(entries, None) is not None
-    except OSError:
-        return False
+    return not os.path.lexists(os.path.join(root, relpath)) and holds_something(root)

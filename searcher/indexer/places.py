@@ -1,5 +1,5 @@
 # Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
-# ruff: noqa: PTH120, PTH100, PTH110, PTH111, PTH112, PTH113, PTH116, PTH118, PTH208
+# ruff: noqa: PTH120, PTH100, PTH110, PTH111, PTH112, PTH116, PTH118
 """What the user named → the roots of the library, and the parts of them to look at.
 
 No folder is known twice: a folder inside a known root is a part of that root, a known root inside a new one
@@ -46,15 +46,29 @@ def absolute(path: str | Path) -> bytes:
     return os.path.abspath(os.path.expanduser(os.fsencode(path)))
 
 
-def existing(paths: Sequence[str | Path], known: Sequence[Root]) -> list[bytes]:
-    """The paths, absolute. SearcherError for one that is not there, unless it lies in a known root (it may be
-    unplugged).
-    """
+def holds_something(folder: bytes) -> bool:
+    """Whether a folder is there and more than an empty mount point: hidden files do not count."""
+    try:
+        with os.scandir(folder) as entries:
+            return any(not entry.name.startswith(b".") for entry in entries)
+    except OSError:
+        return False
+
+
+def existing(paths: Sequence[str | Path], known: Sequence[Root], reader: "Reader | None") -> list[bytes]:
+    """The paths, absolute. Raises SearcherError for one that is neither there nor known."""
     found = [absolute(path) for path in paths]
     for path in found:
-        if not os.path.exists(path) and not any(_inside(path, root.path) is not None for root in known):
+        if not os.path.exists(path) and not (reader and _was_there(path, known, reader)):
             raise SearcherError(f"there is no file or folder {os.fsdecode(path)}")
     return found
+
+
+def _was_there(path: bytes, known: Sequence[Root], reader: "Reader") -> bool:
+    home, prefix = _home(known, path)
+    if home is None:
+        return False
+    return not prefix or reader.knows(home.id, prefix[:-1]) or bool(reader.files(home.id, prefix))
 
 
 def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]) -> list[Scope] | None:
@@ -65,9 +79,13 @@ def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]
         ]
     scopes = []
     for path in paths:
-        is_file = os.path.isfile(path)
-        folder, name = os.path.split(path) if is_file else (path, b"")
+        folder, name = os.path.split(path)
         home, prefix = _home(known, folder)
+        is_file = not os.path.isdir(path) and (
+            os.path.exists(path) or (home is not None and reader.knows(home.id, prefix + name))
+        )
+        if not is_file:
+            home, prefix = _home(known, path)
         if home is None or not (home.whole or (is_file and not prefix)):
             return None
         scopes.append(Scope(home, files=(prefix + name,)) if is_file else Scope(home, prefix))
@@ -82,13 +100,13 @@ def plan(writer: "Writer", reader: "Reader", paths: Sequence[bytes]) -> tuple[li
     notices: list[str] = []
     # outer folders first, so that what lies inside finds its root
     for path in sorted(dict.fromkeys(paths)):
-        if os.path.isfile(path):
+        if os.path.isdir(path):
+            _add_folder(writer, reader, path, notices)
+        elif os.path.exists(path):
             folder = os.path.dirname(path)
             home, prefix = _home(writer.roots(), folder)
             if home is None or (prefix and not home.whole):
                 writer.add_root(folder, whole=False)
-        else:
-            _add_folder(writer, reader, path, notices)
     scopes = known_scopes(reader, writer.roots(), paths)
     assert scopes is not None
     return scopes, notices
@@ -156,7 +174,7 @@ def _left_out(inside: bytes) -> bool:
 def _mounted_elsewhere(writer: "Writer", reader: "Reader", path: bytes) -> Root | None:
     """The root whose folder is gone and whose files lie at `path` now, the same ones by size and time."""
     for root in writer.roots():
-        if os.path.isdir(root.path) and os.listdir(root.path):
+        if holds_something(root.path):
             continue
         sample = reader.some_files(root.id, SAMPLE)
         same = sum(_looks_like(os.path.join(path, relpath), size, mtime) for relpath, size, mtime in sample)

@@ -12,19 +12,43 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from searcher.catalog.records import Failure
 from searcher.errors import SearcherError
 from searcher.indexer import places
 from searcher.indexer.changes import compare
 from searcher.indexer.places import Scope
 
 if TYPE_CHECKING:
+    from searcher.catalog.reader import Reader
     from searcher.catalog.records import Root
-    from searcher.library import Failure, Library
+    from searcher.catalog.writer import Writer
+    from searcher.models import Model
 
 Progress = Callable[[int, int | None], None]
 Notice = Callable[[str], None]
+
+
+class Target(Protocol):
+    """What a run needs of the library that it brings up to date."""
+
+    folder: Path
+
+    @property
+    def exists(self) -> bool: ...
+
+    @property
+    def asks_for_a_model(self) -> bool: ...
+
+    @property
+    def model(self) -> "Model": ...
+
+    def check_model(self) -> None: ...
+
+    def reader(self) -> "Reader": ...
+
+    def derive(self, writer: "Writer") -> None: ...
 
 
 @dataclass(slots=True)
@@ -53,7 +77,7 @@ class IndexReport:
     unchanged: int
     failed: int
     seconds: float
-    failures: "tuple[Failure, ...]"
+    failures: tuple[Failure, ...]
     notices: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -70,18 +94,18 @@ class IndexReport:
         }
 
 
-def run(library: "Library", paths: Sequence[str | Path], progress: Progress, notice: Notice) -> IndexReport:
+def run(library: Target, paths: Sequence[str | Path], progress: Progress, notice: Notice) -> IndexReport:
     """Bring `paths` (without any: all known roots) up to date: embed what is new, forget what is gone.
 
     progress(done, total): files, total None while they are counted. notice(line): what the user should know
-    at once. What was embedded is committed batch by batch: an interrupted run keeps it, and the next one goes
-    on from there. Raises SearcherError.
+    at once (a wait for another searcher); what can wait is in the report. What was embedded is committed
+    batch by batch: an interrupted run keeps it, and the next one goes on from there. Raises SearcherError.
     """
     start = time.monotonic()
     known = library.reader().roots() if library.exists else []
     if not paths and not known:
         raise SearcherError(f"nothing was indexed into {library.folder} yet: name a folder")
-    named = places.existing(paths, known)
+    named = places.existing(paths, known, library.reader() if known else None)
     if library.asks_for_a_model or not library.exists:
         library.check_model()  # before anything is made or changed
     progress(0, None)
@@ -90,8 +114,6 @@ def run(library: "Library", paths: Sequence[str | Path], progress: Progress, not
         reader = library.reader()
         changes = compare(reader, scopes, lambda seen: progress(seen, None))
         notices += changes.notices
-        for line in notices:
-            notice(line)
         counts = Counts(unchanged=changes.unchanged)
         if changes.any:
             from searcher.catalog.writer import Writer
@@ -114,7 +136,7 @@ def run(library: "Library", paths: Sequence[str | Path], progress: Progress, not
 
 
 def _plan(
-    library: "Library", known: "Sequence[Root]", named: Sequence[bytes], notice: Notice
+    library: Target, known: "Sequence[Root]", named: Sequence[bytes], notice: Notice
 ) -> tuple[list[Scope], list[str]]:
     """The parts of roots to look at; a folder that is not known becomes a root."""
     scopes = places.known_scopes(library.reader(), known, named) if known else None
@@ -126,9 +148,7 @@ def _plan(
         return places.plan(writer, library.reader(), named)
 
 
-def _failures(library: "Library", scopes: Sequence[Scope]) -> "list[Failure]":
-    from searcher.library import Failure
-
+def _failures(library: Target, scopes: Sequence[Scope]) -> list[Failure]:
     return [
         Failure(os.fsdecode(os.path.join(root.path, relpath)), error)
         for root, relpath, error in library.reader().failed()
@@ -136,7 +156,7 @@ def _failures(library: "Library", scopes: Sequence[Scope]) -> "list[Failure]":
     ]
 
 
-def forget(library: "Library", folder: str | Path) -> int:
+def forget(library: Target, folder: str | Path) -> int:
     """Forget a root, a part of one, or all roots inside a folder; returns the number of images forgotten.
 
     Raises SearcherError when nothing of it was indexed.
@@ -146,10 +166,11 @@ def forget(library: "Library", folder: str | Path) -> int:
     if not chosen:
         raise SearcherError(f"{os.fsdecode(path)} was never indexed")
     from searcher.catalog.writer import Writer
-    from searcher.indexer.update import derive
 
     with closing(Writer(library.folder)) as writer:
         with writer.transaction():
             count = sum(writer.forget(root.id, prefix) for root, prefix in chosen)
-        derive(library, writer)
+            if not count and all(prefix for _, prefix in chosen):
+                raise SearcherError(f"nothing in {os.fsdecode(path)} was ever indexed")
+        library.derive(writer)
     return count

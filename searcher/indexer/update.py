@@ -9,29 +9,28 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from searcher import query
 from searcher.catalog.reader import Reader
 from searcher.catalog.records import ModelRow, Place
 from searcher.catalog.writer import Writer
+from searcher.errors import SearcherError
 from searcher.indexer.changes import Changes
 from searcher.indexer.commit import Committer, is_gone
 from searcher.indexer.pipeline import BATCH_SIZE, Contents, Read, ahead, hash_file, read_photo
 
 if TYPE_CHECKING:
-    from searcher.indexer.run import Counts
-    from searcher.library import Library
+    from searcher.indexer.run import Counts, Target
 
 TOUCHED_AT_ONCE = 1000  # rows of one commit where only a size or time changed
 
 
 def update(
-    library: "Library",
+    library: "Target",
     writer: Writer,
     changes: Changes,
     counts: "Counts",
     progress: Callable[[int, int | None], None],
 ) -> None:
-    """Bring the catalog and what derives from it up to date with `changes`, counting in `counts`."""
+    """Bring the library up to date with `changes`, counting in `counts`."""
     job = _Update(writer, library.reader(), counts, progress, changes.todo)
     vacated: list[tuple[int, bytes]] = []
     if changes.todo:
@@ -39,7 +38,7 @@ def update(
         changed = job.only_touched(changes.perhaps)
         vacated = job.read(library, changed, changes.new)
     job.remove(changes, vacated)
-    derive(library, writer)
+    library.derive(writer)
 
 
 @dataclass(slots=True)
@@ -55,13 +54,13 @@ class _Update:
 
     def only_touched(self, places: list[Place]) -> list[Place]:
         """Of known files with another size or time, those with another content; the others are unchanged."""
-        roots = self._roots()
+        roots, row = self._roots(), self.reader.model()
         paths = [os.path.join(roots[place.root_id], place.relpath) for place in places]
         changed: list[Place] = []
         touched: list[Place] = []
         with closing(ahead(hash_file, paths)) as digests:
             for place, digest in zip(places, digests, strict=True):
-                if digest is None or digest != self.reader.content_digest(place.root_id, place.relpath):
+                if not self._is_known(place, digest, row):
                     changed.append(place)
                     continue
                 touched.append(place)
@@ -69,6 +68,11 @@ class _Update:
                     self._touch(touched)
         self._touch(touched)
         return changed
+
+    def _is_known(self, place: Place, digest: bytes | None, row: ModelRow | None) -> bool:
+        if digest is None or row is None or not self.reader.has_embedding(digest, row.id):
+            return False
+        return digest == self.reader.content_digest(place.root_id, place.relpath)
 
     def _touch(self, places: list[Place]) -> None:
         if not places:
@@ -80,7 +84,7 @@ class _Update:
         self._advance(len(places))
         places.clear()
 
-    def read(self, library: "Library", changed: list[Place], new: list[Place]) -> list[tuple[int, bytes]]:
+    def read(self, library: "Target", changed: list[Place], new: list[Place]) -> list[tuple[int, bytes]]:
         """Read, embed and commit; returns the places that images were moved away from."""
         roots, row = self._roots(), _model_row(library, self.writer, self.reader)
         unread = {(place.root_id, place.relpath) for place in changed}
@@ -123,30 +127,18 @@ def _read(roots: dict[int, bytes], committer: Committer, place: Place) -> Read:
     return read_photo(place, path, committer.contents, committer.model)
 
 
-def _model_row(library: "Library", writer: Writer, reader: Reader) -> ModelRow:
+def _model_row(library: "Target", writer: Writer, reader: Reader) -> ModelRow:
     """The library's model; at the first run it is remembered, and a copy of the built-in one is kept."""
-    row = reader.model()
+    row, model = reader.model(), library.model
     if row is None:
         from searcher.models.store import keep_copy
 
-        kept = keep_copy(library.model)
+        kept = keep_copy(model)
         with writer.transaction():
-            writer.use_model(library.model, kept)
+            if reader.model() is None:  # another process may have been first
+                writer.use_model(model, kept)
         row = reader.model()
         assert row is not None
+    if row.digest != model.digest:
+        raise SearcherError(f"the library {library.folder} was just made with another model: {row.name}")
     return row
-
-
-def derive(library: "Library", writer: Writer) -> None:
-    """Bring up to date what derives from the embeddings: the FAISS file, the score of meaningless queries."""
-    reader = library.reader()
-    row = reader.model()
-    if row is None:
-        return
-    library.fold(writer, row)
-    vectors = reader.noise_vectors(row)
-    if vectors is None:
-        vectors = library.model.encode_texts(query.MEANINGLESS)
-    floor = query.noise_floor(reader, library.searcher(row), vectors)
-    with writer.transaction():
-        writer.set_noise(row.id, vectors, floor)

@@ -1,79 +1,27 @@
-# ruff: noqa: PTH105, PTH112, PTH118
+# ruff: noqa: PTH112, PTH118
 """A library: one folder on disk with a catalog, a vector index per model, and the model of both."""
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from searcher import query as queries
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.reader import Reader
-from searcher.catalog.records import ModelRow
+from searcher.catalog.records import Failure, ModelRow
 from searcher.errors import SearcherError
+from searcher.library.reports import CheckReport, Status
 from searcher.query import Hits, Query
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from searcher.catalog.writer import Writer
     from searcher.indexer import IndexReport
+    from searcher.library.vectors import Vectors
     from searcher.models import Model
-    from searcher.vector_index import VectorIndex
 
 README_TITLE = "# index_data"  # the first line of the file that marks a checkout's own library folder
-FOLD_AT_LEAST = 1000  # vectors outside the file that are worth a new one, however many are inside
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A file that could not be indexed, and why."""
-
-    path: str
-    error: str
-
-    def as_dict(self) -> dict[str, str]:
-        return {"path": self.path, "error": self.error}
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A library at a glance; `as_dict` is what `status --json` prints."""
-
-    library: str
-    model: str | None
-    roots: tuple[str, ...]
-    missing: tuple[str, ...]
-    images: int
-    failed: int
-    kind: str
-    vectors: int
-    pending: int
-    bytes: int
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "library": self.library,
-            "model": self.model,
-            "roots": list(self.roots),
-            "images": self.images,
-            "failed": self.failed,
-            "index": {"kind": self.kind, "vectors": self.vectors, "pending": self.pending},
-            "bytes": self.bytes,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What `check` found; `repaired` says what was mended."""
-
-    ok: bool
-    problems: tuple[str, ...]
-    repaired: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"ok": self.ok, "problems": list(self.problems)}
 
 
 def default_library_dir() -> Path:
@@ -108,8 +56,7 @@ class Library:
         self._asked_model = model
         self._model: Model | None = None
         self._reader: Reader | None = None
-        self._index: VectorIndex | None = None
-        self._index_digest: bytes | None = None
+        self._vectors: Vectors | None = None
 
     @classmethod
     def open(
@@ -139,7 +86,7 @@ class Library:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._index = self._index_digest = None
+        self._vectors = None
         if self._reader is not None:
             self._reader.close()
             self._reader = None
@@ -223,11 +170,14 @@ class Library:
         if query.text is not None:
             vector = self.model.encode_texts([query.text])[0]
         else:
+            from searcher.photos.decode import open_photo
+
             assert query.like is not None
-            vector = self.model.encode_images([query.like])[0]
+            photo = open_photo(query.like, min_side=self.model.image_size)  # as photos are read to be indexed
+            vector = self.model.encode_images([photo.image])[0]
         with reader.snapshot():
             row = reader.model() or row
-            hits = queries.find(reader, self.searcher(row), vector, query.top)
+            hits = queries.find(reader, self.vectors(row).search, vector, query.top)
             return Hits(hits, nothing_fits=queries.nothing_fits(hits, query, row))
 
     def forget(self, folder: str | Path) -> int:
@@ -241,7 +191,7 @@ class Library:
         reader = self.reader()
         with reader.snapshot():
             row = reader.model()
-            index = None if row is None else self.vector_index(row)
+            inside, pending, _ = (0, 0, 0) if row is None else self.vectors(row).counts()
             roots = [root.path for root in reader.roots()]
             return Status(
                 library=os.fspath(self.folder),
@@ -249,10 +199,10 @@ class Library:
                 roots=tuple(os.fsdecode(root) for root in roots),
                 missing=tuple(os.fsdecode(root) for root in roots if not os.path.isdir(root)),
                 images=reader.image_count(),
-                failed=len(reader.failed()),
-                kind="none" if index is None else "flat",
-                vectors=0 if index is None else len(index),
-                pending=0 if row is None else reader.embedding_count(row.id, index.last_id if index else 0),
+                failed=reader.failed_count(),
+                kind="flat" if inside else "none",
+                vectors=inside,
+                pending=pending,
                 bytes=sum(file.stat().st_size for file in self.folder.iterdir() if _is_ours(file)),
             )
 
@@ -264,116 +214,45 @@ class Library:
         ]
 
     def check(self, repair: bool = False) -> CheckReport:
-        """Verify every byte that can be verified; `repair` builds again what derives from the catalog."""
-        from searcher import vector_index
+        """Verify every byte that can be verified; `repair` derives again what can be derived."""
+        from searcher.library import check
 
         reader = self.reader()
-        problems = reader.problems()
         row = reader.model()
-        derived = []
-        if row is not None and not problems:
-            path = self.index_path(row)
-            count = reader.embedding_count(row.id)
-            if path.exists() and not vector_index.verify(path):
-                derived.append(f"{path.name}: damaged")
-            elif (index := self.vector_index(row)) is None:
-                if count >= FOLD_AT_LEAST or path.exists():
-                    derived.append(f"{path.name}: {'not of this catalog' if path.exists() else 'missing'}")
-            elif len(index) < reader.embedding_count(row.id) - reader.embedding_count(row.id, index.last_id):
-                derived.append(f"{path.name}: vectors are missing")
-        repaired = []
-        if repair and derived and row is not None:
-            self.rebuild_index(row)
-            repaired, derived = derived, []
-        return CheckReport(not problems and not derived, (*problems, *derived), tuple(repaired))
-
-    # the vector index
-
-    def index_path(self, row: ModelRow) -> Path:
-        """The FAISS file of a model."""
-        return self.folder / f"{row.slug}-{row.digest[:8]}.faiss"
-
-    def vector_index(self, row: ModelRow) -> "VectorIndex | None":
-        """The FAISS file of a model, mapped; None when there is none, or not a good one: then the catalog is
-        scanned.
-        """
-        from searcher import vector_index
-
-        path = self.index_path(row)
-        digest = vector_index.read_digest(path)
-        if digest is None:
-            return None
-        if self._index is None or digest != self._index_digest:
-            known = self.reader().vector_file(digest, row.id)
-            if known is None:
-                return None
-            try:
-                self._index = vector_index.VectorIndex.open(path, known, row.dim)
-            except vector_index.VectorIndexError:
-                return None
-            self._index_digest = digest
-        return self._index
-
-    def searcher(self, row: ModelRow) -> queries.Search:
-        """A function (queries (n, dim), k) → scores, ids over all embeddings of a model: the file's and the
-        newer ones.
-        """
-        from searcher import vector_index
-
-        reader, index = self.reader(), self.vector_index(row)
-
-        def search(vectors: "np.ndarray", k: int) -> "tuple[np.ndarray, np.ndarray]":
-            results = [vector_index.empty_result(len(vectors), k)]
-            if index is not None and len(index):
-                results.append(index.search(vectors, min(k, len(index))))
-            newer = reader.vectors(row, after=index.last_id if index else 0)
-            results.append(vector_index.top_of(newer, vectors, k))
-            return vector_index.merge(results, k)
-
-        return search
-
-    def fold(self, writer: "Writer", row: ModelRow) -> bool:
-        """Write a new FAISS file when many embeddings are outside of the present one; returns whether."""
-        reader = self.reader()
-        index, count = self.vector_index(row), reader.embedding_count(row.id)
-        pending = reader.embedding_count(row.id, index.last_id) if index else count
-        stale = 0 if index is None else len(index) - (count - pending)
-        if index is not None and pending + stale < min(FOLD_AT_LEAST, max(1, len(index) // 10)):
-            return False
-        if index is None and not count:
-            return False
-        self._write_index(writer, row)
-        return True
-
-    def rebuild_index(self, row: ModelRow) -> None:
-        """Write the FAISS file anew from the catalog."""
+        vectors = None if row is None else self.vectors(row)
+        report = check.find_problems(reader, vectors)
+        if not repair or report.ok or vectors is None:
+            return report
         from searcher.catalog.writer import Writer
 
-        writer = Writer(self.folder)
-        try:
-            self._write_index(writer, row)
-        finally:
-            writer.close()
+        with closing(Writer(self.folder)) as writer:
+            check.repair(reader, writer, vectors)
+        left = check.find_problems(reader, vectors).problems
+        return CheckReport(left, tuple(line for line in report.problems if line not in left))
 
-    def _write_index(self, writer: "Writer", row: ModelRow) -> None:
-        from searcher import vector_index
+    # the embeddings
 
-        reader, path = self.reader(), self.index_path(row)
-        fresh = path.with_name(path.name + ".new")
-        with writer.lock():
-            try:
-                with reader.snapshot():
-                    count = reader.embedding_count(row.id)
-                    file = vector_index.write(fresh, count, row.dim, reader.vectors(row))
-                with (
-                    writer.transaction()
-                ):  # known before it appears: a reader never meets a file it does not know
-                    writer.add_vector_file(row.id, file)
-                os.replace(fresh, path)
-            except OSError as error:
-                raise SearcherError(f"cannot write {path}: {error.strerror}") from error
-            finally:
-                fresh.unlink(missing_ok=True)
+    def vectors(self, row: ModelRow) -> "Vectors":
+        """All embeddings of a model, to search in."""
+        if self._vectors is None or self._vectors.model.id != row.id:
+            from searcher.library.vectors import Vectors
+
+            self._vectors = Vectors(self.folder, self.reader(), row)
+        return self._vectors
+
+    def derive(self, writer: "Writer") -> None:
+        """Bring up to date what derives from the embeddings: FAISS file, score of meaningless queries."""
+        reader = self.reader()
+        row = reader.model()
+        if row is None:
+            return
+        self.vectors(row).fold(writer)
+        noise = reader.noise_vectors(row)
+        if noise is None:
+            noise = self.model.encode_texts(queries.MEANINGLESS)
+        floor = queries.noise_floor(reader, self.vectors(row).search, noise)
+        with writer.transaction():
+            writer.set_noise(row.id, noise, floor)
 
 
 def _is_ours(file: Path) -> bool:
