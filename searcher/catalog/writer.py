@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,8 +97,10 @@ class Writer:
                 yield
                 self._raw.execute("COMMIT")
             except BaseException as error:
-                if self._raw.in_transaction:
-                    self._raw.execute("ROLLBACK")
+                # SQLAlchemy closes a connection that Ctrl-C cut off inside one of its calls: rolled back, too
+                with suppress(sqlite3.ProgrammingError):
+                    if self._raw.in_transaction:
+                        self._raw.execute("ROLLBACK")
                 if isinstance(error, (sqlite3.OperationalError, OperationalError)):
                     cause = error.orig if isinstance(error, OperationalError) else error
                     raise SearcherError(f"cannot write to the library {self.folder}: {cause}") from error
