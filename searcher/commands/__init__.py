@@ -3,11 +3,13 @@
 Exit codes: 0 done, 1 an error explained in one line, 2 wrong usage, 130 interrupted.
 """
 
+import codecs
+import io
 import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -26,6 +28,10 @@ COMMANDS: dict[str, str] = {
     "models": "List the models, import one, look at one.",
     "train": "Train aligned image and text encoders on (image, caption) pairs.",
 }
+
+
+class _Interrupted(Exception):
+    """Ctrl-C while a command ran."""
 
 
 class LazyGroup(click.Group):
@@ -50,20 +56,42 @@ class LazyGroup(click.Group):
         if kwargs.get("standalone_mode") is False:
             return super().main(*args, **kwargs)
         kwargs.update(prog_name="searcher", standalone_mode=False)
-        # A name that is not UTF-8 is printed as the bytes it has on disk.
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="surrogateescape")
+            _print_names_as_they_are(stream)
         _exit(lambda: super(LazyGroup, self).main(*args, **kwargs))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            # The reader of our output (`| head`) has what it wanted. Python would complain at exit when it
-            # flushes stdout, so stdout now leads nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt as error:
+            raise _Interrupted from error  # click would print an empty line
+        except Exception as error:
+            if _caused_by_interrupt(error):
+                raise _Interrupted from error
+            if not isinstance(error, BrokenPipeError):
+                raise
+            _drop_output()
             ctx.exit(0)
+
+
+def _caused_by_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is at the bottom of it: in the import of a native module it surfaces as ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _print_names_as_they_are(stream: TextIO) -> None:
+    """A name that is not UTF-8 is printed as the bytes it has on disk; without a locale, UTF-8 is assumed."""
+    if isinstance(stream, io.TextIOWrapper):
+        no_locale = codecs.lookup(stream.encoding).name == "ascii"
+        stream.reconfigure(encoding="utf-8" if no_locale else None, errors="surrogateescape")
+
+
+def _drop_output() -> None:
+    """The reader of our output (`| head`) has what it wanted: let stdout lead nowhere, so that Python does not
+    complain when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit(run: Callable[[], Any]) -> NoReturn:
@@ -76,12 +104,14 @@ def _exit(run: Callable[[], Any]) -> NoReturn:
         _fail(error.format_message() + help_hint, 2)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (_Interrupted, click.Abort, KeyboardInterrupt):
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # behind the terminal's ^C
         _fail("Interrupted; what was done is kept, and the same command goes on from there.", 130, label="")
     except SearcherError as error:
         _fail(str(error), 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(0)
     except OSError as error:  # a full disk, a folder that may not be written …
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""

@@ -44,9 +44,9 @@ def command(
         Library.open(library_dir, model=model, create=bool(paths)) as library,
         progress_bar("Indexing", quiet) as progress,
     ):
-        report = library.index(*paths, progress=progress)
-    for notice in report.notices:
-        note(show_path(notice), quiet)
+        report = library.index(*paths, progress=progress, notice=lambda line: note(show_path(line), quiet))
+    for line in report.notices:
+        note(show_path(line), quiet)
     if as_json:
         print_json(report.as_dict())
     elif not quiet:

@@ -62,6 +62,19 @@ def test_an_error_is_one_line_on_stderr_and_its_exit_code(
     assert err.strip().count("\n") == 0
 
 
+def test_ctrl_c_inside_the_import_of_a_native_module_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def body() -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    assert run(monkeypatch, body) == 130
+    assert capfd.readouterr().err.count("\n") == 1
+
+
 def test_a_bug_is_not_dressed_up_as_an_error_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         run(monkeypatch, raising(ZeroDivisionError()))
