@@ -20,7 +20,8 @@ FLOORS = [
     {"indexer", "query", "tagger", "evaluate"},
     {"catalog", "vector_index"},
     {"models"},
-    {"datasets", "photos"},
+    {"datasets"},
+    {"photos"},
     {"errors"},
 ]
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}

@@ -89,8 +89,8 @@ def _print_names_as_they_are(stream: TextIO) -> None:
 
 
 def _drop_output() -> None:
-    """The reader of our output (`| head`) has what it wanted: let stdout lead nowhere, so that Python does not
-    complain when it flushes it at exit."""
+    """The reader of our output (`| head`) has what it wanted: let stdout lead nowhere, so that Python does
+    not complain when it flushes it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

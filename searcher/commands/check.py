@@ -21,10 +21,12 @@ def command(repair: bool, library_dir: Path | None, as_json: bool) -> None:
     with Library.open(library_dir) as library:
         report = library.check(repair=repair)
     if as_json:
-        print_json({"ok": report.ok, "problems": list(report.problems)})
+        print_json(report.as_dict())
     else:
         for problem in report.problems:
-            click.echo(show_path(str(problem)))
+            click.echo(show_path(problem))
+        for problem in report.repaired:
+            click.echo(f"mended: {show_path(problem)}")
         click.echo("The library is sound." if report.ok else "The library has problems.")
     if not report.ok:
         raise click.exceptions.Exit(1)

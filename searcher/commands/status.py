@@ -35,18 +35,16 @@ def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
             if not failures:
                 click.echo("Every photo was indexed.")
             return
-        status = library.status().as_dict()
+        status = library.status()
     if as_json:
-        print_json(status)
+        print_json(status.as_dict())
         return
-    index = status["index"]
-    pending = f", {plural(index['pending'], 'newer vector')} beside it" if index["pending"] else ""
-    failed = (
-        f", {plural(status['failed'], 'file')} failed (searcher status --failed)" if status["failed"] else ""
-    )
-    click.echo(f"Library  {show_path(status['library'])} ({show_bytes(status['bytes'])})")
-    click.echo(f"Model    {status['model']}")
-    click.echo(f"Photos   {status['images']:,}{failed}")
-    click.echo(f"Index    {index['kind']}, {plural(index['vectors'], 'vector')}{pending}")
-    for number, root in enumerate(status["roots"]):
-        click.echo(f"{'' if number else 'Folders':<9}{show_path(str(root))}")
+    pending = f", {plural(status.pending, 'newer vector')} beside it" if status.pending else ""
+    failed = f", {plural(status.failed, 'file')} failed (searcher status --failed)" if status.failed else ""
+    click.echo(f"Library  {show_path(status.library)} ({show_bytes(status.bytes)})")
+    click.echo(f"Model    {status.model or 'none yet'}")
+    click.echo(f"Photos   {status.images:,}{failed}")
+    click.echo(f"Index    {status.kind}, {plural(status.vectors, 'vector')}{pending}")
+    for number, root in enumerate(status.roots):
+        away = click.style("  (not there now)", fg="yellow") if root in status.missing else ""
+        click.echo(f"{'' if number else 'Folders':<9}{show_path(root)}{away}")
