@@ -1,13 +1,17 @@
 """`searcher models …`: the models on this machine."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searcher.commands.common import json_option, print_json, show_bytes, show_path
+from searcher.commands.common import json_option, note, print_json, show_bytes, show_path
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from searcher.models.folder import ModelFolder
+    from searcher.models.importing import Imported
 
 
 @click.group()
@@ -105,6 +109,65 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_shown(item)}" for key, item in value.items() if item is not None)
     return show_path(str(value))
+
+
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["float32", "int8"]),
+    help="Use this one (default: int8 unless it strays from float32).",
+)
+
+
+@command.command("import")
+@click.argument("path")
+@click.option("--name", help="Its name here (default: the folder's).")
+@precision_option
+@json_option
+def import_command(path: str, name: str | None, precision: str | None, as_json: bool) -> None:
+    """Make a model ready for search: a trained folder, an open_clip checkpoint folder, or a model folder.
+
+    An open_clip checkpoint is exported first, which needs the train extra; the others do not.
+    """
+    from searcher.errors import SearcherError
+    from searcher.models.importing import finish, import_folder, is_model_folder, staging
+
+    folder = Path(path.removeprefix("local-dir:")).expanduser()
+    if folder.is_file() and (folder.parent / "open_clip_config.json").is_file():
+        folder = folder.parent
+    if not folder.is_dir():
+        problem = "is a file, not a model folder" if folder.exists() else "does not exist"
+        raise SearcherError(f"{folder} {problem}")
+    name = name or folder.resolve().name
+    if is_model_folder(folder):
+        _print_imported(import_folder(folder, name, precision), as_json)
+        return
+    export = _trainer_export(f"{folder} is not exported yet")
+    with staging(name) as partial:
+        export.export_checkpoint(folder, partial, name=name, source=str(folder.absolute()))
+        _print_imported(finish(partial, name, precision, {}), as_json)
+
+
+def _trainer_export(why: str) -> "ModuleType":
+    """`searcher.trainer.export`, or one line where torch is not installed."""
+    from importlib import import_module
+
+    from searcher.errors import SearcherError
+
+    try:
+        return import_module("searcher.trainer.export")
+    except ModuleNotFoundError as error:
+        raise SearcherError(f'{why}; that needs torch: pip install "searcher[train]"') from error
+
+
+def _print_imported(imported: "Imported", as_json: bool) -> None:
+    for notice in imported.notices:
+        note(notice)
+    facts = _facts(imported.folder) | {"name": imported.name}
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"{imported.name}: {facts['dim']} dims, {facts['precision']}, {show_bytes(facts['bytes'])}")
+    click.echo(f"Use it with: searcher index FOLDER --model {imported.name}")
 
 
 @command.command("default")

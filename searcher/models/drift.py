@@ -1,12 +1,14 @@
 """How far a smaller file of an encoder strays from float32, measured on real photos and prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from searcher.models.model import Model
 
+SAMPLES = Path(__file__).parent / "samples"
 MIN_COSINE = (
     0.99  # below this mean cosine, vectors of two precisions do not mix and float32 stays the default
 )
@@ -47,6 +49,11 @@ _TEMPLATES = ("{}", "a photo of {}", "a blurry picture of {}, taken from far awa
 PROMPTS = tuple(template.format(thing) for thing in _THINGS for template in _TEMPLATES)
 
 
+def drift_photos() -> list[Image.Image]:
+    """The photos that every import is measured on: they ship with the package (see samples/README.md)."""
+    return [Image.open(path).convert("RGB") for path in sorted(SAMPLES.glob("*.webp"))]
+
+
 def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
     """Each photo whole and in its four quarters: five times as many pictures to tell apart."""
     found = []
@@ -62,38 +69,29 @@ def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
     return found
 
 
-def measure_drift(float32: Model, other: Model, photos: Sequence[Image.Image]) -> dict[str, float | None]:
-    """Compare two precisions of a model on `photos` (PIL, RGB; may be empty) and PROMPTS.
+def measure_drift(float32: Model, other: Model) -> dict[str, float]:
+    """Compare two precisions of a model on the sample photos and PROMPTS.
 
     Returns mean and least cosine for images and texts, and `top10`: the share of each prompt's ten nearest
-    pictures that both agree on (None where there are too few photos to say).
+    pictures that both agree on.
     """
     texts = float32.encode_texts(PROMPTS), other.encode_texts(PROMPTS)
     text = np.sum(texts[0] * texts[1], axis=1)
-    result: dict[str, float | None] = {
-        "text_cosine": _rounded(text.mean()),
-        "text_least": _rounded(text.min()),
-        "image_cosine": None,
-        "image_least": None,
-        "top10": None,
+    pictures = crops(drift_photos())
+    images = float32.encode_images(pictures), other.encode_images(pictures)
+    image = np.sum(images[0] * images[1], axis=1)
+    nearest = [np.argsort(-(t @ i.T), axis=1)[:, :10] for t, i in zip(texts, images, strict=True)]
+    shared = [len(set(a) & set(b)) / 10 for a, b in zip(*nearest, strict=True)]
+    found = {
+        "image_cosine": image.mean(),
+        "image_least": image.min(),
+        "text_cosine": text.mean(),
+        "text_least": text.min(),
+        "top10": np.mean(shared),
     }
-    if photos:
-        pictures = crops(photos)
-        images = float32.encode_images(pictures), other.encode_images(pictures)
-        image = np.sum(images[0] * images[1], axis=1)
-        result |= {"image_cosine": _rounded(image.mean()), "image_least": _rounded(image.min())}
-        if len(pictures) >= 30:
-            nearest = [np.argsort(-(t @ i.T), axis=1)[:, :10] for t, i in zip(texts, images, strict=True)]
-            shared = [len(set(a) & set(b)) / 10 for a, b in zip(*nearest, strict=True)]
-            result["top10"] = _rounded(np.mean(shared))
-    return result
+    return {key: round(float(value), 5) for key, value in found.items()}
 
 
-def acceptable(drift: dict[str, float | None]) -> bool:
+def acceptable(drift: Mapping[str, float]) -> bool:
     """Whether vectors of the two precisions may be mixed: mean cosine at least MIN_COSINE on both sides."""
-    means = (drift["text_cosine"], drift["image_cosine"])
-    return all(mean is None or mean >= MIN_COSINE for mean in means)
-
-
-def _rounded(value: float | np.floating) -> float:
-    return round(float(value), 5)
+    return min(drift["image_cosine"], drift["text_cosine"]) >= MIN_COSINE

@@ -233,6 +233,13 @@ def model_digest(folder: Path) -> str:
     return whole.hexdigest()
 
 
+def _is_float32_data(name: str) -> bool:
+    """Whether a file beside an encoder may hold its weights (ONNX keeps more than 2 GB in files of any
+    name).
+    """
+    return not name.endswith((".onnx", ".json", ".txt")) and ".int8." not in name
+
+
 def _about_tokens(key: str) -> bool:
     return key == "context_length" or "tokenizer" in key
 

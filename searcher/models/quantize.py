@@ -8,33 +8,35 @@ table are
 """
 
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from searcher.models.drift import measure_drift
-from searcher.models.folder import FACTS, FLOAT32, MANIFEST, ModelError, read_json, write_manifest
+from searcher.models.drift import MIN_COSINE, acceptable, measure_drift
+from searcher.models.folder import (
+    FACTS,
+    FLOAT32,
+    MANIFEST,
+    ModelError,
+    ModelFolder,
+    read_json,
+    write_manifest,
+)
 from searcher.models.model import Model
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 INT8 = "int8"
 COMPACT = "compact"
 _SMALL = 256  # values; smaller constants stay float32
 
 
-def add_precision(
-    folder: Path, precision: str, photos: Sequence["Image.Image"] = ()
-) -> dict[str, float | None]:
+def add_precision(folder: Path, precision: str) -> dict[str, float]:
     """Write the encoders of a float32 model folder once more as "int8" or "compact", beside the float32
     files.
 
-    Records the files and the drift, measured on `photos` (PIL, RGB) and prompts, in searcher.json and
+    Records the files and the drift, measured on sample photos and prompts, in searcher.json and
     returns the drift; the default precision stays what it is. Raises ModelError for another precision or a
     broken folder.
     """
@@ -52,10 +54,44 @@ def add_precision(
     facts["digest"] = float32.digest
     facts["precisions"] = {**manifest["precisions"], precision: files}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
-    drift = measure_drift(float32, Model.open(folder, precision=precision), photos)
+    drift = measure_drift(float32, Model.open(folder, precision=precision))
     facts["drift"] = {**(manifest.get("drift") or {}), precision: drift}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
     return drift
+
+
+def choose_precision(folder: Path, asked: str | None = None) -> list[str]:
+    """Make int8 encoders of a float32 model folder and use them, unless they stray too far from float32.
+
+    `asked`: "float32" makes none, "int8" takes them whatever they do, None decides by the drift (mean cosine
+    of images and texts at least MIN_COSINE). Returns what a person should know, one line each.
+    """
+    if asked not in (None, "float32", INT8):
+        raise ModelError(f"no precision named {asked!r} (there are: float32, {INT8})")
+    given = ModelFolder.read(folder)
+    if asked == "float32" or (asked is None and "float32" not in given.precisions):
+        _ = given.encoders(asked or given.precision)
+        return []
+    if INT8 not in given.precisions:
+        _ = given.encoders("float32")
+        add_precision(folder, INT8)
+    manifest = read_json(folder, MANIFEST)
+    drift = (manifest.get("drift") or {}).get(INT8)
+    facts: dict[str, Any] = {key: manifest.get(key) for key in FACTS}
+    lines = []
+    if asked == INT8 or drift is None or acceptable(drift):
+        write_manifest(folder, name=manifest["name"], precision=INT8, **facts)
+    else:
+        for name in facts["precisions"].pop(INT8).values():
+            (folder / name).unlink()
+        write_manifest(folder, name=manifest["name"], precision="float32", **facts)
+    if drift is not None and not acceptable(drift):
+        used = "used all the same" if asked == INT8 else "float32 is used (--precision int8 overrides)"
+        lines.append(
+            f"int8 strays from float32 (mean cosine {drift['image_cosine']:.3f} for images, "
+            f"{drift['text_cosine']:.3f} for texts; {MIN_COSINE} is asked): {used}"
+        )
+    return lines
 
 
 def keep_only(folder: Path, precision: str) -> None:

@@ -113,20 +113,30 @@ def _folders() -> Iterator[Path]:
     yield from (path for path in entries if path.is_dir() and not path.name.startswith("."))
 
 
-def add_folder(source: Path, name: str) -> Path:
-    """Copy a model folder into the store as `name`, whole or not at all; what had that name is replaced."""
+def check_name(name: str) -> None:
+    """ModelError if `name` cannot be the name of a model in the store."""
     if name in ("", BUILTIN, DEFAULT_FILE) or Path(name).name != name or name.startswith("."):
         raise ModelError(f"{name!r} cannot be the name of a model")
+
+
+def add_folder(source: Path, name: str) -> Path:
+    """Copy a model folder into the store as `name`, whole or not at all; what had that name is replaced."""
+    check_name(name)
     store = models_dir()
     store.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=store))
     try:
-        shutil.copytree(source, partial, dirs_exist_ok=True, ignore=_not_model_files)
+        copy_model_files(source, partial)
         partial.chmod(0o755)
         return move_into_store(partial, name)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def copy_model_files(source: Path, target: Path) -> None:
+    """Copy what belongs to a model folder (not the checkpoint that may lie beside it)."""
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=_not_model_files)
 
 
 def move_into_store(partial: Path, name: str) -> Path:

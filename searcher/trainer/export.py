@@ -1,17 +1,19 @@
 """From an open_clip model (torch) to the model folder that search uses (ONNX, no torch)."""
 
 import json
+import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import torch
 from open_clip.tokenizer import SimpleTokenizer
-from PIL import Image
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
 
@@ -59,7 +61,6 @@ def export_model(
     *,
     name: str,
     precision: str = "float32",
-    photos: Sequence[Image.Image] = (),
     **facts: Any,
 ) -> Path:
     """Write `model` as a model folder at `folder` (made, or its model files replaced) and return it.
@@ -68,7 +69,7 @@ def export_model(
     `preprocess_cfg`: open_clip's PreprocessCfg or a dict of it. `tokenizer`: what `open_clip.get_tokenizer`
     returned. `model_config`: open_clip's model config (embed_dim, vision_cfg, text_cfg, …). `precision`:
     "float32", or "compact" or "int8" (see `models.quantize`) to write that one alone, with its drift from
-    float32 on `photos` (PIL, RGB) and prompts recorded. `facts`: see `write_manifest`; logit scale and bias
+    float32 on sample photos and prompts recorded. `facts`: see `write_manifest`; logit scale and bias
     are read from the model unless given. Raises SearcherError where the model cannot be exported.
     """
     config = json.loads(json.dumps(dict(model_config)))
@@ -94,7 +95,7 @@ def export_model(
             export_onnx(_Text(model), ids, partial / TEXTUAL, "text")
         write_manifest(partial, name=name, **{**_scale(model), **facts})
         if precision != "float32":
-            add_precision(partial, precision, photos)
+            add_precision(partial, precision)
             keep_only(partial, precision)
         for part in ("visual", "textual"):
             shutil.rmtree(folder / part, ignore_errors=True)
@@ -103,6 +104,48 @@ def export_model(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any) -> Path:
+    """Export an open_clip checkpoint folder (`open_clip_config.json` and weights, as `local-dir:` takes it).
+
+    Weights are read from safetensors, or from a `.pt`/`.bin` file without unpickling objects. Raises
+    SearcherError (one line) for a folder that open_clip cannot load.
+    """
+    source = f"local-dir:{checkpoint}"
+    config_file = checkpoint / "open_clip_config.json"
+    if not config_file.is_file():
+        raise SearcherError(f"{checkpoint} is no open_clip checkpoint: open_clip_config.json is missing")
+    if not any(checkpoint.glob(pattern) for pattern in ("*.safetensors", "*.bin", "*.pt", "*.pth")):
+        raise SearcherError(f"{checkpoint} is no open_clip checkpoint: it holds no weights")
+    config = json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"]
+    return _export_open_clip(source, None, config, folder, name=name, **facts)
+
+
+def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, **facts: Any) -> Path:
+    """Download the weights `tag` of one of open_clip's architectures, and export them.
+
+    Raises SearcherError (one line) for an unknown architecture or tag, and where there is no network.
+    """
+    if tag not in open_clip.list_pretrained_tags_by_model(architecture):
+        known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
+        raise SearcherError(f"open_clip has no weights {tag!r} for {architecture} (it has: {known})")
+    config = open_clip.get_model_config(architecture)
+    return _export_open_clip(architecture, tag, config, folder, name=name, **facts)
+
+
+def _export_open_clip(
+    source: str, tag: str | None, config: Mapping[str, Any], folder: Path, *, name: str, **facts: Any
+) -> Path:
+    try:
+        # weights come from the checkpoint: nothing else is to be fetched for either tower
+        model = open_clip.create_model(source, tag, pretrained_text=False, weights_only=True)
+        tokenizer = open_clip.get_tokenizer(source)
+    except Exception as error:
+        where = source.removeprefix("local-dir:")
+        reason = " ".join(str(error).split())[:200]
+        raise SearcherError(f"open_clip cannot load {where} ({reason})") from error
+    return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, name=name, **facts)
 
 
 class _evaluating:
@@ -131,8 +174,7 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
     """Write `module` (one input, one output) to an ONNX file whose batch size is free."""
     batch = {0: torch.export.Dim("batch", min=1, max=65536)}
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 module.eval(),
                 (example,),
@@ -145,7 +187,8 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
                 verbose=False,
             )
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        # torch puts what went wrong below two paragraphs of advice
+        reason = " ".join(str(error).split("## Exception summary")[-1].split())[:200]
         raise SearcherError(f"this model cannot be exported to ONNX ({reason})") from error
     assert program is not None
     for node in program.model.graph.all_nodes():
@@ -155,6 +198,22 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
     # one file is easier to keep whole; protobuf holds no more than 2 GB
     size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     program.save(str(path), external_data=size > 1_900_000_000)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the exporter's remarks about itself, which mean nothing to the person who waits."""
+    loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
+    before = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _scale(model: torch.nn.Module) -> dict[str, float | None]:

@@ -1,0 +1,155 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from searcher.models import Model, ModelError, drift, models_dir
+from searcher.models.drift import acceptable, crops, drift_photos, measure_drift
+from searcher.models.importing import import_folder
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "store"))
+
+
+@pytest.fixture
+def published(small_folder: Path, tmp_path: Path) -> Path:
+    """A folder as Immich publishes it: without our manifest."""
+    folder = Path(shutil.copytree(small_folder, tmp_path / "published"))
+    (folder / "searcher.json").unlink()
+    return folder
+
+
+def move_weights_out(encoder: Path, location: str) -> None:
+    """Rewrite an encoder with its weights in an external file, then claim that the file is `location`."""
+    model = onnx.load(str(encoder))
+    onnx.save(model, str(encoder), save_as_external_data=True, location="weights.bin", size_threshold=10_000)
+    model = onnx.load(str(encoder), load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    encoder.write_bytes(model.SerializeToString())
+
+
+def test_an_import_makes_int8_records_its_drift_and_uses_it(published: Path) -> None:
+    imported = import_folder(published, "mine")
+    assert imported.notices == ()
+    int8, float32 = Model.open("mine"), Model.open("mine", precision="float32")
+    assert (int8.precision, float32.precision) == ("int8", "float32")
+    assert int8.digest == float32.digest == Model.open(published).digest
+    found = int8.info["drift"]["int8"]
+    assert set(found) == {"image_cosine", "image_least", "text_cosine", "text_least", "top10"}
+    assert 0.99 <= found["image_cosine"] <= 1
+    assert 0.99 <= found["text_cosine"] < 1
+    assert found["image_least"] <= found["image_cosine"]
+    assert 0 < found["top10"] <= 1
+    assert found == measure_drift(float32, int8)
+    assert int8.info["source"] == str(published)
+
+
+def test_int8_that_strays_from_float32_is_not_used_and_a_line_says_so(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "MIN_COSINE", 0.999999)
+    imported = import_folder(published, "mine")
+    assert len(imported.notices) == 1
+    assert "float32 is used" in imported.notices[0]
+    model = Model.open("mine")
+    assert model.precision == "float32"
+    assert model.info["drift"]["int8"]["text_cosine"] < 0.999999
+    assert not list(model.folder.rglob("*int8*"))
+    overridden = import_folder(published, "mine", "int8")
+    assert "used all the same" in overridden.notices[0]
+    assert Model.open("mine").precision == "int8"
+
+
+def test_float32_can_be_asked_for(published: Path) -> None:
+    import_folder(published, "mine", "float32")
+    model = Model.open("mine")
+    assert list(model.info["precisions"]) == ["float32"]
+    assert not list(model.folder.rglob("*int8*"))
+
+
+def test_both_sides_of_a_model_count_for_the_gate() -> None:
+    assert acceptable({"image_cosine": 0.991, "text_cosine": 0.995})
+    assert not acceptable({"image_cosine": 0.989, "text_cosine": 1.0})
+    assert not acceptable({"image_cosine": 1.0, "text_cosine": 0.98})
+
+
+def test_drift_is_measured_on_real_photos_that_ship_with_the_package() -> None:
+    photos = drift_photos()
+    assert len(photos) == 8
+    assert len(crops(photos)) == 40
+    assert all(np.asarray(photo).std() > 5 for photo in photos)
+
+
+def test_an_import_of_an_import_keeps_name_facts_and_precisions(published: Path, tmp_path: Path) -> None:
+    import_folder(published, "first")
+    second = import_folder(models_dir() / "first", "second")
+    assert sorted(second.folder.precisions) == ["float32", "int8"]
+    assert second.folder.digest == Model.open("first").digest
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("../../secret.bin", "keeps its weights outside of its folder"),
+        ("/etc/passwd", "keeps its weights outside of its folder"),
+        ("gone.bin", "needs gone.bin, which is missing"),
+    ],
+)
+def test_external_weights_outside_the_folder_or_missing_are_refused(
+    location: str, message: str, published: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.bin").write_bytes(b"x" * 10_000_000)
+    move_weights_out(published / "visual/model.onnx", location)
+    with pytest.raises(ModelError, match=message) as caught:
+        import_folder(published, "mine")
+    assert "\n" not in str(caught.value)
+    assert list(models_dir().iterdir()) == []
+
+
+def test_external_weights_inside_the_folder_are_part_of_the_model(published: Path) -> None:
+    expected = Model.open(published).encode_texts(["a dog"])
+    before = Model.open(published).digest
+    move_weights_out(published / "textual/model.onnx", "weights.bin")
+    imported = import_folder(published, "mine", "float32")
+    assert "textual/weights.bin" in imported.folder.manifest["files"]
+    np.testing.assert_allclose(Model.open("mine").encode_texts(["a dog"]), expected, atol=1e-6)
+    assert imported.folder.digest != before
+    with (published / "textual/weights.bin").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(ModelError, match=r"weights\.bin is incomplete"):
+        import_folder(published, "again")
+
+
+def test_a_broken_folder_leaves_nothing_and_is_told_by_the_names_the_user_knows(published: Path) -> None:
+    (published / "visual/model.onnx").write_bytes(b"<html>")
+    with pytest.raises(ModelError, match=r"visual/model\.onnx is no ONNX file") as caught:
+        import_folder(published, "mine")
+    assert str(models_dir()) not in str(caught.value)
+    assert list(models_dir().iterdir()) == []
+
+
+def test_an_encoder_that_returns_nonsense_is_refused(published: Path) -> None:
+    model = onnx.load(str(published / "visual/model.onnx"))
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 4:
+            values = np.full(tuple(tensor.dims), np.nan, np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, str(published / "visual/model.onnx"))
+    with pytest.raises(ModelError, match="no numbers that make a vector"):
+        import_folder(published, "mine")
+
+
+def test_a_file_that_differs_from_its_recorded_digest_is_refused(small_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(small_folder, tmp_path / "changed"))
+    config = folder / "textual/tokenizer_config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "a"}))
+    with pytest.raises(ModelError, match="is not the file that was recorded"):
+        import_folder(folder, "mine")
