@@ -1,7 +1,9 @@
 """The program as a whole: how it is started, how it ends, what it says when something is wrong."""
 
+import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from searcher import Library, SearcherError
+from tests.pictures import draw
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -114,6 +119,36 @@ def test_quiet_is_quiet(program, photos) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
+def at_a_terminal(program, *arguments) -> tuple[str, str]:
+    """stdout, and what a terminal as stderr gets."""
+    terminal, end = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "searcher", *arguments],
+        env=program.environment | {"TERM": "xterm-256color", "COLUMNS": "80"},
+        stdout=subprocess.PIPE,
+        stderr=end,
+    )
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+        while chunk := os.read(terminal, 4096):
+            shown += chunk
+    os.close(terminal)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, shown
+    return out.decode(), shown.decode()
+
+
+def test_a_terminal_sees_progress_with_the_time_left(program, photos) -> None:
+    folder = photos(100)
+    out, shown = at_a_terminal(program, "index", str(folder), "--json")
+    assert json.loads(out)["added"] == 100
+    assert "100/100" in shown
+    assert re.search(r"\d:\d\d:\d\d", shown)
+    draw(folder / "more.jpg", 1000)
+    assert at_a_terminal(program, "index", str(folder), "--quiet") == ("", "")
+
+
 def test_a_reader_that_closes_early_is_no_error(program, photos) -> None:
     program.json("index", photos(20))
     for tail in ([], ["--json"]):
@@ -129,6 +164,14 @@ def test_a_reader_that_closes_early_is_no_error(program, photos) -> None:
         assert search.wait(60) == 0
 
 
+def images_in(library: Path) -> int:
+    try:
+        with Library.open(library) as opened:
+            return opened.status().images
+    except SearcherError:
+        return 0
+
+
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> None:
     folder = photos(600)
     index = subprocess.Popen(
@@ -137,11 +180,8 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> 
         stderr=subprocess.PIPE,
         env=program.environment,
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and index.poll() is None:
-        looked = program("status", "--json")
-        if looked.returncode == 0 and json.loads(looked.stdout)["images"] > 0:
-            break
+    while images_in(program.home / "library") == 0 and index.poll() is None:
+        time.sleep(0.01)
     assert index.poll() is None, "it was over before it could be interrupted"
     os.kill(index.pid, signal.SIGINT)
     out, err = index.communicate(timeout=60)
