@@ -1,0 +1,74 @@
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from searcher import Library
+from searcher.indexer import IndexReport
+from tests.histogram_model import COLOURS, HistogramModel
+
+
+@dataclass
+class Album:
+    """A folder of photos, a library of them, and a clock that makes every change visible."""
+
+    folder: Path
+    library: Library
+    model: HistogramModel
+    notices: list[str] = field(default_factory=list)
+    clock: int = 1_600_000_000
+
+    def add(self, name: str, colour: str = "red", number: int = 0) -> Path:
+        """A photo of one colour; its size, and so its content, follows `number`."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20 + number, 20), COLOURS[colour]).save(path, "PNG")
+        return self.touch(path)
+
+    def touch(self, path: Path) -> Path:
+        self.clock += 10
+        os.utime(path, (self.clock, self.clock))
+        return path
+
+    def copy(self, source: str, target: str) -> Path:
+        (self.folder / target).parent.mkdir(parents=True, exist_ok=True)
+        return self.touch(Path(shutil.copy(self.folder / source, self.folder / target)))
+
+    def index(self, *paths: Path | str) -> IndexReport:
+        return self.library.index(*(paths or (self.folder,)))
+
+    def counts(self, *paths: Path | str) -> dict[str, int]:
+        """What an index run reports, without the zeros, the list of failures and the seconds."""
+        report = self.index(*paths).as_dict()
+        assert len(report["failures"]) == report["failed"]
+        return {name: n for name, n in report.items() if name not in ("seconds", "failures") and n}
+
+    def found(self, text: str) -> list[str]:
+        """Names of the photos that fit a colour, copies joined by "="."""
+        hits = [hit for hit in self.library.search(text, top=100) if hit.score > 0.5]
+        return sorted("=".join(sorted(self.name(path) for path in (hit.path, *hit.copies))) for hit in hits)
+
+    def ids(self) -> dict[str, int]:
+        """The id of every image that can be found, by name (of copies, the first one's)."""
+        words = " ".join(COLOURS)
+        return {self.name(hit.path): hit.id for hit in self.library.search(words, top=1000)}
+
+    def name(self, path: str) -> str:
+        return os.path.relpath(path, self.folder)
+
+
+@pytest.fixture
+def model() -> HistogramModel:
+    return HistogramModel()
+
+
+@pytest.fixture
+def album(tmp_path: Path, model: HistogramModel) -> Iterator[Album]:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with Library.open(tmp_path / "library", model=model, create=True) as library:  # type: ignore[arg-type]
+        yield Album(folder, library, model)
