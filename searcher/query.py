@@ -1,4 +1,4 @@
-# ruff: noqa: PTH118
+# ruff: noqa: PTH112, PTH118
 """From a query to hits: embed what was asked, search the vectors, look up the photos behind the best ones."""
 
 import os
@@ -105,7 +105,7 @@ def find(reader: "Reader", search: Search, vector: "np.ndarray", top: int) -> li
 
 
 def _hit(rank: int, copies: list[PhotoRow], score: float, tags: dict[int, list[str]]) -> Hit:
-    first, *others = copies
+    first, *others = _present_first(copies)
     labels = dict.fromkeys(label for copy in copies for label in tags.get(copy.image_id, []))
     return Hit(
         rank=rank,
@@ -117,6 +117,15 @@ def _hit(rank: int, copies: list[PhotoRow], score: float, tags: dict[int, list[s
         taken_at=first.taken_at,
         tags=tuple(labels),
     )
+
+
+def _present_first(copies: list[PhotoRow]) -> list[PhotoRow]:
+    """Oldest first, but what lies on a disk that is away behind what can be opened."""
+    roots = {copy.root for copy in copies}
+    if len(roots) == 1:
+        return copies
+    away = {root for root in roots if not os.path.isdir(root)}
+    return sorted(copies, key=lambda copy: copy.root in away)
 
 
 def photo_path(photo: PhotoRow) -> str:

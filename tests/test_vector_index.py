@@ -15,7 +15,8 @@ DIM = 24
 
 def unit_vectors(count: int, dim: int = DIM, seed: int = 0) -> np.ndarray:
     rows = np.random.default_rng(seed).standard_normal((count, dim)).astype(np.float32)
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    unit: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
+    return unit
 
 
 def written(path: Path, count: int = 500) -> tuple[VectorFile, np.ndarray, np.ndarray]:

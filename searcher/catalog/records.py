@@ -31,6 +31,11 @@ class ModelRow(NamedTuple):
     dim: int
     noise_floor: float | None
 
+    @property
+    def label(self) -> str:
+        """Name and version, for people."""
+        return f"{self.name} {self.version}".strip()
+
 
 class VectorFileRow(NamedTuple):
     """One FAISS file that was written: its digest (the file's last 16 bytes) identifies it."""

@@ -122,6 +122,7 @@ labels = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("name", String, nullable=False, unique=True),
+    Column("parent_id", ForeignKey("labels.id")),
 )
 
 tags = Table(

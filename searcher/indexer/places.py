@@ -152,6 +152,8 @@ def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
     for root in roots:
         real_root = os.path.realpath(root.path)
         inside = _inside(real, real_root)
+        if inside is None:  # a link inside the root to a folder outside: the root's scan follows it
+            inside = _inside(path, root.path)
         # what a scan of the root leaves out (a hidden folder) becomes a root of its own when it is asked for
         if inside is not None and len(real_root) > length and not _left_out(inside):
             best, length = (root, inside), len(real_root)

@@ -106,6 +106,8 @@ class _Update:
     def remove(self, changes: Changes, vacated: list[tuple[int, bytes]]) -> None:
         """Remove images whose file is gone, and contents that no image has; note what cannot be looked at."""
         roots = self._roots()
+        if not (changes.unreadable or changes.gone or vacated or self.counts.changed):
+            return
         with self.writer.transaction():
             for place, reason in changes.unreadable:
                 self.writer.put_image(place, None, reason)

@@ -136,8 +136,8 @@ class Library:
             model = asked
         if row is not None and row.digest != model.digest:
             raise SearcherError(
-                f"the library {self.folder} was made with the model {row.name} {row.version}, not with "
-                f"{model.name} {model.version}: leave --model out, or use another --library"
+                f"the library {self.folder} was made with the model {row.label}, not with "
+                f"{model.name}: leave --model out, or use another --library"
             )
         return model
 
@@ -274,8 +274,7 @@ def _remembered_model(row: ModelRow) -> "Model":
         pass
     folder = find_digest(row.digest)
     if folder is None:
-        version = f" {row.version}" if row.version else ""
         raise SearcherError(
-            f"this library was made with the model {row.name}{version}, which is no longer in {row.folder}"
+            f"this library was made with the model {row.label}, which is no longer in {row.folder}"
         )
     return Model.open(folder)

@@ -12,6 +12,7 @@ import pytest
 from searcher import Library, SearcherError
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.indexer import pipeline
+from searcher.photos import decode
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
 
@@ -159,7 +160,7 @@ def test_a_photo_moved_to_another_root_that_alone_is_looked_at_keeps_its_id(
 def test_what_a_person_gave_an_image_stays_with_it_when_its_file_moves(album: Album) -> None:
     fill(album)
     with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog, catalog:
-        catalog.execute("INSERT INTO labels VALUES (1, 'Rex')")
+        catalog.execute("INSERT INTO labels (id, name) VALUES (1, 'Rex')")
         image = album.ids()["red.png"]
         catalog.execute("INSERT INTO tags VALUES (?, 1, 'user', NULL, NULL, '2026-01-01')", [image])
     (album.folder / "red.png").rename(album.folder / "rex.png")
@@ -204,8 +205,12 @@ def test_a_failed_file_is_tried_again_only_when_its_size_or_time_changes(
     album.touch(path)
     assert album.counts() == {"failed": 1}
     tried: list[bytes] = []
-    real = pipeline.read_bytes
-    monkeypatch.setattr(pipeline, "read_bytes", lambda path: tried.append(path) or real(path))
+
+    def read_bytes(path: bytes) -> bytes:
+        tried.append(path)
+        return decode.read_bytes(path)
+
+    monkeypatch.setattr(pipeline, "read_bytes", read_bytes)
     assert album.counts() == {"failed": 1}
     assert tried == []
     album.touch(path)
@@ -536,3 +541,30 @@ def test_what_was_never_indexed_cannot_be_forgotten(album: Album, tmp_path: Path
             with pytest.raises(SearcherError, match="ever indexed"):
                 album.library.forget(path)
     assert album.library.status().images == 4
+
+
+def test_a_link_in_a_root_to_a_folder_elsewhere_is_a_part_of_the_root(album: Album, tmp_path: Path) -> None:
+    album.add("near.png", "red")
+    album.add("far.png", "blue", 1)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (album.folder / "far.png").rename(elsewhere / "far.png")
+    (album.folder / "link").symlink_to(elsewhere)
+    assert album.counts() == {"added": 2}
+    assert album.counts(album.folder / "link") == {"unchanged": 1}
+    assert album.library.status().roots == (str(album.folder),)
+
+
+def test_a_copy_that_can_be_opened_is_shown_before_one_on_a_disk_that_is_away(
+    album: Album, tmp_path: Path
+) -> None:
+    disk, here = tmp_path / "disk", tmp_path / "here"
+    disk.mkdir()
+    here.mkdir()
+    for folder in (disk, here):
+        shutil.copy(album.add("red.png"), folder / "red.png")
+        album.index(folder)
+    assert album.library.search("red")[0].path == str(disk / "red.png")
+    disk.rename(tmp_path / "unplugged")
+    hit = album.library.search("red")[0]
+    assert (hit.path, hit.copies) == (str(here / "red.png"), (str(disk / "red.png"),))

@@ -116,7 +116,7 @@ def test_a_wrong_query_is_one_line(full: Album) -> None:
         {"query": "a", "like": "b"},
     ):
         with pytest.raises(SearcherError):
-            full.library.search(**wrong)  # type: ignore[arg-type]
+            full.library.search(**wrong)
     for like in (full.folder / "missing.png", full.folder):
         with pytest.raises(SearcherError):
             full.library.search(like=like)
