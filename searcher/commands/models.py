@@ -20,9 +20,13 @@ def command() -> None:
 
 
 @command.command("list")
+@click.option("--available", is_flag=True, help="List what can be pulled instead.")
 @json_option
-def list_command(as_json: bool) -> None:
+def list_command(available: bool, as_json: bool) -> None:
     """List the built-in model and those that were imported or pulled; * is the default."""
+    if available:
+        _list_available(as_json)
+        return
     from searcher.models.store import list_models
 
     rows: list[dict[str, Any]] = [
@@ -50,6 +54,31 @@ def list_command(as_json: bool) -> None:
             f"{mark} {row['name']:<{width}}  {row['dim']:>5}  {row['image_size']:>6}  "
             f"{row['precision']:<9}  {show_bytes(row['bytes']):>9}"
         )
+
+
+def _list_available(as_json: bool) -> None:
+    from searcher.models.available import available_models
+
+    rows = available_models()
+    if as_json:
+        print_json(rows)
+        return
+    click.echo("Ready to pull; ImageNet is the published zero-shot accuracy.\n")
+    sections = (("Without torch", True), ("With the train extra (exported here)", False))
+    head = f"{'params':>7} {'pixels':>6} {'dims':>5} {'languages':>9} {'ImageNet':>8}"
+    for title, wanted in sections:
+        click.echo(f"{title:<62}{head}")
+        for row in rows:
+            if (row["hub"] is not None) is not wanted:
+                continue
+            millions = f"{row['millions']} M" if row["millions"] else "?"
+            accuracy = f"{row['imagenet']:.1%}" if row["imagenet"] else "?"
+            languages = ",".join(row["languages"]) if row["languages"] else "many"
+            click.echo(
+                f"{'':4}{row['hub'] or row['name']:<58}{millions:>7} {row['image_size']:>6} {row['dim']:>5} "
+                f"{languages:>9} {accuracy:>8}"
+            )
+        click.echo()
 
 
 @command.command("info")
@@ -168,6 +197,82 @@ def _print_imported(imported: "Imported", as_json: bool) -> None:
         return
     click.echo(f"{imported.name}: {facts['dim']} dims, {facts['precision']}, {show_bytes(facts['bytes'])}")
     click.echo(f"Use it with: searcher index FOLDER --model {imported.name}")
+
+
+@command.command("pull")
+@click.argument("model")
+@click.option("--name", help="Its name here (default: the repository's, or ARCHITECTURE__TAG).")
+@click.option("--revision", help="A branch, tag or commit of the repository.")
+@precision_option
+@json_option
+def pull_command(
+    model: str, name: str | None, revision: str | None, precision: str | None, as_json: bool
+) -> None:
+    """Download MODEL and make it ready for search: the only command that uses the network.
+
+    MODEL is a hub repository in the layout that Immich publishes (immich-app/ViT-B-32__openai), or with the
+    train extra one of open_clip's ARCHITECTURE/TAG (ViT-B-32/laion2b_s34b_b79k), or a hub repository that
+    holds an open_clip checkpoint. An interrupted download goes on where it stopped.
+    """
+    from searcher.models.available import known_architecture
+
+    if known_architecture(model.split("/")[0]):
+        _pull_tag(model, name, precision, as_json)
+    else:
+        _pull_repository(model, revision, name, precision, as_json)
+
+
+def _pull_repository(
+    repo: str, revision: str | None, name: str | None, precision: str | None, as_json: bool
+) -> None:
+    import shutil
+    import sys
+
+    from searcher.models.available import facts_of
+    from searcher.models.folder import ModelFolder
+    from searcher.models.hub import Repository, already_here, waiting_folder
+    from searcher.models.importing import Imported, finish, staging
+    from searcher.models.store import copy_model_files, models_dir
+
+    if as_json or not sys.stderr.isatty():
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars()
+    name = name or repo.split("/")[-1]
+    found = Repository(repo, revision)
+    if already_here(name, found.source) and precision is None:
+        here = ModelFolder.read(models_dir() / name)
+        _print_imported(Imported(name, here, ("this version is here already",)), as_json)
+        return
+    export = _trainer_export(f"{repo} is not exported yet") if found.is_checkpoint else None
+    waiting = waiting_folder(name)
+    found.download(waiting)
+    facts = {"source": found.source, **facts_of(repo)}
+    with staging(name) as partial:
+        if export is None:
+            copy_model_files(waiting, partial)
+        else:
+            export.export_checkpoint(waiting, partial, name=name, **facts)
+        imported = finish(partial, name, precision, facts)
+    shutil.rmtree(waiting, ignore_errors=True)
+    _print_imported(imported, as_json)
+
+
+def _pull_tag(model: str, name: str | None, precision: str | None, as_json: bool) -> None:
+    from searcher.models.available import facts_of, find_available
+    from searcher.models.importing import finish, staging
+
+    architecture, _, tag = model.partition("/")
+    if not tag:
+        raise click.UsageError(f"Say which weights of {architecture}: see searcher models list --available.")
+    other = (find_available(model) or {}).get("hub")
+    hint = f" (searcher models pull {other} brings the same weights without torch)" if other else ""
+    export = _trainer_export(f"{model} has to be exported{hint}")
+    name = name or f"{architecture}__{tag}"
+    with staging(name) as partial:
+        source = f"open_clip:{model}"
+        export.export_pretrained(architecture, tag, partial, name=name, source=source, **facts_of(model))
+        _print_imported(finish(partial, name, precision, {}), as_json)
 
 
 @command.command("default")

@@ -1,0 +1,200 @@
+"""Models from the Hugging Face hub (or whatever $HF_ENDPOINT names), with huggingface-hub: resumable and
+checked.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from searcher.models.folder import (
+    CARD,
+    CONFIG,
+    PREPROCESS,
+    TEXTUAL,
+    TOKENIZER,
+    VISUAL,
+    ModelError,
+    ModelFolder,
+    file_digest,
+)
+from searcher.models.store import check_name, models_dir
+
+LAYOUT = (CONFIG, PREPROCESS, TOKENIZER, VISUAL, TEXTUAL)
+CHECKPOINT_CONFIG = "open_clip_config.json"
+# best first: safetensors cannot carry code
+CHECKPOINTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+)
+
+TOKENIZER_FILES = ("special_tokens_map.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json")
+
+
+class Repository:
+    """What the hub says about one repository: a commit, and size and digest of each file."""
+
+    def __init__(self, repo: str, revision: str | None = None) -> None:
+        """Ask the hub. Raises ModelError (one line): no such repository, or no network."""
+        from huggingface_hub import HfApi
+
+        with _plain_errors(repo):
+            info = HfApi().model_info(repo, revision=revision, files_metadata=True, timeout=30)
+        self.repo = repo
+        self.commit = str(info.sha)
+        self.files: dict[str, Any] = {file.rfilename: file for file in info.siblings or []}
+
+    @property
+    def source(self) -> str:
+        """Where a model came from, for its manifest."""
+        return f"hub:{self.repo}@{self.commit}"
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it holds an open_clip checkpoint and no model folder."""
+        return CHECKPOINT_CONFIG in self.files and not all(name in self.files for name in LAYOUT)
+
+    def wanted(self) -> list[str]:
+        """The files to download. Raises ModelError if this is no model that searcher can use."""
+        if self.is_checkpoint:
+            weights = [name for name in CHECKPOINTS if name in self.files][:1]
+            if weights:
+                small = [name for name in self.files if "/" not in name and _about_tokens(name)]
+                return [CHECKPOINT_CONFIG, *weights, *sorted(small)]
+        missing = [name for name in LAYOUT if name not in self.files]
+        if missing:
+            raise ModelError(f"{self.repo} holds no model for searcher: {', '.join(missing)} is missing")
+        beside = [
+            name
+            for name in sorted(self.files)
+            # external weights lie beside their encoder, under any name
+            if name.count("/") == 1
+            and name.split("/")[0] in ("visual", "textual")
+            and not _other_format(name)
+        ]
+        return [CONFIG, *beside, *([CARD] if CARD in self.files else [])]
+
+    def download(self, folder: Path) -> None:
+        """Download what is wanted into `folder`, going on where an earlier attempt was cut, and check each
+        digest.
+
+        Raises ModelError: the connection broke (what arrived is kept for the next attempt), or a file is not
+        what the hub announces (that file is thrown away).
+        """
+        for name in self.wanted():
+            path = folder / name
+            if path.is_file() and _is_announced(path, self.files[name]):
+                continue
+            # a later attempt goes on with the same content alone, whatever the repository holds by then
+            partial = folder / ".partial" / f"{_announced_digest(self.files[name])[:32]}-{path.name}"
+            for parent in (path.parent, partial.parent):
+                parent.mkdir(parents=True, exist_ok=True)
+            self._fetch(name, partial)
+            if not _is_announced(partial, self.files[name]):
+                partial.unlink()
+                raise ModelError(
+                    f"{self.repo}: {name} is refused: its digest is not the one that the hub announces"
+                )
+            partial.replace(path)
+
+    def _fetch(self, name: str, partial: Path) -> None:
+        # hf_hub_download throws away what arrived when a process ends; its lower half goes on
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+        url = hf_hub_url(self.repo, name, revision=self.commit)
+        with _plain_errors(self.repo), partial.open("ab") as file:
+            http_get(
+                url,
+                file,
+                resume_size=file.tell(),
+                headers=build_hf_headers(),
+                expected_size=self.files[name].size,
+                displayed_filename=name,
+            )
+
+
+def waiting_folder(name: str) -> Path:
+    """Where the files of an unfinished download of model `name` wait for the rest. Made if absent."""
+    check_name(name)
+    folder = models_dir() / f".pull.{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def already_here(name: str, source: str) -> bool:
+    """Whether the store holds model `name` from exactly this source."""
+    try:
+        return ModelFolder.read(models_dir() / name).manifest.get("source") == source
+    except ModelError:
+        return False
+
+
+def _about_tokens(name: str) -> bool:
+    return name in TOKENIZER_FILES or "tokenizer" in name or name.endswith(".model")
+
+
+def _other_format(name: str) -> bool:
+    return name.endswith((".armnn", ".rknn")) or (name.endswith(".onnx") and name not in (VISUAL, TEXTUAL))
+
+
+def _announced_digest(announced: Any) -> str:
+    """SHA-256 of a large file, git blob id (SHA-1) of a small one: what the hub gives for each."""
+    lfs = announced.lfs
+    if lfs is None:
+        return str(announced.blob_id)
+    return str(lfs["sha256"] if isinstance(lfs, Mapping) else lfs.sha256)
+
+
+def _is_announced(path: Path, announced: Any) -> bool:
+    if announced.lfs is not None:
+        return file_digest(path) == _announced_digest(announced)
+    data = path.read_bytes()
+    return hashlib.sha1(b"blob %d\0%s" % (len(data), data)).hexdigest() == _announced_digest(announced)
+
+
+class _plain_errors:
+    """Turns what huggingface-hub and its HTTP client raise into one line for a person."""
+
+    def __init__(self, repo: str) -> None:
+        self.repo = repo
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, ModelError):
+            return
+        from huggingface_hub import constants
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            GatedRepoError,
+            HfHubHTTPError,
+            HFValidationError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+
+        where = constants.ENDPOINT
+        if isinstance(error, HFValidationError):
+            line = f"{self.repo!r} is not the name of a hub repository (like immich-app/ViT-B-32__openai)"
+        elif isinstance(error, GatedRepoError):
+            line = f"{self.repo} is gated: accept its terms at {where}, then log in with `hf auth login`"
+        elif isinstance(error, RevisionNotFoundError):
+            line = f"{self.repo} has no such revision"
+        elif isinstance(error, RepositoryNotFoundError):
+            line = f"there is no model repository {self.repo} at {where}, or it is private"
+        elif isinstance(error, OSError) and error.errno is not None and error.errno in (28, 122, 30, 13):
+            return  # disk full, quota, read-only, no permission: said by whoever prints errors
+        elif isinstance(error, HfHubHTTPError) and not isinstance(error, EntryNotFoundError):
+            line = f"{where} answers with an error: {_first_line(error)}"
+        else:
+            reason = _first_line(error)
+            line = f"cannot reach {where}: is there a network? ({reason}); run it again to go on"
+        raise ModelError(line) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
