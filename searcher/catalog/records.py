@@ -27,7 +27,7 @@ class ModelRow(NamedTuple):
     name: str
     slug: str
     version: str
-    folder: str
+    folder: bytes
     dim: int
     noise_floor: float | None
 

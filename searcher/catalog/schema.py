@@ -85,7 +85,7 @@ models = Table(
     Column("name", String, nullable=False),
     Column("slug", String, nullable=False),
     Column("version", String, nullable=False),
-    Column("folder", String, nullable=False),
+    Column("folder", LargeBinary, nullable=False),
     Column("dim", Integer, nullable=False),
     # embeddings of a few meaningless queries (float16, dim each), and what such a query scores in this
     # library

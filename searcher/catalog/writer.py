@@ -158,7 +158,7 @@ class Writer:
 
     def use_model(self, model: "Model", folder: Path) -> int:
         """Remember a model, to be found in `folder`, and let searches use it; returns its id."""
-        found = {"name": model.name, "version": model.version or "", "folder": os.fspath(folder)}
+        found = {"name": model.name, "version": model.version or "", "folder": os.fsencode(folder.absolute())}
         row = insert(models).values(digest=model.digest, slug=model.slug, dim=model.dim, **found)
         row = row.on_conflict_do_update(index_elements=["digest"], set_=found)
         model_id: int = self._connection.execute(row.returning(models.c.id)).scalar_one()

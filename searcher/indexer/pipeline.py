@@ -76,20 +76,27 @@ def hash_file(path: bytes) -> bytes | None:
 
 def read_photo(place: Place, path: bytes, contents: Contents, model: "Model") -> Read:
     """Read, hash and, if the content is new, decode and preprocess one file. Never raises for a bad file."""
-    digest = None
     try:
         data = read_bytes(path)
-        digest = content_digest(data)
-        if not contents.claim(digest):
-            return Read(place, digest)
+    except PhotoError as error:
+        return Read(place, error=error.reason)
+    digest = content_digest(data)
+    if not contents.claim(digest):
+        return Read(place, digest)
+    try:
         photo = decode(data, min_side=model.image_size)
         del data
         return Read(place, digest, _content(digest, photo), model.preprocess(photo.image))
     except PhotoError as error:
         reason = error.reason
-    except (OSError, MemoryError, ValueError) as error:  # nothing that one file does may stop the run
-        reason = str(error) or type(error).__name__
-    return Read(place, digest, error=reason)
+    except Exception as error:  # nothing that one file does may stop the run
+        reason = f"cannot be prepared: {error or type(error).__name__}"
+    return Read(place, digest, error=_storable(reason))
+
+
+def _storable(text: str) -> str:
+    """Without what cannot be written as UTF-8, such as the escapes in a file's name."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _content(digest: bytes, photo: Photo) -> Content:
@@ -100,7 +107,7 @@ def _content(digest: bytes, photo: Photo) -> Content:
         height=photo.height,
         format=photo.format,
         taken_at=None if taken_at is None else taken_at.isoformat(),
-        camera=photo.exif.camera,
+        camera=None if photo.exif.camera is None else _storable(photo.exif.camera),
         latitude=photo.exif.latitude,
         longitude=photo.exif.longitude,
     )

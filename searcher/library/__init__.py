@@ -267,7 +267,7 @@ def _remembered_model(row: ModelRow) -> "Model":
     from searcher.models.store import find_digest
 
     try:
-        model = Model.open(Path(row.folder))
+        model = Model.open(Path(os.fsdecode(row.folder)))
         if model.digest == row.digest:
             return model
     except SearcherError:
@@ -275,6 +275,7 @@ def _remembered_model(row: ModelRow) -> "Model":
     folder = find_digest(row.digest)
     if folder is None:
         raise SearcherError(
-            f"this library was made with the model {row.label}, which is no longer in {row.folder}"
+            f"this library was made with the model {row.label}, which is no longer in "
+            f"{os.fsdecode(row.folder)}"
         )
     return Model.open(folder)

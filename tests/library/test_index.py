@@ -7,7 +7,9 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from searcher import Library, SearcherError
 from searcher.catalog.connect import CATALOG_NAME
@@ -568,3 +570,32 @@ def test_a_copy_that_can_be_opened_is_shown_before_one_on_a_disk_that_is_away(
     disk.rename(tmp_path / "unplugged")
     hit = album.library.search("red")[0]
     assert (hit.path, hit.copies) == (str(here / "red.png"), (str(disk / "red.png"),))
+
+
+def test_a_picture_that_the_model_cannot_prepare_is_a_failed_file(
+    album: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album.add("good.png", "red")
+    album.add("odd.png", "blue", 13)
+    real = HistogramModel.preprocess
+
+    def preprocess(self: HistogramModel, image: Image.Image) -> np.ndarray:
+        if image.width == 33:
+            raise ZeroDivisionError(f"{os.fsdecode(b'odd name')} \udcff")
+        return real(self, image)
+
+    monkeypatch.setattr(HistogramModel, "preprocess", preprocess)
+    assert album.counts() == {"added": 1, "failed": 1}
+    assert "cannot be prepared" in album.library.failures()[0].error
+
+
+def test_what_the_camera_wrote_is_kept_with_the_photo(album: Album) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = "Camera 5"
+    exif.get_ifd(0x8769)[0x9003] = "2023:06:01 12:30:00"
+    Image.new("RGB", (40, 30)).save(album.folder / "shot.jpg", exif=exif)
+    album.index()
+    assert album.library.search("black", top=1)[0].taken_at == "2023-06-01T12:30:00"
+    with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog:
+        row = catalog.execute("SELECT width, height, format, camera FROM contents").fetchone()
+    assert row == (40, 30, "JPEG", "Camera 5")

@@ -18,7 +18,8 @@ from tests.library.conftest import Album
 
 CHECKOUT = Path(__file__).parents[2]
 INDEX = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background has it ignored
 from searcher import Library
 from tests.histogram_model import HistogramModel
 
