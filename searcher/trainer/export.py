@@ -31,6 +31,8 @@ from searcher.models.preprocess import Preprocess
 from searcher.models.quantize import add_precision, keep_only
 from searcher.models.tokenizer import DEFAULT_CONTEXT_LENGTH, use_clip_splitting
 
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
+
 
 class _Image(torch.nn.Module):
     def __init__(self, model: Any) -> None:
@@ -112,14 +114,16 @@ def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any
     Weights are read from safetensors, or from a `.pt`/`.bin` file without unpickling objects. Raises
     SearcherError (one line) for a folder that open_clip cannot load.
     """
-    source = f"local-dir:{checkpoint}"
     config_file = checkpoint / "open_clip_config.json"
     if not config_file.is_file():
         raise SearcherError(f"{checkpoint} is no open_clip checkpoint: open_clip_config.json is missing")
-    if not any(checkpoint.glob(pattern) for pattern in ("*.safetensors", "*.bin", "*.pt", "*.pth")):
+    if not any(file.suffix in WEIGHTS for file in checkpoint.iterdir()):
         raise SearcherError(f"{checkpoint} is no open_clip checkpoint: it holds no weights")
-    config = json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"]
-    return _export_open_clip(source, None, config, folder, name=name, **facts)
+    try:
+        config = dict(json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SearcherError(f"{config_file} cannot be read as an open_clip config") from error
+    return _export_open_clip(f"local-dir:{checkpoint}", None, config, folder, {"name": name, **facts})
 
 
 def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, **facts: Any) -> Path:
@@ -131,21 +135,21 @@ def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, *
         known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
         raise SearcherError(f"open_clip has no weights {tag!r} for {architecture} (it has: {known})")
     config = open_clip.get_model_config(architecture)
-    return _export_open_clip(architecture, tag, config, folder, name=name, **facts)
+    return _export_open_clip(architecture, tag, config, folder, {"name": name, **facts})
 
 
 def _export_open_clip(
-    source: str, tag: str | None, config: Mapping[str, Any], folder: Path, *, name: str, **facts: Any
+    model_name: str, tag: str | None, config: Mapping[str, Any], folder: Path, facts: Mapping[str, Any]
 ) -> Path:
     try:
         # weights come from the checkpoint: nothing else is to be fetched for either tower
-        model = open_clip.create_model(source, tag, pretrained_text=False, weights_only=True)
-        tokenizer = open_clip.get_tokenizer(source)
+        model = open_clip.create_model(model_name, tag, pretrained_text=False, weights_only=True)
+        tokenizer = open_clip.get_tokenizer(model_name)
     except Exception as error:
-        where = source.removeprefix("local-dir:")
+        where = model_name.removeprefix("local-dir:")
         reason = " ".join(str(error).split())[:200]
         raise SearcherError(f"open_clip cannot load {where} ({reason})") from error
-    return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, name=name, **facts)
+    return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, **facts)
 
 
 class _evaluating:

@@ -1,0 +1,97 @@
+"""Checkpoint folders that cannot be imported: one clear line each, nothing left in the store."""
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from searcher.errors import SearcherError
+from searcher.trainer.export import export_checkpoint, export_pretrained
+from tests.models.towers import VIT, small_model
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint folder with a config and no weights yet."""
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": VIT, "preprocess_cfg": {}}))
+    return folder
+
+
+class Payload:
+    """What a pickle can do to whoever opens it."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return (Path.touch, (self.target,))
+
+
+def unknown_tower(folder: Path) -> None:
+    config = {"embed_dim": 8, "vision_cfg": {"timm_model_name": "no_such_tower"}, "text_cfg": VIT["text_cfg"]}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    (folder / "open_clip_model.safetensors").write_bytes(b"\0" * 100)
+
+
+def other_shapes(folder: Path) -> None:
+    torch.save({"visual.proj": torch.zeros(3, 3)}, folder / "open_clip_pytorch_model.bin")
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no config": (lambda f: (f / "open_clip_config.json").unlink(), "open_clip_config.json is missing"),
+    "no weights": (lambda f: None, "holds no weights"),
+    "config no JSON": (
+        lambda f: ((f / "open_clip_config.json").write_text("{"), other_shapes(f)),
+        "cannot be read as an open_clip config",
+    ),
+    "config of something else": (
+        lambda f: ((f / "open_clip_config.json").write_text('{"model_type": "bert"}'), other_shapes(f)),
+        "cannot be read as an open_clip config",
+    ),
+    "unknown architecture": (unknown_tower, "open_clip cannot load"),
+    "weights of another model": (other_shapes, "open_clip cannot load"),
+    "weights truncated": (
+        lambda f: (f / "open_clip_model.safetensors").write_bytes(b"\0" * 100),
+        "open_clip cannot load",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_checkpoint_is_told_in_one_line(kind: str, checkpoint: Path, tmp_path: Path) -> None:
+    break_it, message = BROKEN[kind]
+    break_it(checkpoint)
+    with pytest.raises(SearcherError) as caught:
+        export_checkpoint(checkpoint, tmp_path / "out", name="mine")
+    assert message in str(caught.value)
+    assert str(checkpoint) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pickle_is_refused_and_not_run(checkpoint: Path, tmp_path: Path) -> None:
+    torch.save({"state_dict": Payload(tmp_path / "owned")}, checkpoint / "open_clip_pytorch_model.bin")
+    with pytest.raises(SearcherError, match="open_clip cannot load"):
+        export_checkpoint(checkpoint, tmp_path / "out", name="mine")
+    assert not (tmp_path / "owned").exists()
+    with (tmp_path / "plain.pkl").open("wb") as file:  # the payload itself does work
+        pickle.dump(Payload(tmp_path / "owned"), file)
+    pickle.loads((tmp_path / "plain.pkl").read_bytes())
+    assert (tmp_path / "owned").exists()
+
+
+@pytest.mark.slow
+def test_weights_in_a_pt_file_without_objects_are_read(checkpoint: Path, tmp_path: Path) -> None:
+    torch.save(small_model(VIT).state_dict(), checkpoint / "open_clip_pytorch_model.bin")
+    export_checkpoint(checkpoint, tmp_path / "out", name="mine", source="a test")
+    manifest = json.loads((tmp_path / "out/searcher.json").read_text())
+    assert (manifest["name"], manifest["source"]) == ("mine", "a test")
+
+
+def test_weights_that_open_clip_does_not_know_are_told_with_those_it_knows(tmp_path: Path) -> None:
+    with pytest.raises(SearcherError, match=r"no weights 'nothing' for RN50 \(it has: .*openai"):
+        export_pretrained("RN50", "nothing", tmp_path, name="mine")
