@@ -293,3 +293,29 @@ def remove_command(name: str) -> None:
 
     remove_model(name)
     click.echo(f"Removed {name}.")
+
+
+@command.command("bench")
+@click.argument("name", default="builtin")
+@click.option(
+    "--threads", default=0, type=click.IntRange(min=0), help="Threads (default: one a physical core)."
+)
+@json_option
+def bench_command(name: str, threads: int, as_json: bool) -> None:
+    """Measure the model NAME on this machine: images a second and milliseconds a query."""
+    from searcher.models.bench import bench
+    from searcher.models.folder import ModelFolder
+    from searcher.models.store import find_model
+
+    folder = ModelFolder.read(find_model(name))
+    timings = bench(folder, threads=threads)
+    if as_json:
+        print_json([timing.as_dict() for timing in timings])
+        return
+    click.echo(f"{'precision':<10}{'provider':<10}{'images/s':>9}{'ms/query':>10}{'ms to open':>12}")
+    for timing in timings:
+        head = f"{timing.precision:<10}{timing.provider:<10}"
+        if timing.error is not None:
+            click.echo(f"{head}{timing.error}")
+            continue
+        click.echo(f"{head}{timing.images_per_second:>9.1f}{timing.query_ms:>10.1f}{timing.open_ms:>12.1f}")

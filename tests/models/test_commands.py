@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from searcher.commands import main
 from searcher.models import Model, store
+from searcher.models.importing import import_folder
 from searcher.models.store import add_folder
 
 
@@ -82,3 +84,77 @@ def test_remove_deletes_a_model_but_not_the_built_in(
         assert (code, out) == (1, "")
         assert err.startswith("Error: ")
         assert err.count("\n") == 1
+
+
+def test_bench_times_every_precision_on_the_cpu(
+    small_folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from searcher.models import bench
+
+    monkeypatch.setattr(bench.bench, "__kwdefaults__", {"seconds": 0.05, "threads": 0})
+    import_folder(small_folder, "mine")
+    code, out, _ = run(capfd, "bench", "mine", "--json")
+    assert code == 0
+    rows = [row for row in json.loads(out) if row["provider"] == "CPU"]
+    assert [row["precision"] for row in rows] == ["float32", "int8"]
+    assert all(row["images_per_second"] > 0 and row["query_ms"] > 0 and row["error"] is None for row in rows)
+    code, out, _ = run(capfd, "bench", "mine")
+    assert out.splitlines()[0].split() == [
+        "precision",
+        "provider",
+        "images/s",
+        "ms/query",
+        "ms",
+        "to",
+        "open",
+    ]
+    assert len(out.splitlines()) >= 3
+
+
+def test_import_prints_what_became_of_the_model(
+    small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capfd, "import", str(small_folder), "--json")
+    assert (code, err) == (0, "")
+    facts = json.loads(out)
+    assert (facts["name"], facts["precision"], facts["precisions"]) == ("small", "int8", ["float32", "int8"])
+    assert facts["folder"] == str(tmp_path / "store" / "small")
+    assert facts["drift"]["int8"]["image_cosine"] >= 0.99
+    code, out, _ = run(
+        capfd, "import", f"local-dir:{small_folder}", "--name", "mine", "--precision", "float32"
+    )
+    assert code == 0
+    assert out.splitlines()[0] == "mine: 48 dims, float32, " + out.splitlines()[0].split(", ")[-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("nowhere", "does not exist"), ("file", "is a file"), (".", "no open_clip checkpoint")],
+)
+def test_import_of_what_is_no_model_is_told(
+    path: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "file").write_text("x")
+    monkeypatch.chdir(tmp_path / "empty")
+    code, out, err = run(capfd, "import", path)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert not list((tmp_path / "store").glob("*"))
+
+
+def test_an_export_without_torch_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    monkeypatch.setitem(sys.modules, "searcher.trainer.export", None)
+    code, out, err = run(capfd, "import", str(tmp_path), "--name", "mine")
+    assert (code, out) == (1, "")
+    assert 'pip install "searcher[train]"' in err
+    code, _, err = run(capfd, "pull", "ViT-B-32/openai")
+    assert code == 1
+    assert "searcher models pull immich-app/ViT-B-32__openai" in err

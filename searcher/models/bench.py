@@ -1,0 +1,71 @@
+"""How fast a model is on this machine: images a second, milliseconds a query, by precision and provider."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from searcher.models.folder import ModelError, ModelFolder
+from searcher.models.model import Model
+from searcher.models.session import Encoder, available_providers
+
+QUERY = "a photo of a dog on the beach"
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row of the table. Where a provider does not run this model, `error` says why; no numbers then."""
+
+    precision: str
+    provider: str
+    images_per_second: float | None = None
+    query_ms: float | None = None
+    open_ms: float | None = None  # of both encoders, in a process that has loaded ONNX Runtime
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Iterator[Timing]:
+    """Time each precision of a model on each provider of this machine, `seconds` for a measurement."""
+    for precision, files in sorted(folder.precisions.items()):
+        model = Model(folder, precision=precision)
+        height, width = model.preprocessing.size
+        pixels = np.random.default_rng(0).standard_normal((BATCH, 3, height, width)).astype(np.float32)
+        ids = model.tokenizer([QUERY])
+        for provider in available_providers():
+            name = provider.removesuffix("ExecutionProvider")
+            providers = (
+                (provider,) if provider == "CPUExecutionProvider" else (provider, "CPUExecutionProvider")
+            )
+            try:
+                begun = time.perf_counter()
+                visual, textual = (
+                    Encoder(folder.path / files[side], threads=threads, providers=providers)
+                    for side in ("visual", "textual")
+                )
+                opened = time.perf_counter() - begun
+                query = (ids,) if textual.inputs == 1 else (ids, model.tokenizer.mask(ids))
+                batch = _median_seconds(visual, (pixels,), seconds)
+                text = _median_seconds(textual, query, seconds / 3)
+            except ModelError as error:
+                yield Timing(precision, name, error=str(error))
+                continue
+            yield Timing(
+                precision, name, round(BATCH / batch, 1), round(text * 1e3, 1), round(opened * 1e3, 1)
+            )
+
+
+def _median_seconds(encoder: Encoder, arrays: tuple[np.ndarray, ...], seconds: float) -> float:
+    encoder.run(*arrays)  # the first run allocates
+    times: list[float] = []
+    while sum(times) < seconds or len(times) < 3:
+        begun = time.perf_counter()
+        encoder.run(*arrays)
+        times.append(time.perf_counter() - begun)
+    return median(times)
