@@ -2,7 +2,6 @@
 """From a query to hits: embed what was asked, search the vectors, look up the photos behind the best ones."""
 
 import os
-import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +136,8 @@ def noise_floor(reader: "Reader", search: Search, vectors: "np.ndarray") -> floa
     """What a meaningless query scores in this library: the median over queries (n, dim) of the best hit's
     score.
     """
+    import statistics
+
     best = [hits[0].score for vector in vectors if (hits := find(reader, search, vector, 1))]
     return statistics.median(best) if best else None
 

@@ -3,7 +3,6 @@
 import os
 import re
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -131,6 +130,8 @@ def _mounts() -> list[tuple[str, str]]:
         rows = [line.split(" ") for line in lines]
         return [(_unescape(row[1]), row[2]) for row in rows if len(row) > 2]
     if sys.platform == "darwin":
+        import subprocess
+
         listing = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False).stdout
         return re.findall(r" on (/.*?) \((\w+)", listing)
     return []

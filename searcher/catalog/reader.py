@@ -136,6 +136,15 @@ class Reader:
             return None
         return np.frombuffer(row[0], np.float16).reshape(-1, model.dim).astype(np.float32)
 
+    def is_derived(self) -> bool:
+        """Whether the FAISS file and the noise floor were brought up to date after the last embedding."""
+        sql = (
+            "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) "
+            "FROM library l JOIN models m ON m.id = l.model_id"
+        )
+        row = self._one(sql)
+        return row is None or bool(row[0])
+
     def has_embedding(self, digest: bytes, model_id: int) -> bool:
         sql = (
             "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id "

@@ -91,6 +91,8 @@ models = Table(
     # library
     Column("noise_vectors", LargeBinary),
     Column("noise_floor", Float),
+    # the largest embedding id when the FAISS file and the noise floor were last brought up to date
+    Column("derived_to", Integer),
     sqlite_autoincrement=True,
 )
 

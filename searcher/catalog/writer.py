@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from filelock import FileLock, Timeout
-from sqlalchemy import bindparam, create_engine, delete, exists, select, update
+from sqlalchemy import bindparam, create_engine, delete, exists, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import StaticPool
@@ -165,11 +165,15 @@ class Writer:
         self._connection.execute(update(library).values(model_id=model_id))
         return model_id
 
-    def set_noise(self, model_id: int, vectors: np.ndarray, floor: float | None) -> None:
-        """Remember the embeddings (n, dim) of meaningless queries and what such a query scores."""
+    def set_derived(self, model_id: int, vectors: np.ndarray, floor: float | None) -> None:
+        """All that derives is up to date: among it the embeddings (n, dim) of meaningless queries and what
+        such a query scores.
+        """
         row = update(models).where(models.c.id == model_id)
         blob = np.ascontiguousarray(vectors, np.float16).tobytes()
-        self._connection.execute(row.values(noise_vectors=blob, noise_floor=floor))
+        newest = select(func.max(embeddings.c.id)).scalar_subquery()
+        row = row.values(noise_vectors=blob, noise_floor=floor, derived_to=newest)
+        self._connection.execute(row)
 
     def add_vector_file(self, model_id: int, file: VectorFileRow) -> None:
         """Remember a FAISS file that is about to appear; the oldest ones are forgotten."""

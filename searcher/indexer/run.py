@@ -115,7 +115,7 @@ def run(library: Target, paths: Sequence[str | Path], progress: Progress, notice
         changes = compare(reader, scopes, lambda seen: progress(seen, None))
         notices += changes.notices
         counts = Counts(unchanged=changes.unchanged)
-        if changes.any:
+        if changes.any or not reader.is_derived():  # the last run was interrupted
             from searcher.catalog.writer import Writer
             from searcher.indexer.update import update
 

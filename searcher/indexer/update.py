@@ -20,6 +20,7 @@ from searcher.indexer.pipeline import BATCH_SIZE, Contents, Read, ahead, hash_fi
 if TYPE_CHECKING:
     from searcher.indexer.run import Counts, Target
 
+DERIVE_AFTER = 20_000  # files of a long run after which searches are made fast again, then half as often
 TOUCHED_AT_ONCE = 1000  # rows of one commit where only a size or time changed
 
 
@@ -91,6 +92,7 @@ class _Update:
         with closing(Contents(Reader(library.folder), row.id)) as contents:
             committer = Committer(self.writer, library.model, row.id, contents, roots, unread, self.counts)
             batch: list[Read] = []
+            next_derive = DERIVE_AFTER
             # known images first: what moved away from their places is then free for the new ones
             with closing(ahead(partial(_read, roots, committer), [*changed, *new])) as reads:
                 for read in reads:
@@ -99,15 +101,18 @@ class _Update:
                         committer.commit(batch)
                         self._advance(len(batch))
                         batch = []
+                    if self.done >= next_derive:
+                        library.derive(self.writer)
+                        next_derive = 2 * self.done
             committer.commit(batch, last=True)
             self._advance(len(batch))
         return committer.vacated
 
     def remove(self, changes: Changes, vacated: list[tuple[int, bytes]]) -> None:
         """Remove images whose file is gone, and contents that no image has; note what cannot be looked at."""
+        if changes.new and not (changes.perhaps or changes.gone or changes.unreadable or vacated):
+            return  # only photos that were never there
         roots = self._roots()
-        if not (changes.unreadable or changes.gone or vacated or self.counts.changed):
-            return
         with self.writer.transaction():
             for place, reason in changes.unreadable:
                 self.writer.put_image(place, None, reason)

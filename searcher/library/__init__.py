@@ -252,7 +252,7 @@ class Library:
             noise = self.model.encode_texts(queries.MEANINGLESS)
         floor = queries.noise_floor(reader, self.vectors(row).search, noise)
         with writer.transaction():
-            writer.set_noise(row.id, noise, floor)
+            writer.set_derived(row.id, noise, floor)
 
 
 def _is_ours(file: Path) -> bool:

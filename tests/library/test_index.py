@@ -13,7 +13,7 @@ from PIL import Image
 
 from searcher import Library, SearcherError
 from searcher.catalog.connect import CATALOG_NAME
-from searcher.indexer import pipeline
+from searcher.indexer import pipeline, update
 from searcher.photos import decode
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
@@ -599,3 +599,36 @@ def test_what_the_camera_wrote_is_kept_with_the_photo(album: Album) -> None:
     with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog:
         row = catalog.execute("SELECT width, height, format, camera FROM contents").fetchone()
     assert row == (40, 30, "JPEG", "Camera 5")
+
+
+def test_a_long_run_makes_searches_fast_before_it_ends(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update, "DERIVE_AFTER", 64)
+    for number in range(300):
+        album.add(f"{number:03}.png", "red", number)
+    vectors: list[int] = []
+
+    def progress(done: int, total: int | None) -> None:
+        if total and done % 32 == 0:
+            with Library.open(album.library.folder, model=album.model) as other:  # type: ignore[arg-type]
+                vectors.append(other.status().vectors if done else 0)
+
+    album.library.index(album.folder, progress=progress)
+    assert vectors == [0, 0, 0, 64, 64, 128, 128, 128, 128, 256]
+    assert album.library.status().vectors + album.library.status().pending == 300
+
+
+def test_what_an_interrupted_run_did_not_derive_the_next_one_does(
+    album: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album.add("red.png", "red")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Library, "derive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        album.index()
+    monkeypatch.undo()
+    assert (album.library.status().vectors, album.library.status().pending) == (0, 1)
+    assert album.counts() == {"unchanged": 1}
+    assert (album.library.status().vectors, album.library.status().pending) == (1, 0)
