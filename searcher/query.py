@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from searcher.catalog.reader import Reader
 
-# Queries that mean nothing. A photo that fits a real query scores better than the best photos for these.
+# Queries that mean nothing. A photo that fits a real query scores better than the best photos for these do.
 MEANINGLESS = (
-    "",
-    "a photo",
     "asdf qwer zxcv",
     "xkcd blorf wug",
+    "qzxv",
+    "hjkl fdsa uiop vbnm",
+    "wq xj zk vb pq",
+    "fnord glarp squiv",
     "of the and to in",
     "0000 1111",
-    "lorem ipsum dolor sit amet",
-    "untitled",
 )
 # Deleted photos leave vectors behind until the index is folded: look a little further than asked at once.
 SPARE = 16
@@ -133,13 +133,9 @@ def photo_path(photo: PhotoRow) -> str:
 
 
 def noise_floor(reader: "Reader", search: Search, vectors: "np.ndarray") -> float | None:
-    """What a meaningless query scores in this library: the median over queries (n, dim) of the best hit's
-    score.
-    """
-    import statistics
-
+    """What queries (n, dim) that mean nothing score in this library: the best hit of any of them."""
     best = [hits[0].score for vector in vectors if (hits := find(reader, search, vector, 1))]
-    return statistics.median(best) if best else None
+    return max(best, default=None)
 
 
 def nothing_fits(hits: list[Hit], query: Query, model: ModelRow) -> bool:
