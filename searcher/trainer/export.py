@@ -30,6 +30,7 @@ from searcher.models.folder import (
 from searcher.models.preprocess import Preprocess
 from searcher.models.quantize import add_precision, keep_only
 from searcher.models.tokenizer import DEFAULT_CONTEXT_LENGTH, use_clip_splitting
+from searcher.trainer.rewrite import rewritten
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 
@@ -92,7 +93,7 @@ def export_model(
         ids[:, 0] = (
             1  # an all-padding text is no example: towers that mask padding divide by the number of tokens
         )
-        with _evaluating(model):
+        with _evaluating(model), rewritten(model):
             export_onnx(_Image(model), torch.rand(2, 3, height, width), partial / VISUAL, "image")
             export_onnx(_Text(model), ids, partial / TEXTUAL, "text")
         write_manifest(partial, name=name, **{**_scale(model), **facts})
@@ -186,7 +187,7 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
                 dynamic_shapes=(batch,),
                 input_names=[input_name],
                 output_names=["features"],  # "embedding" is a name that text towers use inside
-                opset_version=18,
+                opset_version=20,
                 optimize=True,
                 verbose=False,
             )

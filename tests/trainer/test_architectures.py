@@ -155,7 +155,7 @@ def compare(checkpoint: Path, model: Model) -> None:
     assert np.ptp(images.numpy(), axis=0).max() > 1e-3
     assert np.ptp(texts.numpy(), axis=0).max() > 1e-2
     assert model.logit_bias == (
-        None if theirs.logit_bias is None else pytest.approx(float(theirs.logit_bias))
+        None if theirs.logit_bias is None else pytest.approx(theirs.logit_bias.item())
     )
 
 
