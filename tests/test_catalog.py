@@ -18,7 +18,7 @@ from searcher.catalog import schema
 from searcher.catalog import writer as writing
 from searcher.catalog.connect import CATALOG_NAME, SCHEMA_VERSION, ReadOnlyError, connect
 from searcher.catalog.reader import Reader
-from searcher.catalog.records import Content, Place, VectorFileRow
+from searcher.catalog.records import Content, ModelRow, Place, VectorFileRow
 from searcher.catalog.writer import Writer
 from searcher.errors import SearcherError
 from tests.histogram_model import HistogramModel
@@ -487,3 +487,24 @@ def test_a_damaged_page_of_the_catalog_is_found(folder: Path) -> None:
     path.write_bytes(damaged)
     with closing(Reader(folder)) as reader:
         assert reader.problems()
+
+
+def test_a_damaged_catalog_is_one_line_to_whoever_reads_it(folder: Path) -> None:
+    with closing(Writer(folder)) as writer:
+        model_id = fill(writer, 500, start=10)
+    path = folder / CATALOG_NAME
+    damaged = bytearray(path.read_bytes())
+    damaged[2 * 4096 :] = b"\xa5" * (len(damaged) - 2 * 4096)
+    path.write_bytes(damaged)
+    with closing(Reader(folder)) as reader:
+        uses = (
+            reader.roots,
+            reader.model,
+            reader.image_count,
+            lambda: reader.files(1),
+            lambda: reader.photos([1]),
+            lambda: list(reader.vectors(ModelRow(model_id, "", "", "", "", b"", 64, None))),
+        )
+        for use in uses:
+            with pytest.raises(SearcherError, match="damaged"):
+                use()

@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect
 from searcher.catalog.records import ModelRow, PhotoRow, Root, VectorFileRow, after_prefix
+from searcher.errors import SearcherError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,20 +53,30 @@ class Reader:
         finally:
             self._connection.execute("COMMIT")
 
-    def _all(self, sql: str, *parameters: object) -> list[tuple[object, ...]]:
-        return self._connection.execute(sql, parameters).fetchall()
+    def _rows(self, sql: str, *parameters: object) -> list[Any]:
+        with self._errors():
+            return self._connection.execute(sql, parameters).fetchall()
 
-    def _one(self, sql: str, *parameters: object) -> tuple[object, ...] | None:
-        row: tuple[object, ...] | None = self._connection.execute(sql, parameters).fetchone()
-        return row
+    def _row(self, sql: str, *parameters: object) -> Any:
+        """The first row, None when there is none."""
+        with self._errors():
+            return self._connection.execute(sql, parameters).fetchone()
 
     def _number(self, sql: str, *parameters: object) -> int:
-        return int(self._connection.execute(sql, parameters).fetchone()[0])
+        return int(self._row(sql, *parameters)[0])
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """A damaged catalog is an error for people: one line."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise SearcherError(f"the catalog in {self.folder} is damaged ({error})") from error
 
     # roots and files
 
     def roots(self) -> list[Root]:
-        rows = self._connection.execute("SELECT id, path, whole FROM roots ORDER BY path")
+        rows = self._rows("SELECT id, path, whole FROM roots ORDER BY path")
         return [Root(id, path, bool(whole)) for id, path, whole in rows]
 
     def files(self, root_id: int, prefix: bytes = b"") -> dict[bytes, tuple[int, int, bool]]:
@@ -75,12 +86,12 @@ class Reader:
         if prefix:
             sql += " AND relpath >= ? AND relpath < ?"
             parameters += [prefix, after_prefix(prefix)]
-        return {row[0]: row[1:] for row in self._connection.execute(sql, parameters)}
+        return {row[0]: row[1:] for row in self._rows(sql, *parameters)}
 
     def some_files(self, root_id: int, count: int) -> list[tuple[bytes, int, int]]:
         """(relpath, size, mtime_ns) of some images of a root."""
         sql = "SELECT relpath, size, mtime_ns FROM images WHERE root_id = ? ORDER BY id LIMIT ?"
-        return self._connection.execute(sql, (root_id, count)).fetchall()
+        return self._rows(sql, root_id, count)
 
     def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
         """The digest of what the file at a place held when it was last read."""
@@ -88,7 +99,7 @@ class Reader:
             "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id "
             "WHERE i.root_id = ? AND i.relpath = ?"
         )
-        row = self._connection.execute(sql, (root_id, relpath)).fetchone()
+        row = self._row(sql, root_id, relpath)
         return None if row is None else row[0]
 
     def failed(self) -> list[tuple[Root, bytes, str]]:
@@ -97,7 +108,7 @@ class Reader:
             "SELECT r.id, r.path, r.whole, i.relpath, i.error FROM images i JOIN roots r ON r.id = i.root_id "
             "WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
         )
-        rows = self._connection.execute(sql)
+        rows = self._rows(sql)
         return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in rows]
 
     def failed_count(self) -> int:
@@ -111,7 +122,7 @@ class Reader:
     def knows(self, root_id: int, relpath: bytes) -> bool:
         """Whether there is an image (or a failed file) at this place."""
         return (
-            self._one("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
+            self._row("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
         )
 
     # models and embeddings
@@ -122,16 +133,14 @@ class Reader:
             "SELECT m.id, m.digest, m.name, m.slug, m.version, m.folder, m.dim, m.noise_floor "
             "FROM library l JOIN models m ON m.id = l.model_id"
         )
-        row = self._connection.execute(sql).fetchone()
+        row = self._row(sql)
         return None if row is None else ModelRow(*row)
 
     def noise_vectors(self, model: ModelRow) -> "np.ndarray | None":
         """Embeddings of meaningless queries, (n, dim) float32, or None when they were not computed yet."""
         import numpy as np
 
-        row = self._connection.execute(
-            "SELECT noise_vectors FROM models WHERE id = ?", (model.id,)
-        ).fetchone()
+        row = self._row("SELECT noise_vectors FROM models WHERE id = ?", model.id)
         if row is None or row[0] is None:
             return None
         return np.frombuffer(row[0], np.float16).reshape(-1, model.dim).astype(np.float32)
@@ -142,7 +151,7 @@ class Reader:
             "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) "
             "FROM library l JOIN models m ON m.id = l.model_id"
         )
-        row = self._one(sql)
+        row = self._row(sql)
         return row is None or bool(row[0])
 
     def has_embedding(self, digest: bytes, model_id: int) -> bool:
@@ -150,7 +159,7 @@ class Reader:
             "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id "
             "WHERE c.digest = ? AND e.model_id = ?"
         )
-        return self._one(sql, digest, model_id) is not None
+        return self._row(sql, digest, model_id) is not None
 
     def embedding_count(self, model_id: int, after: int = 0) -> int:
         """How many embeddings of a model have an id greater than `after`."""
@@ -165,20 +174,23 @@ class Reader:
         import numpy as np  # here: a run that finds nothing changed does without
 
         sql = "SELECT id, vector FROM embeddings WHERE id > ? AND +model_id = ? ORDER BY id"
-        cursor = self._connection.execute(sql, (after, model.id))
-        while rows := cursor.fetchmany(VECTOR_CHUNK):
-            ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-            blob = b"".join(row[1] for row in rows)
-            yield ids, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
+        with self._errors():
+            cursor = self._connection.execute(sql, (after, model.id))
+            while rows := cursor.fetchmany(VECTOR_CHUNK):
+                ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+                blob = b"".join(row[1] for row in rows)
+                if len(blob) != len(rows) * model.dim * 2:
+                    raise SearcherError(f"the catalog in {self.folder} is damaged: see `searcher check`")
+                yield ids, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
 
     def has_vector_file(self, model_id: int) -> bool:
         """Whether a FAISS file was ever written for a model."""
-        return self._one("SELECT 1 FROM vector_files WHERE model_id = ?", model_id) is not None
+        return self._row("SELECT 1 FROM vector_files WHERE model_id = ?", model_id) is not None
 
     def vector_file(self, digest: bytes, model_id: int) -> VectorFileRow | None:
         """What is known of the FAISS file with this digest, None when this catalog never wrote it."""
         sql = "SELECT digest, last_id, vectors, bytes FROM vector_files WHERE digest = ? AND model_id = ?"
-        row = self._connection.execute(sql, (digest, model_id)).fetchone()
+        row = self._row(sql, digest, model_id)
         return None if row is None else VectorFileRow(*row)
 
     # hits
@@ -191,7 +203,7 @@ class Reader:
             "JOIN roots r ON r.id = i.root_id WHERE e.id IN (SELECT value FROM json_each(?)) ORDER BY i.id"
         )
         found: dict[int, list[PhotoRow]] = {}
-        for row in self._connection.execute(sql, (json.dumps([int(id) for id in embedding_ids]),)):
+        for row in self._rows(sql, json.dumps([int(id) for id in embedding_ids])):
             found.setdefault(row[0], []).append(PhotoRow(*row))
         return found
 
@@ -203,7 +215,7 @@ class Reader:
             "GROUP BY t.image_id, l.id ORDER BY p DESC, l.name"
         )
         found: dict[int, list[str]] = {}
-        for image_id, label, _ in self._connection.execute(sql, (json.dumps([int(id) for id in image_ids]),)):
+        for image_id, label, _ in self._rows(sql, json.dumps([int(id) for id in image_ids])):
             found.setdefault(image_id, []).append(label)
         return found
 
@@ -221,9 +233,9 @@ class Reader:
         """What is wrong inside the SQLite file; empty when all is well."""
         problems = []
         try:
-            rows = [str(row[0]) for row in self._all("PRAGMA integrity_check(5)")]
+            rows = [str(row[0]) for row in self._rows("PRAGMA integrity_check(5)")]
             problems += [f"catalog: {row}" for row in rows if row != "ok"]
-            broken = self._all("PRAGMA foreign_key_check")
+            broken = self._rows("PRAGMA foreign_key_check")
             if broken:
                 problems.append(f"catalog: {len(broken)} rows point to rows that are gone")
             sql = (
@@ -232,6 +244,6 @@ class Reader:
             )
             if wrong := self._number(sql):
                 problems.append(f"catalog: {wrong} embeddings have a wrong length")
-        except sqlite3.DatabaseError as error:
+        except SearcherError as error:
             problems.append(f"catalog: {error}")
         return problems

@@ -11,7 +11,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from sqlalchemy import bindparam, create_engine, delete, exists, func, select, update
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from searcher.catalog.connect import SCHEMA_VERSION, ReadOnlyError, check_version, connect
@@ -101,8 +101,9 @@ class Writer:
                 with suppress(sqlite3.ProgrammingError):
                     if self._raw.in_transaction:
                         self._raw.execute("ROLLBACK")
-                if isinstance(error, (sqlite3.OperationalError, OperationalError)):
-                    cause = error.orig if isinstance(error, OperationalError) else error
+                cause = error.orig if isinstance(error, DBAPIError) else error
+                # a full disk, a damaged file; subclasses other than this one are our own mistakes
+                if type(cause) in (sqlite3.OperationalError, sqlite3.DatabaseError):
                     raise SearcherError(f"cannot write to the library {self.folder}: {cause}") from error
                 raise
 

@@ -218,10 +218,14 @@ class Library:
         from searcher.library import check
 
         reader = self.reader()
+        if damage := reader.problems():
+            return CheckReport(tuple(damage))  # a damaged catalog cannot be derived from anything
         row = reader.model()
-        vectors = None if row is None else self.vectors(row)
+        if row is None:
+            return CheckReport(())
+        vectors = self.vectors(row)
         report = check.find_problems(reader, vectors)
-        if not repair or report.ok or vectors is None:
+        if not repair or report.ok:
             return report
         from searcher.catalog.writer import Writer
 

@@ -13,11 +13,8 @@ if TYPE_CHECKING:
 NORM_TOLERANCE = 0.01  # float16 rounds the length of a unit vector by far less
 
 
-def find_problems(reader: Reader, vectors: Vectors | None) -> CheckReport:
-    """Look at the catalog and at the FAISS file."""
-    damage = reader.problems()
-    if damage or vectors is None:
-        return CheckReport(tuple(damage))
+def find_problems(reader: Reader, vectors: Vectors) -> CheckReport:
+    """What is wrong with the embeddings and the FAISS file of a catalog that is whole in itself."""
     problems = []
     if without := reader.images_without_embedding(vectors.model.id):
         problems.append(f"catalog: {without} photos have no embedding")

@@ -288,6 +288,21 @@ def test_damaged_and_missing_embeddings_are_found_and_made_again_by_the_next_run
         }
 
 
+def test_a_damaged_catalog_is_found_and_not_repaired_into_something_else(full: Album) -> None:
+    full.library.close()
+    path = full.library.folder / CATALOG_NAME
+    damaged = bytearray(path.read_bytes())
+    damaged[5 * 4096 :] = b"\xa5" * (len(damaged) - 5 * 4096)
+    path.write_bytes(damaged)
+    with Library.open(full.library.folder, model=full.model) as library:  # type: ignore[arg-type]
+        assert not library.check().ok
+        assert library.check(repair=True).repaired == ()
+        full.add("new.png", "red", 90)
+        for use in (lambda: library.search("red"), lambda: library.index(full.folder), library.status):
+            with pytest.raises(SearcherError):
+                use()
+
+
 def test_a_library_on_a_network_file_system_works_the_same(
     album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
