@@ -91,6 +91,7 @@ def info_command(name: str, verify: bool, as_json: bool) -> None:
     """Say what is known about the model NAME (or in the folder NAME), and print its card."""
     from searcher.errors import SearcherError
     from searcher.models.folder import ModelFolder
+    from searcher.models.model import Model
     from searcher.models.store import find_model
 
     folder = ModelFolder.read(find_model(name))
@@ -104,6 +105,10 @@ def info_command(name: str, verify: bool, as_json: bool) -> None:
     for key, value in facts.items():
         if value is not None:
             click.echo(f"{key.replace('_', ' '):<12}{_shown(value)}")
+    if facts["logit_scale"] is None:
+        scale, bias = Model(folder).scale_and_bias
+        used = f"scale {scale:g} and bias {bias:g}, published for its family, are used"
+        click.echo(f"{'logit scale':<12}unknown: {used}")
     if verify:
         click.echo(f"{'files':<12}all as recorded")
     if folder.card:

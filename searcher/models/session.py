@@ -25,17 +25,17 @@ class Encoder:
         """Open `path` with `threads` threads (0: one a physical core). Raises ModelError if it is no
         encoder.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        # A short search must not burn the cores while it waits, nor an indexing run those that decode.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 4  # what is wrong comes as an exception
+        wanted = providers or available_providers()
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=list(providers or available_providers())
-            )
+            self._session = _open(path, threads, wanted)
         except Exception as error:  # ONNX Runtime's exceptions have no common base but this
-            raise ModelError(f"{path} cannot be loaded: {_reason(error)}") from error
+            if len(wanted) == 1 or providers is not None:
+                raise ModelError(f"{path} cannot be loaded: {_reason(error)}") from error
+            # an accelerator that is installed but does not work, or not for this model
+            try:
+                self._session = _open(path, threads, wanted[-1:])
+            except Exception as second:
+                raise ModelError(f"{path} cannot be loaded: {_reason(second)}") from second
         self.path = path
         self._inputs = self._session.get_inputs()
         for given in self._inputs:
@@ -88,6 +88,16 @@ class Encoder:
         except Exception as error:
             raise ModelError(f"{self.path} cannot be run: {_reason(error)}") from error
         return np.asarray(output, dtype=np.float32)
+
+
+def _open(path: Path, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # A short search must not burn the cores while it waits, nor an indexing run those that decode.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4  # what is wrong comes as an exception
+    # its own falling back prints on stdout
+    return onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
 
 
 def available_providers() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The same computations in fewer and larger operations while a model is exported: ONNX Runtime is faster then.
+"""The same computations in fewer and larger operations while a model is exported, for ONNX Runtime's sake.
 
 PyTorch's attention becomes eight transpositions a layer in ONNX, where two will do; cutting a picture into
 patches is a convolution that no int8 kernel takes, where it can be one matrix product. On ViT-B-32-256 both

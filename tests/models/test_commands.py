@@ -158,3 +158,15 @@ def test_an_export_without_torch_says_what_to_install(
     code, _, err = run(capfd, "pull", "ViT-B-32/openai")
     assert code == 1
     assert "searcher models pull immich-app/ViT-B-32__openai" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"), [("ViT-B-32", "scale 100 "), ("ViT-B-16-SigLIP", "scale 117.33 ")]
+)
+def test_info_says_which_logit_scale_is_used_where_a_model_does_not_tell(
+    name: str, scale: str, small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(small_folder, tmp_path / name))
+    (folder / "searcher.json").unlink()
+    assert scale in run(capfd, "info", str(folder))[1]
+    assert json.loads(run(capfd, "info", str(folder), "--json")[1])["logit_scale"] is None

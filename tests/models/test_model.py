@@ -127,3 +127,27 @@ def test_a_text_encoder_with_two_inputs_gets_the_attention_mask(small_folder: Pa
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "embed_dim": 8}))
     assert Model.open(folder).encode_texts(["a dog", "two dogs"]).shape == (2, 8)
+
+
+def test_an_accelerator_that_does_not_work_gives_way_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from searcher.models import session
+
+    tiny_encoder(tmp_path / "free.onnx", ["b", 3, 4, 4], TensorProto.FLOAT)
+    genuine, asked = session.onnxruntime.InferenceSession, []
+
+    def broken_driver(path: str, options: object, providers: list[str], **other: object) -> object:
+        asked.append(providers)
+        if providers[0] != "CPUExecutionProvider":
+            raise RuntimeError("CUDA driver version is insufficient for CUDA runtime version")
+        return genuine(path, options, providers=providers, **other)
+
+    installed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(session.onnxruntime, "get_available_providers", lambda: installed)
+    monkeypatch.setattr(session.onnxruntime, "InferenceSession", broken_driver)
+    encoder = Encoder(tmp_path / "free.onnx")
+    assert asked == [installed, ["CPUExecutionProvider"]]
+    assert encoder.provider == "CPUExecutionProvider"
+    assert encoder.run(np.ones((2, 3, 4, 4), np.float32)).shape == (2, 8)
+    assert capfd.readouterr() == ("", "")
