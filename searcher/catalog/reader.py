@@ -47,11 +47,12 @@ class Reader:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Everything read inside sees one and the same committed state."""
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._connection.execute("COMMIT")
+        with self._errors():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")  # nothing was written
 
     def _rows(self, sql: str, *parameters: object) -> list[Any]:
         with self._errors():
