@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import open_clip
 import pytest
+from safetensors.torch import save_file
 
 from searcher.models import Model
 from tests.models.fake_hub import COMMIT, FakeHub
+from tests.models.towers import VIT, small_model, torch_texts
 
 REPO = "immich-app/ViT-S-64__openai"
 Pull = Callable[..., subprocess.CompletedProcess[str]]
@@ -135,6 +138,7 @@ def test_a_repository_that_is_not_there_or_holds_no_model_is_told(hub: FakeHub, 
     assert "textual/tokenizer.json is missing" in refused(pull())
 
 
+@pytest.mark.slow
 def test_an_architecture_without_weights_or_with_unknown_ones_is_told(pull: Pull) -> None:
     assert pull("pull", "ViT-B-32").returncode == 2
     assert "has no weights 'nothing'" in refused(pull("pull", "ViT-B-32/nothing"))
@@ -154,3 +158,25 @@ def test_what_is_available_is_listed_without_a_network(pull: Pull, hub: FakeHub)
     assert (
         table.index("Without torch") < table.index("immich-app/ViT-B-32__openai") < table.index("train extra")
     )
+
+
+@pytest.mark.slow
+def test_a_repository_with_an_open_clip_checkpoint_is_exported(
+    tmp_path: Path, pull: Pull, hub: FakeHub
+) -> None:
+    shutil.rmtree(hub.folder)
+    hub.folder.mkdir()
+    config = {"model_cfg": VIT, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}
+    (hub.folder / "open_clip_config.json").write_text(json.dumps(config))
+    original = small_model(VIT)
+    save_file(original.state_dict(), hub.folder / "open_clip_model.safetensors")
+    (hub.folder / "open_clip_pytorch_model.bin").write_bytes(b"the same again")
+    process = pull("pull", REPO, "--precision", "float32", "--json")
+    assert process.returncode == 0, process.stderr
+    assert json.loads(process.stdout)["source"] == f"hub:{REPO}@{COMMIT}"
+    assert "open_clip_pytorch_model.bin" not in hub.sent
+    model = Model.open("ViT-S-64__openai")
+    assert model.preprocessing.mean == (0.5, 0.5, 0.5)
+    tokenizer = open_clip.SimpleTokenizer(context_length=32)
+    expected = torch_texts(original, tokenizer, ["a dog", "two cats"])
+    np.testing.assert_allclose(model.encode_texts(["a dog", "two cats"]), expected, atol=1e-4)

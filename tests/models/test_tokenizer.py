@@ -21,6 +21,7 @@ def test_clip_tokens_equal_open_clips_on_many_scripts() -> None:
     np.testing.assert_array_equal(OURS(texts), SIMPLE(texts).numpy())
 
 
+@pytest.mark.slow
 def test_clip_tokens_equal_open_clips_for_every_character() -> None:
     chars = [chr(c) for c in range(0x20, 0x30000) if unicodedata.category(chr(c))[0] != "C"]
     texts = [f"a{char}b !{char}! 1{char}" for char in chars]
