@@ -5,6 +5,7 @@ Only Pillow and numpy: `preprocess_cfg.json` says size, mean, std, interpolation
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,30 +63,38 @@ class Preprocess:
         """The resized and cropped (or padded) RGB picture of exactly `size`."""
         height, width = self.size
         method = Image.Resampling.BILINEAR if self.interpolation == "bilinear" else Image.Resampling.BICUBIC
+        fill = 0
         if self.resize_mode == "squash":
-            image = _resize(image, (width, height), method)
+            target = (width, height)
         elif self.resize_mode == "longest":
             ratio = max(image.height / height, image.width / width)
-            image = _resize(image, (round(image.width / ratio), round(image.height / ratio)), method)
+            target, fill = (round(image.width / ratio), round(image.height / ratio)), self.fill_color
         elif height == width:
             # torchvision's Resize(int): the long side is truncated, not rounded
             short = min(image.size)
-            sides = tuple(height if side == short else int(height * side / short) for side in image.size)
-            image = _resize(image, (sides[0], sides[1]), method)
+            target = (int(height * image.width / short), int(height * image.height / short))
         else:
             ratio = min(image.height / height, image.width / width)
-            # open_clip passes no interpolation here: always bicubic
             target = (round(image.width / ratio), round(image.height / ratio))
-            image = _resize(image, target, Image.Resampling.BICUBIC)
-        fill = self.fill_color if self.resize_mode == "longest" else 0
+            method = Image.Resampling.BICUBIC  # open_clip passes no interpolation here
+        image = _resize(image, (max(1, target[0]), max(1, target[1])), method)
         return _center(image, width, height, fill)
 
     def __call__(self, image: Image.Image) -> np.ndarray:
         """`image` (PIL, upright, RGB) → float32 array (3, H, W), normalised."""
-        pixels = np.asarray(_rgb(self.crop(image)), dtype=np.float32)
-        std = np.asarray(self.std, dtype=np.float32)
-        pixels = pixels * (np.float32(1 / 255) / std) - np.asarray(self.mean, dtype=np.float32) / std
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        scale, offset = self._affine
+        pixels = np.asarray(_rgb(self.crop(image))).transpose(2, 0, 1)
+        result = np.empty(pixels.shape, dtype=np.float32)
+        np.multiply(pixels, scale, out=result)
+        result -= offset
+        return result
+
+    @cached_property
+    def _affine(self) -> tuple[np.ndarray, np.ndarray]:
+        """What takes 0..255 to normalised numbers: float32 (3, 1, 1) to multiply with, and to subtract."""
+        std = np.asarray(self.std, dtype=np.float32)[:, None, None]
+        mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
+        return np.float32(1 / 255) / std, mean / std
 
 
 def _three(value: float | Sequence[float]) -> tuple[float, ...]:
@@ -100,7 +109,6 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _resize(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
-    size = (max(1, size[0]), max(1, size[1]))
     return image if image.size == size else image.resize(size, method)
 
 
