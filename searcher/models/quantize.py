@@ -2,9 +2,8 @@
 
 - "int8": dynamic quantisation of MatMul (ONNX Runtime's, per channel): integer arithmetic where the CPU has
 it.
-- "compact": the smallest files that cost no accuracy worth naming: a text encoder whose MatMul and token
-table are
-  int8, an image encoder whose weights are stored as float16 and computed with as float32.
+- "compact": the smallest files that cost nothing worth naming: the same for texts, the token table too; for
+  images, weights stored as int8 (float16 where that strays) and computed with as float32.
 """
 
 import tempfile
@@ -29,6 +28,7 @@ from searcher.models.model import Model
 
 INT8 = "int8"
 COMPACT = "compact"
+STORED_MIN_COSINE = 0.999  # int8 storage saves a few megabytes: not worth more than that
 _SMALL = 256  # values; smaller constants stay float32
 
 
@@ -46,7 +46,7 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
     quantize_int8(folder / FLOAT32["textual"], folder / files["textual"], tables=precision == COMPACT)
     if precision == COMPACT:
-        store_float16(folder / FLOAT32["visual"], folder / files["visual"])
+        store_small(folder / FLOAT32["visual"], folder / files["visual"], INT8)
     else:
         quantize_int8(folder / FLOAT32["visual"], folder / files["visual"])
     manifest = read_json(folder, MANIFEST)
@@ -55,6 +55,9 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
     facts["precisions"] = {**manifest["precisions"], precision: files}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
     drift = measure_drift(float32, Model.open(folder, precision=precision))
+    if precision == COMPACT and drift["image_cosine"] < STORED_MIN_COSINE:
+        store_small(folder / FLOAT32["visual"], folder / files["visual"], "float16")
+        drift = measure_drift(float32, Model.open(folder, precision=precision))
     facts["drift"] = {**(manifest.get("drift") or {}), precision: drift}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
     return drift
@@ -138,39 +141,58 @@ def quantize_int8(source: Path, target: Path, *, tables: bool = False) -> None:
         quantized.replace(target)
 
 
-def store_float16(source: Path, target: Path) -> None:
-    """Write `source` with its large float32 weights stored as float16, cast back to float32 when it is
-    opened.
+def store_small(source: Path, target: Path, kind: str) -> None:
+    """Write `source` with its large float32 weights stored as `kind`, and computed with as float32.
+
+    "int8": one scale a row (an output channel of a convolution), "float16": as they are, rounded. ONNX Runtime
+    turns them back once, when it opens the file: the size on disk is what this saves.
     """
     model = onnx.load(str(source))
-    casts = []
-    kept = []
+    tensors: list[onnx.TensorProto] = []
+    nodes: list[onnx.NodeProto] = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _SMALL:
-            kept.append(tensor)
+        large = len(tensor.dims) > 1 and np.prod(tensor.dims) >= _SMALL
+        wanted = large and tensor.data_type == TensorProto.FLOAT
+        values = numpy_helper.to_array(tensor) if wanted else None
+        if values is None or not np.isfinite(values.astype(np.float16)).all():
+            tensors.append(tensor)
             continue
-        values = numpy_helper.to_array(tensor)
-        half = values.astype(np.float16)
-        if not np.isfinite(half).all():  # outside of float16's range
-            kept.append(tensor)
-            continue
-        name = f"{tensor.name}.float16"
-        kept.append(numpy_helper.from_array(half, name))
-        casts.append(
-            helper.make_node("Cast", [name], [tensor.name], to=TensorProto.FLOAT, name=f"{name}.cast")
-        )
-    _replace_initializers(model, kept, casts)
+        name, stored = tensor.name, f"{tensor.name}.stored"
+        if kind == INT8:
+            rows, scales = _int8_rows(values)
+            tensors += [
+                numpy_helper.from_array(rows, stored),
+                numpy_helper.from_array(scales, f"{name}.scales"),
+            ]
+            nodes += [
+                helper.make_node(
+                    "Cast", [stored], [f"{name}.cast"], to=TensorProto.FLOAT, name=f"{name}.cast"
+                ),
+                helper.make_node("Mul", [f"{name}.cast", f"{name}.scales"], [name], name=f"{name}.scale"),
+            ]
+        else:
+            tensors.append(numpy_helper.from_array(values.astype(np.float16), stored))
+            nodes.append(
+                helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=f"{name}.cast")
+            )
+    _replace(model, tensors, [*nodes, *model.graph.node])
     onnx.save(model, str(target))
+
+
+def _int8_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """float32 (n, …) → int8 of the same shape and float32 scales (n, 1, …): values ≈ int8 x scales."""
+    highest = np.abs(values).reshape(len(values), -1).max(axis=1)
+    scales = (np.maximum(highest, 1e-12) / 127).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
+    return np.rint(values / scales).astype(np.int8), scales
 
 
 def _shrink_tables(model: onnx.ModelProto) -> None:
     """Embedding tables as int8 rows with a scale each: Gather(rows) x Gather(scales)."""
-    tables = {tensor.name: tensor for tensor in model.graph.initializer}
-    before: list[onnx.TensorProto] = []
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    tensors: dict[str, onnx.TensorProto] = {}
     nodes: list[onnx.NodeProto] = []
-    replaced = set()
     for node in model.graph.node:
-        table = tables.get(node.input[0]) if node.op_type == "Gather" else None
+        table = weights.get(node.input[0]) if node.op_type == "Gather" else None
         if (
             table is None
             or table.data_type != TensorProto.FLOAT
@@ -179,42 +201,26 @@ def _shrink_tables(model: onnx.ModelProto) -> None:
         ):
             nodes.append(node)
             continue
-        name, out = table.name, node.output[0]
-        if name not in replaced:
-            replaced.add(name)
-            values = numpy_helper.to_array(table)
-            scales = np.maximum(np.abs(values).max(axis=1, keepdims=True), 1e-12) / 127
-            rows = np.rint(values / scales).astype(np.int8)
-            before += [
-                numpy_helper.from_array(rows, f"{name}.rows"),
-                numpy_helper.from_array(scales.astype(np.float32), f"{name}.scales"),
-            ]
-        index = node.input[1]
+        rows, scales, (out,) = f"{table.name}.rows", f"{table.name}.scales", node.output
+        if rows not in tensors:
+            stored = _int8_rows(numpy_helper.to_array(table))
+            tensors[rows] = numpy_helper.from_array(stored[0], rows)
+            tensors[scales] = numpy_helper.from_array(stored[1], scales)
+        for part in (rows, scales):
+            given = [part, node.input[1]]
+            nodes.append(helper.make_node("Gather", given, [f"{out}.{part}"], axis=0, name=f"{out}.{part}"))
+        cast = f"{out}.{rows}.float"
         nodes += [
-            helper.make_node(
-                "Gather", [f"{name}.rows", index], [f"{out}.row"], axis=0, name=f"{out}.gather_row"
-            ),
-            helper.make_node(
-                "Gather", [f"{name}.scales", index], [f"{out}.scale"], axis=0, name=f"{out}.gather_scale"
-            ),
-            helper.make_node(
-                "Cast", [f"{out}.row"], [f"{out}.float"], to=TensorProto.FLOAT, name=f"{out}.cast"
-            ),
-            helper.make_node("Mul", [f"{out}.float", f"{out}.scale"], [out], name=f"{out}.scaled"),
+            helper.make_node("Cast", [f"{out}.{rows}"], [cast], to=TensorProto.FLOAT, name=cast),
+            helper.make_node("Mul", [cast, f"{out}.{scales}"], [out], name=f"{out}.scaled"),
         ]
     used = {name for node in nodes for name in node.input}
-    kept = [
-        tensor for tensor in model.graph.initializer if tensor.name not in replaced or tensor.name in used
-    ]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    _replace_initializers(model, kept + before, [])
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    _replace(model, [*kept, *tensors.values()], nodes)
 
 
-def _replace_initializers(
-    model: onnx.ModelProto, tensors: list[onnx.TensorProto], first_nodes: list[onnx.NodeProto]
-) -> None:
-    nodes = [*first_nodes, *model.graph.node]
+def _replace(model: onnx.ModelProto, tensors: list[onnx.TensorProto], nodes: list[onnx.NodeProto]) -> None:
+    nodes = list(nodes)
     del model.graph.initializer[:]
     model.graph.initializer.extend(tensors)
     del model.graph.node[:]

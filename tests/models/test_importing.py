@@ -153,3 +153,13 @@ def test_a_file_that_differs_from_its_recorded_digest_is_refused(small_folder: P
     config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "a"}))
     with pytest.raises(ModelError, match="is not the file that was recorded"):
         import_folder(folder, "mine")
+
+
+def test_an_int8_embedding_hardly_depends_on_its_neighbours_in_a_batch(published: Path) -> None:
+    """Dynamic quantisation takes one scale for all that is computed at once."""
+    import_folder(published, "mine", "int8")
+    model = Model.open("mine")
+    pictures = crops(drift_photos())
+    together = model.encode_images(pictures)
+    alone = np.concatenate([model.encode_images([picture]) for picture in pictures])
+    assert np.sum(together * alone, axis=1).min() > 0.999
