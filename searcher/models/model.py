@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from searcher.models.tokenizer import TextTokenizer
 
 BATCH_SIZE = 32
+CPU = ("CPUExecutionProvider",)
+INT8_ARITHMETIC = {
+    ("int8", "visual"),
+    ("int8", "textual"),
+    ("compact", "textual"),
+}  # kernels for the CPU alone
 # Published values of a family whose files do not tell theirs: CLIP clamps at 100; SigLIP's are those of
 # ViT-B-16.
 FAMILY_SCALE = {"clip": (100.0, 0.0), "siglip": (117.33, -12.93)}
@@ -47,8 +53,9 @@ class Model:
     """
 
     def __init__(self, folder: ModelFolder, *, precision: str | None = None, threads: int = 0) -> None:
-        self.precision = precision or folder.precision
-        self._files = folder.encoders(self.precision)
+        if precision is not None:
+            folder.encoders(precision)  # raises if there is none
+        self._asked_precision = precision
         self._folder = folder
         self._threads = threads
         self._lock = threading.Lock()
@@ -74,6 +81,27 @@ class Model:
         broken.
         """
         return cls(ModelFolder.read(find_model(name_or_path)), precision=precision, threads=threads)
+
+    @cached_property
+    def precision(self) -> str:
+        """The precision in use. A graphics card has no kernels for dynamic int8: it gets float32."""
+        default = self._asked_precision or self._folder.precision
+        if self._asked_precision is None and default == "int8" and "float32" in self._folder.precisions:
+            from searcher.models.session import available_providers
+
+            if "CUDAExecutionProvider" in available_providers():
+                return "float32"
+        return default
+
+    @property
+    def close_to_float32(self) -> bool:
+        """Whether its vectors may stand beside float32's in one index, by the drift that was measured."""
+        if self.precision == "float32":
+            return True
+        from searcher.models.drift import acceptable
+
+        drift = (self.info.get("drift") or {}).get(self.precision)
+        return drift is not None and acceptable(drift)
 
     @property
     def digest(self) -> str:
@@ -171,7 +199,9 @@ class Model:
             if side not in self._encoders:
                 from searcher.models.session import Encoder
 
-                opened = Encoder(self.folder / self._files[side], threads=self._threads)
+                path = self.folder / self._folder.encoders(self.precision)[side]
+                providers = CPU if (self.precision, side) in INT8_ARITHMETIC else None
+                opened = Encoder(path, threads=self._threads, providers=providers)
                 kind, axes = ("image", 4) if side == "visual" else ("text", 2)
                 if len(opened.input_shape) != axes:
                     raise ModelError(f"{opened.path} is no {kind} encoder: its input has not {axes} axes")

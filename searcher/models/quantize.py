@@ -144,8 +144,8 @@ def quantize_int8(source: Path, target: Path, *, tables: bool = False) -> None:
 def store_small(source: Path, target: Path, kind: str) -> None:
     """Write `source` with its large float32 weights stored as `kind`, and computed with as float32.
 
-    "int8": one scale a row (an output channel of a convolution), "float16": as they are, rounded. ONNX Runtime
-    turns them back once, when it opens the file: the size on disk is what this saves.
+    "int8": one scale a row (an output channel of a convolution); "float16": rounded. ONNX Runtime turns them
+    back once, when it opens the file: the size on disk is what this saves.
     """
     model = onnx.load(str(source))
     tensors: list[onnx.TensorProto] = []

@@ -42,6 +42,8 @@ def test_an_import_makes_int8_records_its_drift_and_uses_it(published: Path) -> 
     int8, float32 = Model.open("mine"), Model.open("mine", precision="float32")
     assert (int8.precision, float32.precision) == ("int8", "float32")
     assert int8.digest == float32.digest == Model.open(published).digest
+    assert int8.close_to_float32
+    assert float32.close_to_float32
     found = int8.info["drift"]["int8"]
     assert set(found) == {"image_cosine", "image_least", "text_cosine", "text_least", "top10"}
     assert 0.99 <= found["image_cosine"] <= 1
@@ -66,6 +68,7 @@ def test_int8_that_strays_from_float32_is_not_used_and_a_line_says_so(
     overridden = import_folder(published, "mine", "int8")
     assert "used all the same" in overridden.notices[0]
     assert Model.open("mine").precision == "int8"
+    assert not Model.open("mine").close_to_float32
 
 
 def test_float32_can_be_asked_for(published: Path) -> None:

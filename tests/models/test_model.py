@@ -151,3 +151,41 @@ def test_an_accelerator_that_does_not_work_gives_way_to_the_cpu(
     assert encoder.provider == "CPUExecutionProvider"
     assert encoder.run(np.ones((2, 3, 4, 4), np.float32)).shape == (2, 8)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("precision", "used", "providers"),
+    [
+        (None, "float32", ["CUDAExecutionProvider", "CPUExecutionProvider"]),
+        ("int8", "int8", ["CPUExecutionProvider"]),
+    ],
+)
+def test_a_graphics_card_gets_float32_and_int8_stays_on_the_cpu(
+    precision: str | None,
+    used: str,
+    providers: list[str],
+    small_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from searcher.models import session
+    from searcher.models.importing import import_folder
+
+    monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path))
+    import_folder(small_folder, "mine")
+    assert Model.open("mine").precision == "int8"
+    genuine, asked = session.onnxruntime.InferenceSession, []
+
+    def with_card(path: str, options: object, providers: list[str], **other: object) -> object:
+        asked.append((Path(path).name, providers))
+        return genuine(path, options, providers=["CPUExecutionProvider"], **other)
+
+    installed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(session.onnxruntime, "get_available_providers", lambda: installed)
+    monkeypatch.setattr(session.onnxruntime, "InferenceSession", with_card)
+    model = Model.open("mine", precision=precision)
+    assert model.precision == used
+    model.encode_texts(["a dog"])
+    model.encode_images(real_photos()[:1])
+    name = "model.onnx" if used == "float32" else "model.int8.onnx"
+    assert asked == [(name, providers), (name, providers)]
