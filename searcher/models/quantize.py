@@ -1,9 +1,9 @@
 """Smaller and faster files of the same encoders, made once at import or export, never inside a search.
 
 - "int8": dynamic quantisation of MatMul (ONNX Runtime's, per channel): integer arithmetic where the CPU has
-it.
-- "compact": the smallest files that cost nothing worth naming: the same for texts, the token table too; for
-  images, weights stored as int8 (float16 where that strays) and computed with as float32.
+  it; the token table is int8 too.
+- "compact": the smallest files that cost nothing worth naming: the same for texts; for images, weights stored
+  as int8 (float16 where that strays) and computed with as float32.
 """
 
 import tempfile
@@ -44,7 +44,7 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
         raise ModelError(f"no precision named {precision!r} (there are: float32, {INT8}, {COMPACT})")
     float32 = Model.open(folder, precision="float32")
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
-    quantize_int8(folder / FLOAT32["textual"], folder / files["textual"], tables=precision == COMPACT)
+    quantize_int8(folder / FLOAT32["textual"], folder / files["textual"])
     if precision == COMPACT:
         store_small(folder / FLOAT32["visual"], folder / files["visual"], INT8)
     else:
@@ -113,12 +113,11 @@ def keep_only(folder: Path, precision: str) -> None:
     write_manifest(folder, name=manifest["name"], precision=precision, **facts)
 
 
-def quantize_int8(source: Path, target: Path, *, tables: bool = False) -> None:
-    """Write `source` (a float32 encoder) with its MatMul weights as int8, per channel; `tables`: embeddings
-    too.
+def quantize_int8(source: Path, target: Path) -> None:
+    """Write `source` (a float32 encoder) with its MatMul weights and its token table as int8.
 
-    Tables are stored as one int8 row and one float32 scale a token: lossless in practice, a quarter of the
-    size.
+    Weights have a scale a channel, the table one a token: on ViT-B-32's text encoder the table's part makes
+    opening the file three times faster (64 ms for 180) and changes the mean cosine by 0.0001.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -127,8 +126,7 @@ def quantize_int8(source: Path, target: Path, *, tables: bool = False) -> None:
         prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
         quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
         model = onnx.load(str(prepared))
-        if tables:
-            _shrink_tables(model)
+        _shrink_tables(model)
         onnx.save(model, str(prepared))
         quantize_dynamic(
             str(prepared),
