@@ -211,7 +211,7 @@ def test_the_hits_are_drawn_where_one_wants_them(program, photos, tmp_path) -> N
 
 def test_what_nothing_fits_and_a_script_the_model_does_not_know_are_said(program, photos) -> None:
     program.json("index", photos(10))
-    assert "fit" in program("search", "xqzw vbnk").stderr
+    assert "fit" in program("search", "asdf qwer zxcv").stderr
     done = program("search", "на пляже собака")
     assert done.returncode == 0
     assert "knows only" in done.stderr
