@@ -26,9 +26,7 @@ LANGUAGE_NAMES = {"en": "English"}  # others are shown by their code
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="DESCRIPTION")
-@click.option(
-    "--like", type=click.Path(path_type=Path), metavar="IMAGE", help="Find photos that look like this one."
-)
+@click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE", help="Find photos that look like this one.")
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many hits.")
 @click.option(
     "--sheet",
@@ -80,11 +78,11 @@ def command(
 
 
 def show_hits(hits: "Sequence[Hit]") -> None:
-    """One line a hit: rank, score, path, and how many copies of it lie elsewhere."""
+    """One line a hit: rank, score, path, and at how many other paths the same photo lies."""
     width = len(str(len(hits)))
     for hit in hits:
         folder, slash, name = show_path(hit.path).rpartition("/")
-        copies = click.style(f"  (+ {plural(len(hit.copies), 'copy')})", dim=True) if hit.copies else ""
+        copies = click.style(f"  (+ {plural(len(hit.copies), 'other path')})", dim=True) if hit.copies else ""
         path = click.style(folder + slash, dim=True) + name
         click.echo(f"{hit.rank:>{width}}  {click.style(f'{hit.score:.3f}', fg='cyan')}  {path}{copies}")
 

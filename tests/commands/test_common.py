@@ -80,9 +80,7 @@ def test_a_bug_is_not_dressed_up_as_an_error_of_the_user(monkeypatch: pytest.Mon
         run(monkeypatch, raising(ZeroDivisionError()))
 
 
-def test_an_unknown_option_is_wrong_usage(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_option_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, lambda: None, "--nonsense") == 2
     assert "--nonsense" in capfd.readouterr().err
 
