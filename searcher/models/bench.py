@@ -40,9 +40,7 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
         ids = model.tokenizer([QUERY])
         for provider in available_providers():
             name = provider.removesuffix("ExecutionProvider")
-            providers = (
-                (provider,) if provider == "CPUExecutionProvider" else (provider, "CPUExecutionProvider")
-            )
+            providers = (provider,) if provider == "CPUExecutionProvider" else (provider, "CPUExecutionProvider")
             try:
                 begun = time.perf_counter()
                 visual, textual = (
@@ -56,9 +54,7 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
             except ModelError as error:
                 yield Timing(precision, name, error=str(error))
                 continue
-            yield Timing(
-                precision, name, round(BATCH / batch, 1), round(text * 1e3, 1), round(opened * 1e3, 1)
-            )
+            yield Timing(precision, name, round(BATCH / batch, 1), round(text * 1e3, 1), round(opened * 1e3, 1))
 
 
 def _median_seconds(encoder: Encoder, arrays: tuple[np.ndarray, ...], seconds: float) -> float:

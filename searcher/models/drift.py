@@ -9,9 +9,7 @@ from PIL import Image
 from searcher.models.model import Model
 
 SAMPLES = Path(__file__).parent / "samples"
-MIN_COSINE = (
-    0.99  # below this mean cosine, vectors of two precisions do not mix and float32 stays the default
-)
+MIN_COSINE = 0.99  # below this mean cosine, vectors of two precisions do not mix and float32 stays the default
 
 _THINGS = (
     "a dog",
@@ -61,9 +59,7 @@ def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
         width, height = photo.size
         boxes = [(0, 0, width, height)]
         boxes += [
-            (x, y, x + (width + 1) // 2, y + (height + 1) // 2)
-            for x in (0, width // 2)
-            for y in (0, height // 2)
+            (x, y, x + (width + 1) // 2, y + (height + 1) // 2) for x in (0, width // 2) for y in (0, height // 2)
         ]
         found += [photo.crop(box) for box in boxes]
     return found

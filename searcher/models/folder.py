@@ -71,9 +71,7 @@ class ModelFolder:
             raise ModelError(f"no model folder at {path}")
         present = [name for name in (*REQUIRED, VISUAL, TEXTUAL, MANIFEST) if (path / name).exists()]
         if not present:
-            raise ModelError(
-                f"{path} is not a model folder: it has no {CONFIG}, no {VISUAL} and no {TEXTUAL}"
-            )
+            raise ModelError(f"{path} is not a model folder: it has no {CONFIG}, no {VISUAL} and no {TEXTUAL}")
         for name in REQUIRED:
             if not (path / name).is_file():
                 raise ModelError(f"model {path}: {name} is missing")
@@ -87,9 +85,7 @@ class ModelFolder:
             raise ModelError(f"model {self.path} was written by a newer version of searcher")
         for key in ("embed_dim", "vision_cfg", "text_cfg"):
             if key not in self.config:
-                raise ModelError(
-                    f"model {self.path}: {CONFIG} is no open_clip model config ({key!r} is missing)"
-                )
+                raise ModelError(f"model {self.path}: {CONFIG} is no open_clip model config ({key!r} is missing)")
         if not isinstance(self.config["embed_dim"], int) or not isinstance(self.config["text_cfg"], dict):
             raise ModelError(f"model {self.path}: {CONFIG} is no open_clip model config")
         listed = self.manifest.get("files", {})
@@ -218,9 +214,7 @@ def model_digest(folder: Path) -> str:
         data = [
             file
             for file in model_files(folder)
-            if file.parent.name == side
-            and ".onnx" not in file.name[-5:]
-            and file.suffix not in (".json", ".txt")
+            if file.parent.name == side and ".onnx" not in file.name[-5:] and file.suffix not in (".json", ".txt")
         ]
         for file in [folder / encoder, *data]:
             whole.update(f"{file.relative_to(folder).as_posix()} {file_digest(file)}\n".encode())

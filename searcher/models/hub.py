@@ -69,9 +69,7 @@ class Repository:
             name
             for name in sorted(self.files)
             # external weights lie beside their encoder, under any name
-            if name.count("/") == 1
-            and name.split("/")[0] in ("visual", "textual")
-            and not _other_format(name)
+            if name.count("/") == 1 and name.split("/")[0] in ("visual", "textual") and not _other_format(name)
         ]
         return [CONFIG, *beside, *([CARD] if CARD in self.files else [])]
 
@@ -93,9 +91,7 @@ class Repository:
             self._fetch(name, partial)
             if not _is_announced(partial, self.files[name]):
                 partial.unlink()
-                raise ModelError(
-                    f"{self.repo}: {name} is refused: its digest is not the one that the hub announces"
-                )
+                raise ModelError(f"{self.repo}: {name} is refused: its digest is not the one that the hub announces")
             partial.replace(path)
 
     def _fetch(self, name: str, partial: Path) -> None:

@@ -163,16 +163,12 @@ def store_small(source: Path, target: Path, kind: str) -> None:
                 numpy_helper.from_array(scales, f"{name}.scales"),
             ]
             nodes += [
-                helper.make_node(
-                    "Cast", [stored], [f"{name}.cast"], to=TensorProto.FLOAT, name=f"{name}.cast"
-                ),
+                helper.make_node("Cast", [stored], [f"{name}.cast"], to=TensorProto.FLOAT, name=f"{name}.cast"),
                 helper.make_node("Mul", [f"{name}.cast", f"{name}.scales"], [name], name=f"{name}.scale"),
             ]
         else:
             tensors.append(numpy_helper.from_array(values.astype(np.float16), stored))
-            nodes.append(
-                helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=f"{name}.cast")
-            )
+            nodes.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=f"{name}.cast"))
     _replace(model, tensors, [*nodes, *model.graph.node])
     onnx.save(model, str(target))
 
@@ -191,12 +187,7 @@ def _shrink_tables(model: onnx.ModelProto) -> None:
     nodes: list[onnx.NodeProto] = []
     for node in model.graph.node:
         table = weights.get(node.input[0]) if node.op_type == "Gather" else None
-        if (
-            table is None
-            or table.data_type != TensorProto.FLOAT
-            or len(table.dims) != 2
-            or table.dims[0] < 1000
-        ):
+        if table is None or table.data_type != TensorProto.FLOAT or len(table.dims) != 2 or table.dims[0] < 1000:
             nodes.append(node)
             continue
         rows, scales, (out,) = f"{table.name}.rows", f"{table.name}.scales", node.output

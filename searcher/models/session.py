@@ -67,9 +67,7 @@ class Encoder:
             for array, given in zip(arrays, self._inputs, strict=True)
         )
         if isinstance(fixed, int) and fixed != len(arrays[0]):
-            output = np.concatenate(
-                [self._fixed(arrays, start, fixed) for start in range(0, len(arrays[0]), fixed)]
-            )
+            output = np.concatenate([self._fixed(arrays, start, fixed) for start in range(0, len(arrays[0]), fixed)])
         else:
             output = self._once(arrays)
         return unit_length(output)

@@ -61,9 +61,7 @@ def _basic_clean(text: str) -> str:
 class TextTokenizer:
     """Token ids of texts, all of `context_length`; a long text is cut and keeps its end token."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, text_config: Mapping[str, Any], settings: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, text_config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         """`text_config` is the model config's `text_cfg`, `settings` the content of `tokenizer_config.json`,
         of which the padding and separator tokens are used. Raises ValueError for a kind of tokenizer it does
         not know.
@@ -79,9 +77,7 @@ class TextTokenizer:
         self._clean = CLEANERS[clean]
         self._tokenizer = tokenizer
         self._ends = None if foreign else _clip_ends(tokenizer)
-        self._strip = (
-            _special_id(tokenizer, settings, "sep_token") if options.get("strip_sep_token") else None
-        )
+        self._strip = _special_id(tokenizer, settings, "sep_token") if options.get("strip_sep_token") else None
         if self._ends is not None:
             use_clip_splitting(tokenizer)
             tokenizer.no_truncation()
