@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from searcher.models.importing import Imported
 
 
+TRYING = "Trying the model, making int8 encoders and comparing them with float32 …"
+EXPORTING = "Exporting the model, then trying it in int8 and float32 …"
+
+
 @click.group()
 def command() -> None:
     """Look at the models on this machine, and add or remove one."""
@@ -173,10 +177,12 @@ def import_command(path: str, name: str | None, precision: str | None, as_json: 
         raise SearcherError(f"{folder} {problem}")
     name = name or folder.resolve().name
     if is_model_folder(folder):
+        note(TRYING, quiet=as_json)
         _print_imported(import_folder(folder, name, precision), as_json)
         return
     export = _trainer_export(f"{folder} is not exported yet")
     with staging(name) as partial:
+        note(EXPORTING, quiet=as_json)
         export.export_checkpoint(folder, partial, name=name, source=str(folder.absolute()))
         _print_imported(finish(partial, name, precision, {}), as_json)
 
@@ -210,9 +216,7 @@ def _print_imported(imported: "Imported", as_json: bool) -> None:
 @click.option("--revision", help="A branch, tag or commit of the repository.")
 @precision_option
 @json_option
-def pull_command(
-    model: str, name: str | None, revision: str | None, precision: str | None, as_json: bool
-) -> None:
+def pull_command(model: str, name: str | None, revision: str | None, precision: str | None, as_json: bool) -> None:
     """Download MODEL and make it ready for search: the only command that uses the network.
 
     MODEL is a hub repository in the layout that Immich publishes (immich-app/ViT-B-32__openai), or with the
@@ -227,9 +231,7 @@ def pull_command(
         _pull_repository(model, revision, name, precision, as_json)
 
 
-def _pull_repository(
-    repo: str, revision: str | None, name: str | None, precision: str | None, as_json: bool
-) -> None:
+def _pull_repository(repo: str, revision: str | None, name: str | None, precision: str | None, as_json: bool) -> None:
     import shutil
     import sys
 
@@ -254,6 +256,7 @@ def _pull_repository(
     found.download(waiting)
     facts = {"source": found.source, **facts_of(repo)}
     with staging(name) as partial:
+        note(TRYING if export is None else EXPORTING, quiet=as_json)
         if export is None:
             copy_model_files(waiting, partial)
         else:
@@ -276,6 +279,7 @@ def _pull_tag(model: str, name: str | None, precision: str | None, as_json: bool
     name = name or f"{architecture}__{tag}"
     with staging(name) as partial:
         source = f"open_clip:{model}"
+        note(EXPORTING, quiet=as_json)
         export.export_pretrained(architecture, tag, partial, name=name, source=source, **facts_of(model))
         _print_imported(finish(partial, name, precision, {}), as_json)
 
@@ -302,9 +306,7 @@ def remove_command(name: str) -> None:
 
 @command.command("bench")
 @click.argument("name", default="builtin")
-@click.option(
-    "--threads", default=0, type=click.IntRange(min=0), help="Threads (default: one a physical core)."
-)
+@click.option("--threads", default=0, type=click.IntRange(min=0), help="Threads (default: one a physical core).")
 @json_option
 def bench_command(name: str, threads: int, as_json: bool) -> None:
     """Measure the model NAME on this machine: images a second and milliseconds a query."""

@@ -28,9 +28,7 @@ def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, s
     return int(ended.value.code or 0), out, err
 
 
-def test_list_names_every_model_and_marks_the_default(
-    small_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_list_names_every_model_and_marks_the_default(small_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     add_folder(small_folder, "mine")
     assert run(capfd, "default", "mine")[0] == 0
     code, out, err = run(capfd, "list", "--json")
@@ -43,9 +41,7 @@ def test_list_names_every_model_and_marks_the_default(
         "precision": "float32",
     }
     assert rows[1]["bytes"] == sum(
-        path.stat().st_size
-        for path in small_folder.rglob("*")
-        if path.is_file() and path.name != "searcher.json"
+        path.stat().st_size for path in small_folder.rglob("*") if path.is_file() and path.name != "searcher.json"
     )
     code, out, _ = run(capfd, "list")
     assert [line.split()[:2] for line in out.splitlines()[1:]] == [["builtin", "48"], ["*", "mine"]]
@@ -63,9 +59,7 @@ def test_info_prints_the_facts_and_the_card(tmp_path: Path, capfd: pytest.Captur
     assert found["card"].startswith("# The model in the box")
 
 
-def test_info_verify_tells_a_changed_file_with_exit_code_1(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_info_verify_tells_a_changed_file_with_exit_code_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with (tmp_path / "builtin" / "textual" / "tokenizer.json").open("a") as file:
         file.write(" ")
     code, out, err = run(capfd, "info", "builtin", "--verify", "--json")
@@ -120,9 +114,7 @@ def test_import_prints_what_became_of_the_model(
     assert (facts["name"], facts["precision"], facts["precisions"]) == ("small", "int8", ["float32", "int8"])
     assert facts["folder"] == str(tmp_path / "store" / "small")
     assert facts["drift"]["int8"]["image_cosine"] >= 0.99
-    code, out, _ = run(
-        capfd, "import", f"local-dir:{small_folder}", "--name", "mine", "--precision", "float32"
-    )
+    code, out, _ = run(capfd, "import", f"local-dir:{small_folder}", "--name", "mine", "--precision", "float32")
     assert code == 0
     assert out.splitlines()[0] == "mine: 48 dims, float32, " + out.splitlines()[0].split(", ")[-1]
 
@@ -160,9 +152,7 @@ def test_an_export_without_torch_says_what_to_install(
     assert "searcher models pull immich-app/ViT-B-32__openai" in err
 
 
-@pytest.mark.parametrize(
-    ("name", "scale"), [("ViT-B-32", "scale 100 "), ("ViT-B-16-SigLIP", "scale 117.33 ")]
-)
+@pytest.mark.parametrize(("name", "scale"), [("ViT-B-32", "scale 100 "), ("ViT-B-16-SigLIP", "scale 117.33 ")])
 def test_info_says_which_logit_scale_is_used_where_a_model_does_not_tell(
     name: str, scale: str, small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -102,9 +102,7 @@ def test_a_folder_without_our_manifest_works_and_has_the_same_digest(folder: Pat
     assert model.scale_and_bias == (100.0, 0.0)
 
 
-@pytest.mark.parametrize(
-    "name", ["visual/model.onnx", "textual/tokenizer.json", "visual/preprocess_cfg.json"]
-)
+@pytest.mark.parametrize("name", ["visual/model.onnx", "textual/tokenizer.json", "visual/preprocess_cfg.json"])
 def test_the_digest_depends_on_what_decides_a_vector(name: str, folder: Path) -> None:
     (folder / "searcher.json").unlink()
     before = ModelFolder.read(folder).digest

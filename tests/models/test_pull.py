@@ -61,9 +61,7 @@ def refused(process: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_a_pulled_model_is_the_one_on_the_hub_and_works_offline(
-    hub: FakeHub, pull: Pull, small_folder: Path
-) -> None:
+def test_a_pulled_model_is_the_one_on_the_hub_and_works_offline(hub: FakeHub, pull: Pull, small_folder: Path) -> None:
     process = pull("pull", REPO, "--json")
     assert process.returncode == 0, process.stderr
     facts = json.loads(process.stdout)
@@ -73,9 +71,7 @@ def test_a_pulled_model_is_the_one_on_the_hub_and_works_offline(
     assert not any("fp16" in name or "armnn" in name for name in hub.sent)
     model = Model.open("ViT-S-64__openai", precision="float32")
     assert model.digest == Model.open(small_folder).digest
-    np.testing.assert_array_equal(
-        model.encode_texts(["a dog"]), Model.open(small_folder).encode_texts(["a dog"])
-    )
+    np.testing.assert_array_equal(model.encode_texts(["a dog"]), Model.open(small_folder).encode_texts(["a dog"]))
     listed = pull("info", "ViT-S-64__openai", "--verify", at="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
     assert "all as recorded" in listed.stdout
     assert "# A card" in listed.stdout
@@ -155,15 +151,11 @@ def test_what_is_available_is_listed_without_a_network(pull: Pull, hub: FakeHub)
     assert any(row["hub"] is None for row in rows)
     assert hub.requests == 0
     table = pull("list", "--available").stdout
-    assert (
-        table.index("Without torch") < table.index("immich-app/ViT-B-32__openai") < table.index("train extra")
-    )
+    assert table.index("Without torch") < table.index("immich-app/ViT-B-32__openai") < table.index("train extra")
 
 
 @pytest.mark.slow
-def test_a_repository_with_an_open_clip_checkpoint_is_exported(
-    tmp_path: Path, pull: Pull, hub: FakeHub
-) -> None:
+def test_a_repository_with_an_open_clip_checkpoint_is_exported(tmp_path: Path, pull: Pull, hub: FakeHub) -> None:
     shutil.rmtree(hub.folder)
     hub.folder.mkdir()
     config = {"model_cfg": VIT, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}}

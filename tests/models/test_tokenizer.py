@@ -47,9 +47,7 @@ def test_a_long_text_is_cut_and_keeps_its_end_token() -> None:
 
 def test_context_length_comes_from_the_model_config() -> None:
     ours = TextTokenizer(clip_tokenizer(SIMPLE), {"context_length": 16}, {})
-    np.testing.assert_array_equal(
-        ours(["one two " * 20]), SIMPLE(["one two " * 20], context_length=16).numpy()
-    )
+    np.testing.assert_array_equal(ours(["one two " * 20]), SIMPLE(["one two " * 20], context_length=16).numpy())
 
 
 def test_a_shell_argument_that_is_not_utf8_is_still_tokenized() -> None:
