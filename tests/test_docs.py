@@ -20,9 +20,7 @@ def code_of(page: Path) -> list[str]:
     blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"^ {4}(.*)$", text, re.MULTILINE)
     lines = [line for block in blocks for line in block.splitlines()]
-    return lines + re.findall(
-        r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    )
+    return lines + re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
 
 
 def shown_commands(page: Path) -> list[list[str]]:
@@ -75,12 +73,8 @@ def test_each_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 def test_each_make_target_shown_exists(page: Path) -> None:
-    targets = set(
-        re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
-    shown = {
-        found[1] for line in code_of(page) if (found := re.match(r"(?:\$ )?make ([a-z]+)", line.strip()))
-    }
+    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    shown = {found[1] for line in code_of(page) if (found := re.match(r"(?:\$ )?make ([a-z]+)", line.strip()))}
     assert shown <= targets
 
 

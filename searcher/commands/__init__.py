@@ -124,9 +124,7 @@ def _fail(message: str, code: int, label: str = "Error: ") -> NoReturn:
     sys.exit(code)
 
 
-@click.group(
-    cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="searcher")
 @click.pass_context
 def main(ctx: click.Context) -> None:

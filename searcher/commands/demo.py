@@ -45,9 +45,7 @@ def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
     sheet = library_dir.with_name("demo.jpg").absolute()
     with Library.open(library_dir, create=True) as library:
         with progress_bar("Indexing", quiet) as progress:
-            report = library.index(
-                *paths, progress=progress, notice=lambda line: note(show_path(line), quiet)
-            )
+            report = library.index(*paths, progress=progress, notice=lambda line: note(show_path(line), quiet))
         for line in report.notices:
             note(show_path(line), quiet)
         images = library.status().images

@@ -29,9 +29,7 @@ SHOWN_FAILURES = 5
 @model_option
 @json_option
 @quiet_option
-def command(
-    paths: tuple[Path, ...], library_dir: Path | None, model: str | None, as_json: bool, quiet: bool
-) -> None:
+def command(paths: tuple[Path, ...], library_dir: Path | None, model: str | None, as_json: bool, quiet: bool) -> None:
     """Embed the photos in PATHS (folders or files) so that they can be searched.
 
     Run it again whenever you like: only what is new or changed is embedded. Without PATHS, every folder that

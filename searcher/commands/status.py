@@ -15,9 +15,7 @@ from searcher.commands.common import (
 
 
 @click.command()
-@click.option(
-    "--failed", "list_failed", is_flag=True, help="List the files that could not be indexed, and why."
-)
+@click.option("--failed", "list_failed", is_flag=True, help="List the files that could not be indexed, and why.")
 @library_option
 @json_option
 def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:

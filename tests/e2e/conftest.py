@@ -59,9 +59,7 @@ def model_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def program(tmp_path: Path, model_store: Path) -> Program:
     home = tmp_path / "home"
     home.mkdir()
-    environment = {
-        key: value for key, value in os.environ.items() if not key.startswith(("SEARCHER", "XDG_"))
-    }
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("SEARCHER", "XDG_"))}
     environment |= {
         "HOME": str(home),
         "SEARCHER_LIBRARY": str(home / "library"),

@@ -174,9 +174,7 @@ def test_names_that_are_not_utf8_or_strange_are_found_and_printed(program, tmp_p
         draw(os.fsencode(folder) + b"/" + name, seed)
     assert counts(program.json("index", folder)) == {"added": 4}
     hits = program.json("search", "blue")
-    assert {os.fsencode(hit["path"]) for hit in hits} == {
-        os.fsencode(folder) + b"/" + name for name in strange
-    }
+    assert {os.fsencode(hit["path"]) for hit in hits} == {os.fsencode(folder) + b"/" + name for name in strange}
     plain = program("search", "blue")
     assert plain.returncode == 0
     assert len(plain.stdout.splitlines()) == 4

@@ -26,8 +26,7 @@ def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> 
         [str(Path(sys.executable).with_name("searcher"))],
     ]
     runs = [
-        subprocess.run(way + arguments, capture_output=True, env=program.environment, cwd=program.home)
-        for way in ways
+        subprocess.run(way + arguments, capture_output=True, env=program.environment, cwd=program.home) for way in ways
     ]
     outcomes = {(run.returncode, run.stdout, run.stderr) for run in runs}
     assert len(outcomes) == 1, outcomes
@@ -53,9 +52,7 @@ def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> 
         (["forget"], 2, "FOLDER"),
     ],
 )
-def test_without_a_library_each_mistake_is_one_line_and_leaves_nothing_behind(
-    program, arguments, code, says
-) -> None:
+def test_without_a_library_each_mistake_is_one_line_and_leaves_nothing_behind(program, arguments, code, says) -> None:
     assert says in program.fails(*arguments, code=code)
     assert list(program.home.iterdir()) == []
 
