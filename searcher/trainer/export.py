@@ -90,9 +90,7 @@ def export_model(
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (partial / PREPROCESS).write_text(json.dumps(preprocess, indent=2) + "\n", encoding="utf-8")
         ids = torch.zeros(2, config["text_cfg"]["context_length"], dtype=torch.int32)
-        ids[:, 0] = (
-            1  # an all-padding text is no example: towers that mask padding divide by the number of tokens
-        )
+        ids[:, 0] = 1  # an all-padding text is no example: towers that mask padding divide by the number of tokens
         with _evaluating(model), rewritten(model):
             export_onnx(_Image(model), torch.rand(2, 3, height, width), partial / VISUAL, "image")
             export_onnx(_Text(model), ids, partial / TEXTUAL, "text")

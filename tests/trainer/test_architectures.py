@@ -45,9 +45,7 @@ def siglip_tokenizer() -> PreTrainedTokenizerFast:
         SENTENCES, trainers.UnigramTrainer(vocab_size=31000, special_tokens=special, unk_token="<unk>")
     )
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="</s>", eos_token="</s>", unk_token="<unk>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="</s>", eos_token="</s>", unk_token="<unk>")
 
 
 def bert_tokenizer() -> PreTrainedTokenizerFast:
@@ -56,14 +54,10 @@ def bert_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(
-        SENTENCES, trainers.WordPieceTrainer(vocab_size=2000, special_tokens=special)
-    )
+    tokenizer.train_from_iterator(SENTENCES, trainers.WordPieceTrainer(vocab_size=2000, special_tokens=special))
     ends = [("[CLS]", 2), ("[SEP]", 3)]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    names = dict(
-        zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True)
-    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
 
 
@@ -154,16 +148,12 @@ def compare(checkpoint: Path, model: Model) -> None:
     # random weights tell little apart, but something: a constant would pass otherwise
     assert np.ptp(images.numpy(), axis=0).max() > 1e-3
     assert np.ptp(texts.numpy(), axis=0).max() > 1e-2
-    assert model.logit_bias == (
-        None if theirs.logit_bias is None else pytest.approx(theirs.logit_bias.item())
-    )
+    assert model.logit_bias == (None if theirs.logit_bias is None else pytest.approx(theirs.logit_bias.item()))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["timm", "hugging face"])
-def test_small_towers_of_other_makers_equal_open_clip(
-    name: str, imported: Callable[[str], tuple[Path, Model]]
-) -> None:
+def test_small_towers_of_other_makers_equal_open_clip(name: str, imported: Callable[[str], tuple[Path, Model]]) -> None:
     compare(*imported(name))
 
 

@@ -64,9 +64,7 @@ def test_export_leaves_the_model_and_what_else_lies_in_the_folder_alone(tmp_path
 
 
 @pytest.mark.slow
-def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(
-    small_folder: Path, tmp_path: Path
-) -> None:
+def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_folder: Path, tmp_path: Path) -> None:
     export_small(RESNET, tmp_path / "small", precision="compact")
     whole, compact = Model.open(small_folder), Model.open(tmp_path / "small")
     assert compact.precision == "compact"
