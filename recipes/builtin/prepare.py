@@ -1,0 +1,325 @@
+"""Turn the fetched data folders into what `searcher train` reads: captioned pairs, sentences, folders to measure on.
+
+    python recipes/builtin/prepare.py DATA OUT
+
+DATA holds `tiny-imagenet-200/`, `caltech/101_ObjectCategories/`, `scenes/` (Kaggle's scene classification),
+`miniimagenet/` and `imagenette/` (folders named by WordNet id), `flowers/` (a folder a flower), `flickr8k/` (images
+and captions.txt) and `sentences/*.txt` (one caption a line; Multi30k's were used). WordNet 3.0's dictionary is read
+from `/usr/share/wordnet` (Debian's `wordnet-base`). What is held out is decided here, once, for every source:
+
+- every tenth of the sorted WordNet ids of Tiny ImageNet is never trained on, nor is a class elsewhere of the same name;
+- the validation images of Tiny ImageNet, a fifth of every Caltech-101 class and an eighth of Flickr8k only measure;
+- a photo of another ImageNet subset that looks the same as a Tiny ImageNet validation photo is left out.
+"""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+WORDNET = Path("/usr/share/wordnet/data.noun")
+HELD_OUT_EVERY = 10  # of the sorted WordNet ids of Tiny ImageNet, the last of each ten
+SAME_PHOTO = 0.97  # product of two centred thumbnails: above it lie copies, by eye
+TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "a close-up photo of {}", "a photo of {} outdoors")
+SCENES = {
+    0: ["buildings", "a city with tall buildings", "architecture", "houses in a town"],
+    1: ["a forest", "trees in the woods", "a path through a forest", "green trees"],
+    2: ["a glacier", "ice and snow", "a frozen landscape", "an iceberg"],
+    3: ["a mountain", "a mountain landscape", "rocky peaks", "a valley between mountains"],
+    4: ["the sea", "waves at the beach", "the ocean", "water and sky"],
+    5: ["a street", "a road in a city", "cars parked in a street", "people walking in a street"],
+}
+# Caltech-101's folder names are its own shorthand: what a person would say instead, the plainest first.
+CALTECH = {
+    "Faces": ["a face", "a person", "a portrait of a person"],
+    "Faces_easy": ["a face", "a person", "a portrait of a person"],
+    "Leopards": ["a leopard", "a big cat", "a wild animal"],
+    "Motorbikes": ["a motorcycle", "a motorbike", "a vehicle"],
+    "airplanes": ["an airplane", "a plane", "a jet", "an aircraft"],
+    "ant": ["an ant", "an insect"],
+    "bass": ["a bass", "a fish"],
+    "beaver": ["a beaver", "an animal"],
+    "bonsai": ["a bonsai", "a small tree in a pot", "a plant"],
+    "brontosaurus": ["a brontosaurus", "a dinosaur"],
+    "butterfly": ["a butterfly", "an insect"],
+    "car_side": ["a car", "an automobile", "a vehicle seen from the side"],
+    "cougar_body": ["a cougar", "a puma", "a big cat"],
+    "cougar_face": ["the face of a cougar", "a puma", "a big cat"],
+    "crab": ["a crab", "a shellfish"],
+    "crocodile": ["a crocodile", "a reptile"],
+    "crocodile_head": ["the head of a crocodile", "a reptile"],
+    "cup": ["a cup", "a mug", "a drinking cup"],
+    "dalmatian": ["a dalmatian", "a dog", "a spotted dog"],
+    "dollar_bill": ["a dollar bill", "money", "a banknote"],
+    "dolphin": ["a dolphin", "a sea animal"],
+    "electric_guitar": ["an electric guitar", "a guitar", "a musical instrument"],
+    "elephant": ["an elephant", "an animal"],
+    "emu": ["an emu", "a large bird"],
+    "euphonium": ["a euphonium", "a brass instrument"],
+    "ewer": ["a ewer", "a pitcher", "a jug"],
+    "ferry": ["a ferry", "a boat", "a ship"],
+    "flamingo": ["a flamingo", "a pink bird"],
+    "flamingo_head": ["the head of a flamingo", "a pink bird"],
+    "garfield": ["Garfield", "a cartoon cat"],
+    "gerenuk": ["a gerenuk", "an antelope"],
+    "grand_piano": ["a grand piano", "a piano", "a musical instrument"],
+    "hawksbill": ["a hawksbill", "a sea turtle", "a turtle"],
+    "hedgehog": ["a hedgehog", "a small animal"],
+    "helicopter": ["a helicopter", "an aircraft"],
+    "ibis": ["an ibis", "a wading bird"],
+    "inline_skate": ["an inline skate", "a roller skate"],
+    "joshua_tree": ["a joshua tree", "a tree in the desert"],
+    "ketch": ["a ketch", "a sailing boat", "a sailboat"],
+    "laptop": ["a laptop", "a notebook computer"],
+    "llama": ["a llama", "an animal"],
+    "lotus": ["a lotus", "a flower", "a lotus flower"],
+    "menorah": ["a menorah", "a candlestick"],
+    "minaret": ["a minaret", "a mosque", "a tower of a mosque"],
+    "nautilus": ["a nautilus", "a shell"],
+    "okapi": ["an okapi", "an animal"],
+    "pagoda": ["a pagoda", "a temple", "an Asian temple", "an old temple"],
+    "panda": ["a panda", "a panda bear"],
+    "pigeon": ["a pigeon", "a bird"],
+    "pizza": ["a pizza", "food"],
+    "platypus": ["a platypus", "an animal"],
+    "revolver": ["a revolver", "a gun", "a pistol"],
+    "rhino": ["a rhinoceros", "a rhino"],
+    "rooster": ["a rooster", "a cock", "a chicken"],
+    "saxophone": ["a saxophone", "a musical instrument"],
+    "schooner": ["a schooner", "a sailing ship"],
+    "sea_horse": ["a sea horse", "a seahorse"],
+    "snoopy": ["Snoopy", "a cartoon dog"],
+    "soccer_ball": ["a soccer ball", "a football"],
+    "starfish": ["a starfish", "a sea star"],
+    "stop_sign": ["a stop sign", "a traffic sign"],
+    "strawberry": ["a strawberry", "a fruit"],
+    "sunflower": ["a sunflower", "a flower", "a yellow flower"],
+    "tick": ["a tick", "a mite"],
+    "trilobite": ["a trilobite", "a fossil"],
+    "umbrella": ["an umbrella", "a parasol"],
+    "watch": ["a watch", "a wristwatch"],
+    "water_lilly": ["a water lily", "a flower"],
+    "wheelchair": ["a wheelchair", "a chair with wheels"],
+    "wild_cat": ["a wild cat", "a wildcat", "a cat"],
+    "windsor_chair": ["a windsor chair", "a wooden chair", "a chair"],
+    "wrench": ["a wrench", "a spanner", "a tool"],
+    "yin_yang": ["a yin yang symbol", "a black and white symbol"],
+}
+
+
+@dataclass(frozen=True)
+class Synset:
+    """One meaning in WordNet: its words, the definition, and the ids of what it is a kind of."""
+
+    words: list[str]
+    gloss: str
+    hypernyms: list[str]
+
+
+def read_wordnet(path: Path) -> dict[str, Synset]:
+    """Every noun synset by WordNet id (`n` and eight digits, as ImageNet writes it)."""
+    synsets = {}
+    for line in path.read_text().splitlines():
+        if line.startswith(" "):
+            continue  # the licence at the head of the file
+        data, _, gloss = line.partition(" | ")
+        fields = data.split()
+        count = int(fields[3], 16)
+        words = [re.sub(r"\(.*\)", "", w).replace("_", " ") for w in fields[4 : 4 + 2 * count : 2]]
+        pointers = fields[5 + 2 * count :]
+        hypernyms = ["n" + pointers[i + 1] for i in range(0, len(pointers) - 3, 4) if pointers[i] in ("@", "@i")]
+        synsets["n" + fields[0]] = Synset(words, gloss.split('; "')[0].strip(), hypernyms)
+    return synsets
+
+
+def with_article(name: str) -> str:
+    return name if name[0].isupper() else ("an " if name[0] in "aeiou" else "a ") + name
+
+
+# Hypernyms that nobody would type when looking for a photo.
+TOO_GENERAL = {
+    "whole", "unit", "artifact", "artefact", "object", "physical object", "entity", "instrumentality",
+    "instrumentation", "matter", "abstraction", "living thing", "organism", "being", "causal agent", "commodity",
+    "covering", "way", "passage", "mechanism", "device", "structure", "construction", "conveyance", "attribute",
+    "placental", "placental mammal", "eutherian", "vertebrate", "craniate", "chordate", "ungulate", "hoofed mammal",
+}  # fmt: skip
+
+
+def names_of(wnid: str, wordnet: dict[str, Synset]) -> tuple[list[str], list[str]]:
+    """The synonyms of a synset, and the words for what it is a kind of, up to three levels up."""
+    synonyms = wordnet[wnid].words
+    general: list[str] = []
+    level = [wnid]
+    for _ in range(3):
+        level = [up for node in level for up in wordnet[node].hypernyms]
+        general += [wordnet[up].words[0] for up in level]
+    return synonyms, [word for word in dict.fromkeys(general) if word not in TOO_GENERAL]
+
+
+def captions_of(synonyms: list[str], general: list[str]) -> list[str]:
+    """Captions for one class: the plain name in every template, each synonym in two, each hypernym in one."""
+    first, *others = [with_article(name) for name in synonyms]
+    captions = [template.format(first) for template in TEMPLATES]
+    for name in others[:5]:
+        captions += [name, f"a photo of {name}"]
+    captions += [f"a photo of {with_article(word)}" for word in general[:3]]
+    return captions
+
+
+def write_pairs(path: Path, rows: Iterator[tuple[Path, list[str], str]]) -> int:
+    """Write (image, captions, label) rows as JSON lines; the label says which images are of one class."""
+    n = 0
+    with path.open("w") as file:
+        for image, captions, label in rows:
+            file.write(json.dumps({"image": str(image), "captions": captions, "label": label}) + "\n")
+            n += 1
+    return n
+
+
+def link(images: list[Path], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for image in images:
+        target = folder / image.name
+        if not target.is_symlink():
+            target.symlink_to(image.resolve())
+
+
+def thumbnails(images: list[Path]) -> np.ndarray:
+    """Grey 16 × 16 thumbnails, centred and of unit length: float32 [n, 256]. The same photo has a product near 1."""
+    rows = np.empty((len(images), 256), dtype=np.float32)
+    for i, path in enumerate(images):
+        with Image.open(path) as image:
+            rows[i] = np.asarray(image.convert("L").resize((16, 16), Image.Resampling.BOX), np.float32).ravel()
+    rows -= rows.mean(1, keepdims=True)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+def not_among(images: list[Path], measured: np.ndarray) -> list[Path]:
+    """The images that are not copies (other size, other compression) of one of the measured."""
+    kept = []
+    for start in range(0, len(images), 2000):
+        part = images[start : start + 2000]
+        same = (thumbnails(part) @ measured.T).max(1) > SAME_PHOTO
+        kept += [image for image, drop in zip(part, same, strict=True) if not drop]
+    return kept
+
+
+def main(data: Path, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    wordnet = read_wordnet(WORDNET)
+
+    tiny = data / "tiny-imagenet-200"
+    wnids = sorted((tiny / "wnids.txt").read_text().split())
+    held_out = set(wnids[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
+    held_out_names = {word.lower() for wnid in held_out for word in wordnet[wnid].words}
+    captions = {wnid: captions_of(*names_of(wnid, wordnet)) for wnid in wnids}
+    n = write_pairs(
+        out / "tiny.jsonl",
+        (
+            (image, captions[wnid], wnid)
+            for wnid in wnids
+            if wnid not in held_out
+            for image in sorted((tiny / "train" / wnid / "images").iterdir())
+        ),
+    )
+    print(f"tiny.jsonl: {n} images of {len(wnids) - len(held_out)} classes; held out: {len(held_out)}")
+    by_wnid: dict[str, list[Path]] = {}
+    for line in (tiny / "val" / "val_annotations.txt").read_text().splitlines():
+        name, wnid = line.split("\t")[:2]
+        by_wnid.setdefault(wnid, []).append(tiny / "val" / "images" / name)
+    for wnid, images in by_wnid.items():
+        label = wordnet[wnid].words[0]
+        if wnid == "n03126707":
+            label = "crane (machine)"  # a bird has the same name
+        link(images, out / "measure" / "tiny-all" / label)
+        link(images, out / "measure" / ("tiny-unseen" if wnid in held_out else "tiny-seen") / label)
+
+    caltech = data / "caltech" / "101_ObjectCategories"
+    train: list[tuple[Path, list[str], str]] = []
+    for folder in sorted(caltech.iterdir()):
+        if folder.name == "BACKGROUND_Google":
+            continue
+        plain = folder.name.replace("_", " ").lower()
+        phrases = CALTECH.get(folder.name, [with_article(plain)])
+        images = sorted(folder.glob("*.jpg"))
+        link(images[::5], out / "measure" / "caltech-held-out" / re.sub(r"^an? |^the ", "", phrases[0]))
+        if plain in held_out_names:
+            print(f"  caltech {plain}: left out of training (the name of a held-out class)")
+            continue
+        texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
+        train += [(image, texts, plain) for i, image in enumerate(images) if i % 5]
+    print(f"caltech.jsonl: {write_pairs(out / 'caltech.jsonl', iter(train))} images")
+
+    scenes = data / "scenes" / "train-scene classification"
+    rows = [line.split(",") for line in (scenes / "train.csv").read_text().splitlines()[1:]]
+    n = write_pairs(
+        out / "scenes.jsonl",
+        (
+            (scenes / "train" / name, [*SCENES[int(c)], *(f"a photo of {s}" for s in SCENES[int(c)])], f"scene {c}")
+            for name, c in rows
+        ),
+    )
+    print(f"scenes.jsonl: {n} images")
+
+    measured = thumbnails([image for images in by_wnid.values() for image in images])
+    for source in ("miniimagenet", "imagenette"):
+        train = []
+        for folder in sorted((data / source).glob("*/n*")):
+            wnid = folder.name
+            names = {word.lower() for word in wordnet[wnid].words}
+            if names & held_out_names:
+                print(f"  {source} {wnid} {wordnet[wnid].words[0]}: left out of training (a held-out class)")
+                continue
+            if source == "imagenette" and folder.parent.name == "val":
+                continue  # of ImageNet's validation set, which others measure on
+            captions[wnid] = captions_of(*names_of(wnid, wordnet))
+            train += [(image, captions[wnid], wnid) for image in not_among(sorted(folder.iterdir()), measured)]
+        print(f"{source}.jsonl: {write_pairs(out / f'{source}.jsonl', iter(train))} images")
+
+    train = []
+    for folder in sorted((data / "flowers").glob("*/*")):
+        flower = folder.name.rstrip("s")
+        phrases = [with_article(flower), "a flower", f"{flower} flowers"]
+        texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
+        train += [(image, texts, flower) for image in sorted(folder.glob("*.jpg"))]
+    print(f"flowers.jsonl: {write_pairs(out / 'flowers.jsonl', iter(train))} images")
+
+    by_image: dict[str, list[str]] = {}
+    with (data / "flickr8k" / "captions.txt").open(newline="") as file:
+        for row in csv.DictReader(file):
+            by_image.setdefault(row["image"], []).append(row["caption"].strip(' ."') + ".")
+    photos = data / "flickr8k" / "data" / "images"
+    kept = {name: texts for i, (name, texts) in enumerate(sorted(by_image.items())) if i % 8}
+    n = write_pairs(out / "flickr8k.jsonl", ((photos / name, texts, name) for name, texts in kept.items()))
+    print(f"flickr8k.jsonl: {n} images")
+    rest = ((photos / name, texts, name) for name, texts in sorted(by_image.items()) if name not in kept)
+    write_pairs(out / "measure" / "flickr8k-held-out.jsonl", rest)
+
+    sentences = dict.fromkeys(
+        line.strip() for path in sorted((data / "sentences").glob("*.txt")) for line in path.read_text().splitlines()
+    )
+    for synset in wordnet.values():
+        names = synset.words[:3]
+        sentences[f"{', '.join(names)}: {synset.gloss}"] = None
+        for name in names:
+            if name.count(" ") < 2:
+                sentences[name if len(name) % 2 else f"a photo of {with_article(name)}"] = None
+    sentences.update(dict.fromkeys(text for texts in kept.values() for text in texts))
+    trained = {wnid: texts for wnid, texts in captions.items() if wnid not in held_out}
+    for texts in trained.values():
+        sentences.update(dict.fromkeys(texts))
+    for phrases in [*CALTECH.values(), *SCENES.values()]:
+        sentences.update(dict.fromkeys([*phrases, *(f"a photo of {phrase}" for phrase in phrases)]))
+    sentences.pop("", None)
+    (out / "sentences.txt").write_text("\n".join(s.replace("\n", " ") for s in sentences) + "\n")
+    print(f"sentences.txt: {len(sentences)} sentences")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,183 @@
+"""Readers of (image, caption) pairs and class folders, and the prompt templates of the CLIP paper.
+
+Used by the trainer, the evaluation and the tagger; imports nothing heavy.
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from searcher.errors import SearcherError
+from searcher.photos.scan import PHOTO_SUFFIXES
+
+IMAGE_COLUMNS = ("image", "filepath")  # ours, and open_clip's
+CAPTION_COLUMNS = ("caption", "captions", "title")
+# A dozen of the templates that the CLIP paper used for ImageNet (Radford et al. 2021, section 3.1.4).
+TEMPLATES = (
+    "a photo of a {}.",
+    "a bad photo of a {}.",
+    "a photo of many {}.",
+    "a photo of the large {}.",
+    "a photo of the small {}.",
+    "a close-up photo of a {}.",
+    "a bright photo of a {}.",
+    "a dark photo of a {}.",
+    "a cropped photo of a {}.",
+    "a good photo of a {}.",
+    "a black and white photo of a {}.",
+    "a {} in a scene.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One image with the captions that describe it, and the class it belongs to where that is known."""
+
+    image: str
+    captions: tuple[str, ...]
+    label: str | None = None
+
+
+@dataclass
+class Source:
+    """One readable source of training data: its pairs, and how many of its records could not be used."""
+
+    path: Path
+    pairs: list[Pair]
+    bad: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ClassFolder:
+    """Images in one folder a class: `root/<class name>/*.jpg`. Names as on disk, `_` read as a space."""
+
+    names: list[str]
+    images: list[list[Path]]
+
+
+def is_photo(path: Path) -> bool:
+    return path.suffix.lower().encode() in PHOTO_SUFFIXES
+
+
+def read_source(path: Path) -> Source:
+    """Read pairs from a CSV, TSV or JSON-lines file, a folder of images with `.txt` captions, or class folders.
+
+    Relative image paths are taken from the folder of the file. Several rows of one image become one pair with
+    several captions. Raises SearcherError in one line for what cannot be read at all; single bad records are counted.
+    """
+    if not path.exists():
+        raise SearcherError(f"no such file or folder: {path}")
+    if path.is_dir():
+        source = _read_folder(path)
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        source = _collect(path, _rows_of_table(path))
+    elif path.suffix.lower() in (".jsonl", ".ndjson"):
+        source = _collect(path, _rows_of_json_lines(path))
+    else:
+        raise SearcherError(f"cannot read pairs from {path}: not a .csv, .tsv, .jsonl file or a folder")
+    if not source.pairs:
+        raise SearcherError(f"no usable (image, caption) pair in {path}" + (f": {source.bad[0]}" if source.bad else ""))
+    return source
+
+
+def read_class_folder(path: Path) -> ClassFolder:
+    """The classes below a folder, sorted by name, and the image files of each."""
+    if not path.is_dir():
+        raise SearcherError(f"no such folder: {path}")
+    names, images = [], []
+    for folder in sorted(p for p in path.iterdir() if p.is_dir()):
+        files = sorted(p for p in folder.rglob("*") if is_photo(p))
+        if files:
+            names.append(folder.name.replace("_", " "))
+            images.append(files)
+    if not names:
+        raise SearcherError(f"no class folders with images in {path}")
+    return ClassFolder(names, images)
+
+
+Row = tuple[str | None, list[str], str | None]  # image, captions, label
+
+
+def _collect(path: Path, rows: Iterator[Row | str]) -> Source:
+    """Join rows of the same image, count the unusable ones (given as a reason, or found here)."""
+    joined: dict[str, tuple[list[str], str | None]] = {}
+    bad: list[str] = []
+    for number, row in enumerate(rows, 1):
+        if isinstance(row, str):
+            bad.append(f"record {number}: {row}")
+            continue
+        image, captions, label = row
+        captions = [" ".join(c.split()) for c in captions if c.strip()]
+        if not image:
+            bad.append(f"record {number}: no image")
+        elif not captions:
+            bad.append(f"record {number}: no caption")
+        else:
+            file = path.parent / image
+            if file.is_file():
+                joined.setdefault(str(file), ([], label))[0].extend(captions)
+            else:
+                bad.append(f"record {number}: no such image: {image}")
+    return Source(path, [Pair(image, tuple(texts), label) for image, (texts, label) in joined.items()], bad)
+
+
+def _column(path: Path, columns: list[str], wanted: tuple[str, ...]) -> str:
+    for name in wanted:
+        if name in columns:
+            return name
+    raise SearcherError(f"{path} has no column {' or '.join(wanted)}; its columns are: {', '.join(columns) or 'none'}")
+
+
+def _rows_of_table(path: Path) -> Iterator[Row | str]:
+    csv.field_size_limit(1 << 24)  # a caption of 10,000 words is a bad idea, not an error
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        columns = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        image, caption = _column(path, columns, IMAGE_COLUMNS), _column(path, columns, CAPTION_COLUMNS)
+        for row in reader:
+            yield row[image], [row[caption] or ""], row.get("label") or None
+
+
+def _rows_of_json_lines(path: Path) -> Iterator[Row | str]:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError:
+                yield "not JSON"
+                continue
+            if not isinstance(row, dict):
+                yield "not a JSON object"
+                continue
+            image = next((row[name] for name in IMAGE_COLUMNS if name in row), None)
+            captions: Any = next((row[name] for name in CAPTION_COLUMNS if name in row), [])
+            captions = [captions] if isinstance(captions, str) else captions
+            if not isinstance(image, str) or not isinstance(captions, list):
+                yield "no image or no caption"
+                continue
+            yield image, [c for c in captions if isinstance(c, str)], row.get("label")
+
+
+def _read_folder(path: Path) -> Source:
+    captioned = [(p, p.with_suffix(".txt")) for p in sorted(path.iterdir()) if is_photo(p)]
+    if captioned:
+        rows = (
+            (image.name, text.read_text(errors="replace").splitlines(), None)
+            if text.is_file()
+            else f"{image.name} has no {text.name} beside it"
+            for image, text in captioned
+        )
+        return _collect(path / "captions", iter(rows))
+    classes = read_class_folder(path)
+    pairs = [
+        Pair(str(image), tuple(template.format(name) for template in (*TEMPLATES, "{}")), name)
+        for name, images in zip(classes.names, classes.images, strict=True)
+        for image in images
+    ]
+    return Source(path, pairs)

@@ -1,0 +1,1 @@
+"""The contrastive trainer: everything that imports torch or open_clip."""
