@@ -60,9 +60,7 @@ def seconds(work: Callable[[bytes], int], root: bytes, files: int) -> float:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=100_000)
     files = parser.parse_args().files
     root = Path(tempfile.mkdtemp(prefix="searcher-scan-"))

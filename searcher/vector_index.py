@@ -64,18 +64,14 @@ class VectorIndex:
         if not isinstance(index, faiss.IndexIDMap):
             raise VectorIndexError(f"{path.name} is an index of another kind")
         inner = faiss.downcast_index(index.index)
-        whole = (
-            isinstance(inner, faiss.IndexScalarQuantizer) and inner.metric_type == faiss.METRIC_INNER_PRODUCT
-        )
+        whole = isinstance(inner, faiss.IndexScalarQuantizer) and inner.metric_type == faiss.METRIC_INNER_PRODUCT
         ids = faiss.vector_to_array(index.id_map)
         counts = {int(index.ntotal), int(inner.ntotal), len(ids), expected.vectors}
         if not whole or index.d != dim or len(counts) != 1 or (len(ids) and ids[-1] != expected.last_id):
             raise VectorIndexError(f"{path.name} does not hold what was written")
         return cls(index, ids)
 
-    def search(
-        self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The `k` largest inner products of each query (n, dim), among the ids `allowed` (int64) where given.
 
         Returns scores (n, k) float32, descending, and ids (n, k) int64; fewer hits than `k` are filled up
@@ -153,9 +149,7 @@ def write(path: Path, count: int, dim: int, chunks: Iterable[tuple[np.ndarray, n
 
 def _header(count: int, dim: int) -> tuple[bytes, bytes]:
     """The bytes that FAISS writes before the codes, and between codes and ids, for `count` vectors."""
-    empty = faiss.IndexIDMap(
-        faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    )
+    empty = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
     head = bytearray(faiss.serialize_index(empty).tobytes())
     # fourcc(4) d(4) ntotal(8) …: the outer index, then the inner one; at the end the lengths of codes and ids
     inner = head.index(b"IxSQ")

@@ -66,16 +66,12 @@ def test_what_was_written_is_read(folder: Path) -> None:
         assert reader.files(1) == {b"%d.png" % number: (100, 200, False) for number in range(10)}
         chunks = list(reader.vectors(model))
         assert np.concatenate([ids for ids, _ in chunks]).tolist() == list(range(1, 11))
-        assert (
-            np.concatenate([rows for _, rows in chunks]) == np.stack([vector(n) for n in range(10)])
-        ).all()
+        assert (np.concatenate([rows for _, rows in chunks]) == np.stack([vector(n) for n in range(10)])).all()
         photo = reader.photos([3])[3][0]
         assert (photo.root, photo.relpath, photo.taken_at) == (b"/photos", b"2.png", "2023-06-01T12:00:00")
 
 
-def test_vectors_come_in_chunks_and_from_where_one_left_off(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_vectors_come_in_chunks_and_from_where_one_left_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "VECTOR_CHUNK", 3)
     with closing(Reader(folder)) as reader:
         model = reader.model()
@@ -334,9 +330,7 @@ def test_a_read_only_copy_made_in_the_middle_of_a_commit_is_not_read_as_if_it_we
     assert done.stdout != "10\n"
 
 
-def test_a_reader_without_rights_sees_what_a_running_writer_commits(
-    folder: Path, read_only_copy: Path
-) -> None:
+def test_a_reader_without_rights_sees_what_a_running_writer_commits(folder: Path, read_only_copy: Path) -> None:
     for path in folder.iterdir():
         path.chmod(0o644)
     with closing(Writer(folder)) as writer:
@@ -369,9 +363,7 @@ def test_a_second_writer_waits_and_says_so(folder: Path, monkeypatch: pytest.Mon
     assert len(said) == 1 and "waiting" in said[0]
 
 
-def test_a_writer_that_waits_too_long_gives_up_in_one_line(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_writer_that_waits_too_long_gives_up_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PATIENCE_S", 0.01)
     monkeypatch.setattr(writing, "LOCK_TIMEOUT_S", 0.05)
     with (

@@ -35,9 +35,7 @@ def test_a_written_file_is_what_faiss_itself_would_write_and_a_digest(
     folder = tmp_path_factory.mktemp("faiss")
     ids, vectors = np.arange(count, dtype=np.int64) * 5 + seed, unit_vectors(count, dim, seed)
     vector_index.write(folder / "ours", count, dim, [(ids, vectors)])
-    index = faiss.IndexIDMap(
-        faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    )
+    index = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
     index.add_with_ids(vectors.astype(np.float32), ids)
     faiss.write_index(index, str(folder / "theirs"))
     ours = (folder / "ours").read_bytes()

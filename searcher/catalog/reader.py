@@ -97,8 +97,7 @@ class Reader:
     def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
         """The digest of what the file at a place held when it was last read."""
         sql = (
-            "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id "
-            "WHERE i.root_id = ? AND i.relpath = ?"
+            "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id WHERE i.root_id = ? AND i.relpath = ?"
         )
         row = self._row(sql, root_id, relpath)
         return None if row is None else row[0]
@@ -122,9 +121,7 @@ class Reader:
 
     def knows(self, root_id: int, relpath: bytes) -> bool:
         """Whether there is an image (or a failed file) at this place."""
-        return (
-            self._row("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
-        )
+        return self._row("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
 
     # models and embeddings
 
@@ -149,17 +146,13 @@ class Reader:
     def is_derived(self) -> bool:
         """Whether the FAISS file and the noise floor were brought up to date after the last embedding."""
         sql = (
-            "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) "
-            "FROM library l JOIN models m ON m.id = l.model_id"
+            "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) FROM library l JOIN models m ON m.id = l.model_id"
         )
         row = self._row(sql)
         return row is None or bool(row[0])
 
     def has_embedding(self, digest: bytes, model_id: int) -> bool:
-        sql = (
-            "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id "
-            "WHERE c.digest = ? AND e.model_id = ?"
-        )
+        sql = "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id WHERE c.digest = ? AND e.model_id = ?"
         return self._row(sql, digest, model_id) is not None
 
     def embedding_count(self, model_id: int, after: int = 0) -> int:

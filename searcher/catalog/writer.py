@@ -111,17 +111,13 @@ class Writer:
 
     def roots(self) -> list[Root]:
         """All roots, those of this transaction included."""
-        rows = self._connection.execute(
-            select(roots.c.id, roots.c.path, roots.c.whole).order_by(roots.c.path)
-        )
+        rows = self._connection.execute(select(roots.c.id, roots.c.path, roots.c.whole).order_by(roots.c.path))
         return [Root(*row) for row in rows]
 
     def add_root(self, path: bytes, whole: bool) -> Root:
         """Remember a folder; one that is known stays as it is, except that `whole` can become true."""
         row = insert(roots).values(path=path, whole=whole)
-        row = row.on_conflict_do_update(
-            index_elements=["path"], set_={"whole": roots.c.whole | row.excluded.whole}
-        )
+        row = row.on_conflict_do_update(index_elements=["path"], set_={"whole": roots.c.whole | row.excluded.whole})
         found = self._connection.execute(row.returning(roots.c.id, roots.c.whole)).one()
         return Root(found.id, path, bool(found.whole))
 
@@ -227,9 +223,7 @@ class Writer:
 
     def read_again(self, model_id: int) -> None:
         """Let the next index run read every image that has no embedding of a model."""
-        found = exists().where(
-            embeddings.c.content_id == images.c.content_id, embeddings.c.model_id == model_id
-        )
+        found = exists().where(embeddings.c.content_id == images.c.content_id, embeddings.c.model_id == model_id)
         row = update(images).where(images.c.content_id.is_not(None), ~found)
         self._connection.execute(row.values(size=UNREAD, mtime_ns=UNREAD))
 
@@ -268,9 +262,7 @@ class Writer:
 _HERE = (images.c.root_id == bindparam("root")) & (images.c.relpath == bindparam("path"))
 _IMAGE = select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id)
 _IMAGE_AT = _IMAGE.where(_HERE)
-_IMAGES_OF = (
-    _IMAGE.where(images.c.content_id == bindparam("content")).order_by(images.c.id).limit(bindparam("most"))
-)
+_IMAGES_OF = _IMAGE.where(images.c.content_id == bindparam("content")).order_by(images.c.id).limit(bindparam("most"))
 _CONTENT_ID = select(contents.c.id).where(contents.c.digest == bindparam("wanted"))
 _ADD_CONTENT = insert(contents).on_conflict_do_nothing()
 _ADD_EMBEDDING = insert(embeddings).on_conflict_do_nothing()

@@ -85,8 +85,7 @@ def _compare(scope: Scope, known: Known, changes: Changes) -> Iterator[int]:
     empty = os.path.isdir(scope.path) and not places.holds_something(scope.path)
     if held and not count and not unseen and empty:
         changes.notices.append(
-            f"{os.fsdecode(scope.path)}: empty where it held photos; {_kept(held)} "
-            "(`searcher forget` removes them)"
+            f"{os.fsdecode(scope.path)}: empty where it held photos; {_kept(held)} (`searcher forget` removes them)"
         )
         return
     _note_unseen(scope, known, changes, {prefix + relpath: error for relpath, error in unseen.items()})

@@ -50,18 +50,14 @@ class Committer:
         fresh = [read for read in batch if read.pixels is not None]
         vectors = np.empty((0, self.model.dim), np.float32)
         if fresh:
-            vectors = self.model.encode_pixels(
-                np.stack([read.pixels for read in fresh if read.pixels is not None])
-            )
+            vectors = self.model.encode_pixels(np.stack([read.pixels for read in fresh if read.pixels is not None]))
         with self.writer.transaction():
             for read, vector in zip(fresh, vectors, strict=True):
                 assert read.content is not None
                 made = self.writer.add_content(read.content)
                 self.writer.add_embedding(made, self.model_id, self.model.precision, vector)
             self._failed.update(
-                (read.digest, read.error)
-                for read in batch
-                if read.digest is not None and read.error is not None
+                (read.digest, read.error) for read in batch if read.digest is not None and read.error is not None
             )
             waiting, self._copies = [*self._copies, *batch], []
             for read in waiting:

@@ -74,9 +74,7 @@ def _was_there(path: bytes, known: Sequence[Root], reader: "Reader") -> bool:
 def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]) -> list[Scope] | None:
     """The scopes for `paths`, or for all known roots without any; None when one of them is not known yet."""
     if not paths:
-        return [
-            Scope(root, files=None if root.whole else tuple(sorted(reader.files(root.id)))) for root in known
-        ]
+        return [Scope(root, files=None if root.whole else tuple(sorted(reader.files(root.id)))) for root in known]
     scopes = []
     for path in paths:
         folder, name = os.path.split(path)
@@ -209,9 +207,7 @@ def _without_covered(scopes: list[Scope]) -> list[Scope]:
     files: dict[Root, list[bytes]] = {}
     for scope in scopes:
         for relpath in scope.files or ():
-            covered = any(
-                other.root.id == scope.root.id and relpath.startswith(other.prefix) for other in unique
-            )
+            covered = any(other.root.id == scope.root.id and relpath.startswith(other.prefix) for other in unique)
             if not covered:
                 files.setdefault(scope.root, []).append(relpath)
     return unique + [Scope(root, files=tuple(dict.fromkeys(names))) for root, names in files.items()]

@@ -154,9 +154,7 @@ class Library:
 
         return indexer.run(self, paths, progress or (lambda done, total: None), notice or (lambda line: None))
 
-    def search(
-        self, query: str | Query | None = None, *, like: str | Path | None = None, top: int = 20
-    ) -> Hits:
+    def search(self, query: str | Query | None = None, *, like: str | Path | None = None, top: int = 20) -> Hits:
         """Photos that fit a text, or that look like the image file `like`; best first.
 
         Raises SearcherError for an empty query, an image that is not there, a library without photos' model.
@@ -209,9 +207,7 @@ class Library:
     def failures(self) -> list[Failure]:
         """Every file that could not be indexed, with the reason."""
         rows = self.reader().failed()
-        return [
-            Failure(os.fsdecode(os.path.join(root.path, relpath)), error) for root, relpath, error in rows
-        ]
+        return [Failure(os.fsdecode(os.path.join(root.path, relpath)), error) for root, relpath, error in rows]
 
     def check(self, repair: bool = False) -> CheckReport:
         """Verify every byte that can be verified; `repair` derives again what can be derived."""
@@ -279,7 +275,6 @@ def _remembered_model(row: ModelRow) -> "Model":
     folder = find_digest(row.digest)
     if folder is None:
         raise SearcherError(
-            f"this library was made with the model {row.label}, which is no longer in "
-            f"{os.fsdecode(row.folder)}"
+            f"this library was made with the model {row.label}, which is no longer in {os.fsdecode(row.folder)}"
         )
     return Model.open(folder)

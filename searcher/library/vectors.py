@@ -82,9 +82,7 @@ class Vectors:
                 with self._reader.snapshot():
                     count = self._reader.embedding_count(self.model.id)
                     file = vector_index.write(fresh, count, self.model.dim, self._reader.vectors(self.model))
-                with (
-                    writer.transaction()
-                ):  # known before it appears: a reader never meets one that it does not know
+                with writer.transaction():  # known before it appears: a reader never meets one that it does not know
                     writer.add_vector_file(self.model.id, VectorFileRow(*file))
                 fresh.replace(self.path)
             except OSError as error:

@@ -94,9 +94,7 @@ def _inverted(image: Image.Image) -> Image.Image:
 
 @cache
 def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
-    return ImageCms.buildTransform(
-        ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
-    )
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
 @lru_cache(maxsize=32)

@@ -130,9 +130,7 @@ def decode(data: bytes, min_side: int | None = None) -> Photo:
         return _decode(data, min_side)
     except PhotoError:
         raise
-    except (
-        Exception
-    ) as error:  # on bad bytes the decoders raise anything, from struct.error to RecursionError
+    except Exception as error:  # on bad bytes the decoders raise anything, from struct.error to RecursionError
         raise PhotoError(_reason(error)) from error
 
 

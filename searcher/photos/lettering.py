@@ -24,9 +24,7 @@ _FALLBACK_FONTS = (
     "DroidSansFallbackFull.ttf",
     "unifont.ttf",
 )
-_NO_GLYPH = (
-    "\U0010ffff"  # a code point that no font has: what it looks like is what a missing letter looks like
-)
+_NO_GLYPH = "\U0010ffff"  # a code point that no font has: what it looks like is what a missing letter looks like
 
 
 def shown(text: str) -> str:

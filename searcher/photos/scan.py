@@ -27,9 +27,7 @@ SKIPPED_FOLDERS = frozenset(
 anyway."""
 
 _APPLE_LIBRARY = b".photoslibrary"
-_APPLE_ORIGINALS = frozenset(
-    [b"originals", b"masters"]
-)  # beside them lie several smaller renderings of each photo
+_APPLE_ORIGINALS = frozenset([b"originals", b"masters"])  # beside them lie several smaller renderings of each photo
 
 
 @dataclass(frozen=True, slots=True)

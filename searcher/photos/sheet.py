@@ -146,9 +146,7 @@ def _unreadable(size: tuple[int, int]) -> Image.Image:
 def _rounded_frame() -> Image.Image:
     fine = 4  # drawn larger and reduced: ImageDraw has no smooth edges of its own
     frame = Image.new("L", (THUMB_WIDTH * fine, THUMB_HEIGHT * fine))
-    ImageDraw.Draw(frame).rounded_rectangle(
-        (0, 0, frame.width - 1, frame.height - 1), CORNER * fine, fill=255
-    )
+    ImageDraw.Draw(frame).rounded_rectangle((0, 0, frame.width - 1, frame.height - 1), CORNER * fine, fill=255)
     return frame.reduce(fine)
 
 

@@ -144,9 +144,7 @@ def test_a_root_that_is_away_removes_nothing_and_a_line_says_so(album: Album) ->
 
 
 @pytest.mark.parametrize("leftover", [None, ".hidden"])
-def test_a_root_that_is_empty_where_it_held_photos_removes_nothing(
-    album: Album, leftover: str | None
-) -> None:
+def test_a_root_that_is_empty_where_it_held_photos_removes_nothing(album: Album, leftover: str | None) -> None:
     album.fill()
     unplugged = album.folder.with_name("unplugged")
     album.folder.rename(unplugged)
@@ -279,9 +277,7 @@ def test_a_link_in_a_root_to_a_folder_elsewhere_is_a_part_of_the_root(album: Alb
     assert album.library.status().roots == (str(album.folder),)
 
 
-def test_a_copy_that_can_be_opened_is_shown_before_one_on_a_disk_that_is_away(
-    album: Album, tmp_path: Path
-) -> None:
+def test_a_copy_that_can_be_opened_is_shown_before_one_on_a_disk_that_is_away(album: Album, tmp_path: Path) -> None:
     disk, here = tmp_path / "disk", tmp_path / "here"
     disk.mkdir()
     here.mkdir()

@@ -58,9 +58,7 @@ def test_a_touched_file_with_the_same_content_is_unchanged_and_read_only_once(al
     before = album.model.encoded
     assert album.counts() == {"unchanged": 4}
     with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog:
-        times = [
-            row[0] for row in catalog.execute("SELECT mtime_ns FROM images WHERE relpath = ?", [b"red.png"])
-        ]
+        times = [row[0] for row in catalog.execute("SELECT mtime_ns FROM images WHERE relpath = ?", [b"red.png"])]
     assert times == [(album.folder / "red.png").stat().st_mtime_ns]
     assert album.model.encoded == before
 
@@ -139,9 +137,7 @@ def test_an_edited_photo_keeps_its_id_and_its_saved_original_is_a_new_one(album:
     assert album.ids()["red.png"] == ids["red.png"]
 
 
-def test_a_photo_moved_to_another_root_that_alone_is_looked_at_keeps_its_id(
-    album: Album, tmp_path: Path
-) -> None:
+def test_a_photo_moved_to_another_root_that_alone_is_looked_at_keeps_its_id(album: Album, tmp_path: Path) -> None:
     album.fill()
     ids = album.ids()
     other = tmp_path / "other"
@@ -344,9 +340,7 @@ def test_what_an_interrupted_run_did_not_derive_the_next_one_does(
     assert (album.library.status().vectors, album.library.status().pending) == (1, 0)
 
 
-def test_a_photo_from_another_root_over_a_known_one_leaves_nothing_of_that(
-    album: Album, tmp_path: Path
-) -> None:
+def test_a_photo_from_another_root_over_a_known_one_leaves_nothing_of_that(album: Album, tmp_path: Path) -> None:
     album.fill()
     other = tmp_path / "other"
     other.mkdir()

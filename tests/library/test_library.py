@@ -38,9 +38,7 @@ def reopened(album: Album) -> Library:
 # where
 
 
-def test_the_default_library_is_where_the_design_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_default_library_is_where_the_design_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEARCHER_LIBRARY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -216,9 +214,7 @@ def test_another_model_than_the_librarys_is_refused_in_one_line(full: Album) -> 
                 use()
 
 
-def test_a_model_that_is_gone_is_one_line(
-    full: Album, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_model_that_is_gone_is_one_line(full: Album, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "store"))
     with Library.open(full.library.folder) as library:
         assert library.status().images == 60  # what needs no model works
@@ -283,9 +279,7 @@ def test_damaged_and_missing_embeddings_are_found_and_made_again_by_the_next_run
         again = library.index(full.folder)
         assert (again.unchanged, again.added, again.changed) == (60, 0, 0)
         assert library.check().ok
-        assert {hit.path: hit.id for hit in library.search("red", top=60)} == {
-            hit.path: hit.id for hit in expected
-        }
+        assert {hit.path: hit.id for hit in library.search("red", top=60)} == {hit.path: hit.id for hit in expected}
 
 
 def test_a_damaged_catalog_is_found_and_not_repaired_into_something_else(full: Album) -> None:
@@ -303,9 +297,7 @@ def test_a_damaged_catalog_is_found_and_not_repaired_into_something_else(full: A
                 use()
 
 
-def test_a_library_on_a_network_file_system_works_the_same(
-    album: Album, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_library_on_a_network_file_system_works_the_same(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("searcher.catalog.connect.on_network", lambda folder: True)
     for number, colour in enumerate(COLOURS):
         album.add(f"{colour}.png", colour, number)

@@ -106,9 +106,7 @@ class Folder(RuleBasedStateMachine):
         report = self.library.index(self.photos)
         good = {name: content for name, content in self.disk.items() if content != BROKEN}
         assert report.failed == len(self.disk) - len(good)
-        assert {os.path.relpath(failure.path, self.photos) for failure in report.failures} == set(
-            self.disk
-        ) - set(good)
+        assert {os.path.relpath(failure.path, self.photos) for failure in report.failures} == set(self.disk) - set(good)
         if not parts:
             assert report.added + report.changed + report.moved + report.unchanged == len(good)
             if before == self.disk:

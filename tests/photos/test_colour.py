@@ -56,9 +56,7 @@ def test_twelve_bits_of_grey_are_scaled_to_white() -> None:
         (273, 4, 1, 8),
     ]
     entries += [(277, 3, 1, 1), (278, 3, 1, 1), (279, 4, 1, 3)]
-    directory = (
-        struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *e) for e in entries) + bytes(4)
-    )
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *e) for e in entries) + bytes(4)
     data = b"II*\0" + struct.pack("<I", 12) + pixels + b"\0" + directory
     assert close(levels(data)[0], [(255,) * 3, (0,) * 3], 0)
 

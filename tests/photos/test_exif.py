@@ -168,9 +168,7 @@ VALUES = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    st.dictionaries(st.sampled_from([0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x8825]), VALUES), VALUES, VALUES
-)
+@given(st.dictionaries(st.sampled_from([0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x8825]), VALUES), VALUES, VALUES)
 def test_any_value_in_any_field_is_read_or_none(top, date, number) -> None:
     image = Image.new("RGB", (8, 8))
     exif = image.getexif()
