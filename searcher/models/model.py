@@ -203,7 +203,7 @@ class Model:
                 from searcher.models.session import Encoder
 
                 path = self.folder / self._folder.encoders(self.precision)[side]
-                providers = CPU if (self.precision, side) in INT8_ARITHMETIC else None
+                providers = CPU if self.precision == "int8" else None  # others have no kernels for it
                 opened = Encoder(path, threads=self._threads, providers=providers)
                 kind, axes = ("image", 4) if side == "visual" else ("text", 2)
                 if len(opened.input_shape) != axes:

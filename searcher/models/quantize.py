@@ -2,8 +2,11 @@
 
 - "int8": dynamic quantisation of MatMul (ONNX Runtime's, per channel): integer arithmetic where the CPU has
   it; the token table is int8 too.
-- "compact": the smallest files that cost nothing worth naming: the same for texts; for images, weights stored
-  as int8 (float16 where that strays) and computed with as float32.
+- "compact": for a model that ships. Weights and token table are stored as int8 (float16 where that strays) and
+  computed with as float32: the same vectors on every machine, in a quarter of the bytes.
+
+Mean cosine to float32 of a trained text encoder (all-MiniLM-L6-v2, six layers): int8 0.9947, compact 0.9992,
+the token table alone 0.99999.
 """
 
 import tempfile
@@ -29,6 +32,7 @@ from searcher.models.model import Model
 INT8 = "int8"
 COMPACT = "compact"
 STORED_MIN_COSINE = 0.999  # int8 storage saves a few megabytes: not worth more than that
+_COSINE = {"visual": "image_cosine", "textual": "text_cosine"}
 _SMALL = 256  # values; smaller constants stay float32
 
 
@@ -44,19 +48,21 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
         raise ModelError(f"no precision named {precision!r} (there are: float32, {INT8}, {COMPACT})")
     float32 = Model.open(folder, precision="float32")
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
-    quantize_int8(folder / FLOAT32["textual"], folder / files["textual"], any_cpu=precision == COMPACT)
-    if precision == COMPACT:
-        store_small(folder / FLOAT32["visual"], folder / files["visual"], INT8)
-    else:
-        quantize_int8(folder / FLOAT32["visual"], folder / files["visual"])
+    for side, name in files.items():
+        if precision == COMPACT:
+            store_small(folder / FLOAT32[side], folder / name, INT8)
+        else:
+            quantize_int8(folder / FLOAT32[side], folder / name)
     manifest = read_json(folder, MANIFEST)
     facts = {key: manifest.get(key) for key in FACTS}
     facts["digest"] = float32.digest
     facts["precisions"] = {**manifest["precisions"], precision: files}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
     drift = measure_drift(float32, Model.open(folder, precision=precision))
-    if precision == COMPACT and drift["image_cosine"] < STORED_MIN_COSINE:
-        store_small(folder / FLOAT32["visual"], folder / files["visual"], "float16")
+    strays = [side for side in files if drift[_COSINE[side]] < STORED_MIN_COSINE]
+    if precision == COMPACT and strays:
+        for side in strays:
+            store_small(folder / FLOAT32[side], folder / files[side], "float16")
         drift = measure_drift(float32, Model.open(folder, precision=precision))
     facts["drift"] = {**(manifest.get("drift") or {}), precision: drift}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
@@ -113,14 +119,11 @@ def keep_only(folder: Path, precision: str) -> None:
     write_manifest(folder, name=manifest["name"], precision=precision, **facts)
 
 
-def quantize_int8(source: Path, target: Path, *, any_cpu: bool = False) -> None:
+def quantize_int8(source: Path, target: Path) -> None:
     """Write `source` (a float32 encoder) with its MatMul weights and its token table as int8.
 
     Weights have a scale a channel, the table one a token: on ViT-B-32's text encoder the table's part makes
     opening the file three times faster (64 ms for 180) and changes the mean cosine by 0.0001.
-
-    Signed weights are twice as fast where the CPU has instructions for them (VNNI), but sums may overflow where an
-    x86 CPU has not, unseen by who measures the drift elsewhere: a file for `any_cpu` gets unsigned weights.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -136,19 +139,21 @@ def quantize_int8(source: Path, target: Path, *, any_cpu: bool = False) -> None:
             str(quantized),
             op_types_to_quantize=["MatMul"],
             per_channel=True,
-            weight_type=QuantType.QUInt8 if any_cpu else QuantType.QInt8,
+            weight_type=QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )
         quantized.replace(target)
 
 
 def store_small(source: Path, target: Path, kind: str) -> None:
-    """Write `source` with its large float32 weights stored as `kind`, and computed with as float32.
+    """Write `source` with its large float32 weights stored as `kind` (token tables always as int8), and computed
+    with as float32.
 
     "int8": one scale a row (an output channel of a convolution); "float16": rounded. ONNX Runtime turns them
     back once, when it opens the file: the size on disk is what this saves.
     """
     model = onnx.load(str(source))
+    _shrink_tables(model)
     tensors: list[onnx.TensorProto] = []
     nodes: list[onnx.NodeProto] = []
     for tensor in model.graph.initializer:

@@ -70,17 +70,14 @@ def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_f
     whole, compact = Model.open(small_folder), Model.open(tmp_path / "small")
     assert compact.precision == "compact"
     assert compact.digest == whole.digest
-    for name, part in (("visual/model.onnx", 0.35), ("textual/model.onnx", 0.35)):
+    for name, part in (("visual/model.onnx", 0.35), ("textual/model.onnx", 0.3)):
         assert (tmp_path / "small" / name).stat().st_size < part * (small_folder / name).stat().st_size
-    # a file that ships must not rest on the instructions of the machine that made it
+    # a file that ships must not rest on the integer instructions of the machine that made it
     text = onnx.load(str(tmp_path / "small/textual/model.onnx"))
-    kinds = {tensor.name: tensor.data_type for tensor in text.graph.initializer}
-    products = [node.input[1] for node in text.graph.node if node.op_type == "MatMulInteger"]
-    assert products
-    assert {kinds[name] for name in products} == {onnx.TensorProto.UINT8}
+    assert not [node.op_type for node in text.graph.node if "Integer" in node.op_type]
     drift = compact.info["drift"]["compact"]
     assert drift["image_cosine"] > 0.999
-    assert drift["text_cosine"] > 0.99
+    assert drift["text_cosine"] > 0.999
     photos = real_photos()
     cosines = np.sum(compact.encode_images(photos) * whole.encode_images(photos), axis=1)
     assert cosines.min() > 0.999
