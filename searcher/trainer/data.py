@@ -57,7 +57,7 @@ class Augment:
         pixels = self._resize(image, (left, top, left + w, top + h))
         if rng.random() < 0.5:
             pixels = pixels[:, ::-1]
-        brightness, contrast = 1 + rng.uniform(-self.jitter, self.jitter, 2)
+        brightness, contrast = (1 + rng.uniform(-self.jitter, self.jitter, 2)).astype(np.float32)
         pixels = ((pixels - pixels.mean()) * contrast + pixels.mean()) * brightness
         return self._normalise(np.clip(pixels, 0, 1))
 
