@@ -1,6 +1,7 @@
 """What a run leaves on disk: the state to resume from, the open_clip checkpoint. Safetensors, written atomically."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,15 @@ def create(config: dict[str, Any], folder: Path) -> tuple[nn.Module, Any]:
     """A freshly initialised model of a config and its tokenizer. `folder` keeps the config for open_clip's registry."""
     path = folder / f"{folder.name}.config.json"
     path.write_text(json.dumps(config))
+    remarks = logging.getLogger()  # where open_clip says that no weights were loaded, which is what is wanted here
+    level = remarks.level
     try:
         add_model_config(path)
+        remarks.setLevel(logging.ERROR)
         model = open_clip.create_model(path.stem)
         return model, open_clip.get_tokenizer(path.stem)
     finally:
+        remarks.setLevel(level)
         path.unlink()
 
 

@@ -13,7 +13,7 @@ import open_clip
 import torch
 from torch import Tensor, nn
 
-from searcher.datasets import ClassFolder, Pair, read_class_folder, read_source
+from searcher.datasets import ClassFolder, Pair, Source, read_class_folder, read_source
 from searcher.errors import SearcherError
 from searcher.photos.decode import open_photo
 from searcher.trainer import checkpoint
@@ -59,9 +59,11 @@ def train(settings: Settings, report: Callable[[dict[str, Any]], None]) -> Path:
     state = out / checkpoint.STATE
     if state.exists() and not settings.resume:
         raise SearcherError(f"{out} holds a run already: --resume continues it, or choose another --out")
+    config = checkpoint.model_config(settings.model)
+    sources = open_sources(settings)
+    classes = read_class_folder(settings.val) if settings.val else None
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    config = checkpoint.model_config(settings.model)
     model: Any
     model, tokenizer = checkpoint.create(config, out)
     if settings.init:
@@ -71,16 +73,15 @@ def train(settings: Settings, report: Callable[[dict[str, Any]], None]) -> Path:
 
     # The whole picture squashed into the square: a search should see what lies at the edges, too.
     preprocess = dict(open_clip.get_model_preprocess_cfg(model)) | {"resize_mode": "squash"}
-    augment = Augment(preprocess["size"][0], preprocess["mean"], preprocess["std"])
-    dataset, weights = open_dataset(settings, augment, tokenizer)
+    augment = Augment(int(np.max(preprocess["size"])), preprocess["mean"], preprocess["std"])
+    dataset, weights = open_dataset(settings, sources, augment, tokenizer)
     schedule = Schedule(weights, settings.batch_size, settings.seed)
     total = max(1, round(settings.epochs * schedule.steps_per_epoch))
-    classes = read_class_folder(settings.val) if settings.val else None
 
     optimizer = torch.optim.AdamW(
         parameter_groups(model, settings.weight_decay), lr=settings.lr, betas=(0.9, 0.98), fused=True
     )
-    step = bad = 0
+    step, bad = 0, sum(len(source.bad) for source in sources) if isinstance(sources, list) else 0
     if settings.resume and state.exists():
         facts = checkpoint.load_state(state, model, optimizer)
         step, bad = facts["step"], facts["bad"]
@@ -160,21 +161,30 @@ def frozen_text(model: Any, batch: dict[str, Tensor], known: dict[int, Tensor]) 
     return torch.stack([known[caption] for caption in captions])
 
 
-def open_dataset(settings: Settings, augment: Augment, tokenizer: Any) -> tuple[Any, np.ndarray]:
-    """The records of all sources and the weight of each: float [records]."""
-    weights = settings.weights or (1.0,) * len(settings.sources)
-    if len(weights) != len(settings.sources):
-        raise SearcherError(f"{len(weights)} weights for {len(settings.sources)} sources")
+def open_sources(settings: Settings) -> list[Source] | Path:
+    """The pairs of all sources, or the one file of sentences. Raises SearcherError before anything is written."""
+    if settings.weights and len(settings.weights) != len(settings.sources):
+        raise SearcherError(f"{len(settings.weights)} weights for {len(settings.sources)} sources")
     texts = [path for path in settings.sources if path.suffix == ".txt"]
-    if texts:
-        if len(settings.sources) > 1 or settings.freeze != "image":
-            raise SearcherError("sentences are a source of their own: give one .txt file, and --freeze image")
-        sentences = SentenceDataset(texts[0], tokenizer)
+    if not texts:
+        return [read_source(path) for path in settings.sources]
+    if len(settings.sources) > 1 or settings.freeze != "image":
+        raise SearcherError("sentences are a source of their own: give one .txt file, and --freeze image")
+    if not texts[0].is_file():
+        raise SearcherError(f"no such file: {texts[0]}")
+    return texts[0]
+
+
+def open_dataset(
+    settings: Settings, sources: list[Source] | Path, augment: Augment, tokenizer: Any
+) -> tuple[Any, np.ndarray]:
+    """The records of all sources and the weight of each: float [records]."""
+    if isinstance(sources, Path):
+        sentences = SentenceDataset(sources, tokenizer)
         return sentences, np.ones(len(sentences.sentences))
     pairs: list[Pair] = []
     per_pair: list[float] = []
-    for path, weight in zip(settings.sources, weights, strict=True):
-        source = read_source(path)
+    for source, weight in zip(sources, settings.weights or (1.0,) * len(sources), strict=True):
         pairs += source.pairs
         per_pair += [weight] * len(source.pairs)
     return PairDataset(pairs, augment, tokenizer, settings.seed), np.array(per_pair)

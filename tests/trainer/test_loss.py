@@ -1,0 +1,50 @@
+"""The losses, held against open_clip's own."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from open_clip.loss import ClipLoss
+
+from searcher.trainer.loss import clip_loss, distillation_loss
+
+
+def features(n: int, seed: int) -> torch.Tensor:
+    return F.normalize(torch.randn(n, 16, generator=torch.Generator().manual_seed(seed)), dim=-1).requires_grad_()
+
+
+def test_clip_loss_and_all_its_gradients_equal_open_clips() -> None:
+    ours = [features(12, 1), features(12, 2), torch.tensor(20.0, requires_grad=True)]
+    theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
+    loss, expected = clip_loss(*ours), ClipLoss()(*theirs)
+    loss.backward()
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, atol=1e-6, rtol=0)
+
+
+def test_ids_that_are_all_different_change_nothing() -> None:
+    image, text, scale = features(8, 1), features(8, 2), torch.tensor(20.0)
+    ids = torch.arange(16).reshape(8, 2)
+    torch.testing.assert_close(clip_loss(image, text, scale, ids), clip_loss(image, text, scale))
+
+
+def test_rows_that_share_an_id_share_the_target() -> None:
+    image, scale = torch.eye(3), torch.tensor(50.0)
+    text = torch.stack([image[0], image[0], image[2]])  # the first two images have the same caption
+    ids = torch.tensor([[7, 1], [7, 2], [9, 3]])
+    cosines = scale * image @ text.T
+    target = torch.tensor([[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]])
+    expected = (F.cross_entropy(cosines, target) + F.cross_entropy(cosines.T, target)) / 2
+    torch.testing.assert_close(clip_loss(image, text, scale, ids), expected)
+    label = torch.tensor([[1, 5], [2, 5], [3, 6]])  # the same by the second column: another caption, the same class
+    torch.testing.assert_close(clip_loss(image, text, scale, label), expected)
+
+
+def test_distillation_loss_is_nought_for_the_teachers_direction_and_two_for_the_opposite() -> None:
+    teacher = features(4, 3).detach()
+    assert distillation_loss(3 * teacher, teacher).item() == pytest.approx(0, abs=1e-6)
+    assert distillation_loss(-teacher, teacher).item() == pytest.approx(2, abs=1e-6)
+    assert not math.isnan(distillation_loss(torch.zeros(1, 16), teacher[:1]).item())
