@@ -87,7 +87,11 @@ def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):
             _, key, parameter = name.split("/", 2)
-            optimizer.state[parameters[parameter]][key] = tensor
+            own = parameters[parameter]
+            # The moments take the memory format of their parameter: the fused step goes through memory, not indices.
+            optimizer.state[own][key] = (
+                torch.empty_like(own.data).copy_(tensor) if tensor.shape == own.shape else tensor
+            )
     return facts
 
 
