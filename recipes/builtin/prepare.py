@@ -138,6 +138,17 @@ def read_wordnet(path: Path) -> dict[str, Synset]:
     return synsets
 
 
+# The words that people use first, whatever the breed or make: every class below one of them is captioned with it too.
+EVERYDAY = {
+    "dog", "cat", "bird", "fish", "insect", "spider", "snake", "lizard", "frog", "turtle", "monkey", "bear", "sheep",
+    "cow", "horse", "deer", "elephant", "shark", "butterfly", "beetle", "car", "truck", "bus", "train", "bicycle",
+    "motorcycle", "boat", "ship", "airplane", "bridge", "house", "building", "tower", "church", "chair", "table",
+    "lamp", "clock", "bottle", "cup", "hat", "shoe", "dress", "coat", "bag", "ball", "computer", "telephone", "coffee",
+    "bread", "cake", "fruit", "vegetable", "flower", "tree", "mushroom", "mountain", "beach", "musical instrument",
+    "toy", "vehicle", "animal", "food", "clothing", "furniture",
+}  # fmt: skip
+
+
 def with_article(name: str) -> str:
     return name if name[0].isupper() else ("an " if name[0] in "aeiou" else "a ") + name
 
@@ -152,28 +163,31 @@ TOO_GENERAL = {
 
 
 def names_of(wnid: str, wordnet: dict[str, Synset]) -> tuple[list[str], list[str]]:
-    """The synonyms of a synset, and the words for what it is a kind of, up to three levels up."""
-    synonyms = wordnet[wnid].words
-    general: list[str] = []
+    """The synonyms of a synset; and what it is a kind of: two everyday words at most, and the words one level up."""
+    above: list[str] = []
     level = [wnid]
-    for _ in range(3):
+    while level:
         level = [up for node in level for up in wordnet[node].hypernyms]
-        general += [wordnet[up].words[0] for up in level]
-    return synonyms, [word for word in dict.fromkeys(general) if word not in TOO_GENERAL]
+        above += [word for up in level for word in wordnet[up].words]
+    everyday = [word for word in dict.fromkeys(above) if word in EVERYDAY]
+    parents = [wordnet[up].words[0] for up in wordnet[wnid].hypernyms]
+    general = dict.fromkeys([*everyday[:2], *(word for word in parents if word not in TOO_GENERAL)])
+    return wordnet[wnid].words, list(general)
 
 
 def captions_of(synonyms: list[str], general: list[str]) -> list[str]:
-    """Captions for one class: the plain name in every template, each synonym in two, each hypernym in one."""
+    """Captions for one class: the plain name in every template, each synonym and each general word in two."""
     first, *others = [with_article(name) for name in synonyms]
     captions = [template.format(first) for template in TEMPLATES]
     for name in others[:5]:
         captions += [name, f"a photo of {name}"]
-    captions += [f"a photo of {with_article(word)}" for word in general[:3]]
+    for word in general[:3]:
+        captions += [with_article(word), f"a photo of {with_article(word)}"]
     return captions
 
 
-def write_pairs(path: Path, rows: Iterator[tuple[Path, list[str], str]]) -> int:
-    """Write (image, captions, label) rows as JSON lines; the label says which images are of one class."""
+def write_pairs(path: Path, rows: Iterator[tuple[Path, list[str], str | None]]) -> int:
+    """Write (image, captions, label) rows as JSON lines; the label, where there is one, names the image's class."""
     n = 0
     with path.open("w") as file:
         for image, captions, label in rows:
@@ -296,9 +310,9 @@ def main(data: Path, out: Path) -> None:
             by_image.setdefault(row["image"], []).append(row["caption"].strip(' ."') + ".")
     photos = data / "flickr8k" / "data" / "images"
     kept = {name: texts for i, (name, texts) in enumerate(sorted(by_image.items())) if i % 8}
-    n = write_pairs(out / "flickr8k.jsonl", ((photos / name, texts, name) for name, texts in kept.items()))
+    n = write_pairs(out / "flickr8k.jsonl", ((photos / name, texts, None) for name, texts in kept.items()))
     print(f"flickr8k.jsonl: {n} images")
-    rest = ((photos / name, texts, name) for name, texts in sorted(by_image.items()) if name not in kept)
+    rest = ((photos / name, texts, None) for name, texts in sorted(by_image.items()) if name not in kept)
     write_pairs(out / "measure" / "flickr8k-held-out.jsonl", rest)
 
     sentences = dict.fromkeys(

@@ -39,7 +39,7 @@ class Augment:
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    min_area: float = 0.35
+    min_area: float = 0.5
     jitter: float = 0.3
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
@@ -79,6 +79,8 @@ class PairDataset(Dataset[dict[str, Tensor] | None]):
 
     def __init__(self, pairs: list[Pair], augment: Augment, tokenizer: Any, seed: int) -> None:
         self.pairs, self.augment, self.tokenizer, self.seed = pairs, augment, tokenizer, seed
+        self.captions_of: dict[str, tuple[str, ...]] = {p.label: p.captions for p in pairs if p.label is not None}
+        self.classes = {label: i for i, label in enumerate(self.captions_of)}
 
     def __getitem__(self, draw: Draw) -> dict[str, Tensor] | None:
         pair = self.pairs[draw[1]]
@@ -93,6 +95,7 @@ class PairDataset(Dataset[dict[str, Tensor] | None]):
             "images": self.augment(image, rng),
             "texts": self.tokenizer([caption])[0],
             "ids": torch.tensor([caption_id(caption), label]),
+            "classes": torch.tensor(self.classes.get(pair.label, -1) if pair.label is not None else -1),
         }
 
 

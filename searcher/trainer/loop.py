@@ -20,7 +20,7 @@ from searcher.trainer import checkpoint
 from searcher.trainer.curves import draw_curves
 from searcher.trainer.data import Augment, PairDataset, Schedule, SentenceDataset, loader
 from searcher.trainer.export import export_model
-from searcher.trainer.loss import clip_loss, distillation_loss
+from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss
 
 MAX_LOGIT_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
 LOG_EVERY = 20  # steps
@@ -87,7 +87,7 @@ def train(settings: Settings, report: Callable[[dict[str, Any]], None]) -> Path:
         step, bad = facts["step"], facts["bad"]
     metrics = Metrics(out, step, report)
 
-    known_texts: dict[int, Tensor] = {}  # features of captions met before, while the text tower is frozen
+    frozen = FrozenText(model, tokenizer, dataset) if settings.freeze == "text" else None
     saved = started = time.monotonic()
     seen = 0
     for batch in loader(dataset, schedule.from_step(step, total), settings.workers):
@@ -98,7 +98,7 @@ def train(settings: Settings, report: Callable[[dict[str, Any]], None]) -> Path:
         if not batch:
             raise SearcherError("no image of a whole batch could be read")
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            loss = batch_loss(model, batch, settings.freeze, known_texts)
+            loss = batch_loss(model, batch, settings.freeze, frozen)
         loss.backward()  # type: ignore[no-untyped-call]
         gradient = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -135,30 +135,45 @@ def train(settings: Settings, report: Callable[[dict[str, Any]], None]) -> Path:
     return out
 
 
-def batch_loss(model: Any, batch: dict[str, Tensor], frozen: str | None, known_texts: dict[int, Tensor]) -> Tensor:
+def batch_loss(model: Any, batch: dict[str, Tensor], freeze: str | None, frozen: "FrozenText | None") -> Tensor:
     """The loss of one batch: contrastive where it has images, distillation where it has a teacher's embeddings."""
     if "teacher" in batch:
         return distillation_loss(model.encode_text(batch["texts"], normalize=True), batch["teacher"])
-    if frozen == "text":
-        text = frozen_text(model, batch, known_texts)
-    else:
-        text = model.encode_text(batch["texts"], normalize=True)
+    text = frozen.features(batch) if frozen else model.encode_text(batch["texts"], normalize=True)
     pixels = batch["images"].contiguous(memory_format=torch.channels_last)
-    with torch.set_grad_enabled(frozen != "image"):
+    with torch.set_grad_enabled(freeze != "image"):
         image = model.encode_image(pixels, normalize=True)
     with torch.autocast("cpu", enabled=False):
-        return clip_loss(image.float(), text.float(), model.logit_scale.exp(), batch["ids"])
+        scale = model.logit_scale.exp()
+        loss = clip_loss(image.float(), text.float(), scale, batch["ids"])
+        if frozen and frozen.prototypes is not None:
+            loss = loss + prototype_loss(image.float(), frozen.prototypes, scale, batch["classes"])
+    return loss
 
 
-@torch.no_grad()
-def frozen_text(model: Any, batch: dict[str, Tensor], known: dict[int, Tensor]) -> Tensor:
-    """Text features [n, d] of a tower that does not change: each caption is encoded once in a run."""
-    captions = batch["ids"][:, 0].tolist()
-    new = {caption: row for row, caption in enumerate(captions) if caption not in known}
-    if new:
-        features = model.encode_text(batch["texts"][list(new.values())], normalize=True).float()
-        known.update(zip(new, features, strict=True))
-    return torch.stack([known[caption] for caption in captions])
+class FrozenText:
+    """What a text tower that is not trained says, computed once: of each caption, and of each class as a whole."""
+
+    @torch.no_grad()
+    def __init__(self, model: Any, tokenizer: Any, dataset: Any) -> None:
+        self.model, self.known = model, dict[int, Tensor]()
+        self.prototypes: Tensor | None = None  # float32 [classes, d], unit length
+        if len(getattr(dataset, "captions_of", ())) > 1:
+            means = [
+                model.encode_text(tokenizer(list(captions)), normalize=True).float().mean(0)
+                for captions in dataset.captions_of.values()
+            ]
+            self.prototypes = nn.functional.normalize(torch.stack(means), dim=-1)
+
+    @torch.no_grad()
+    def features(self, batch: dict[str, Tensor]) -> Tensor:
+        """Text features [n, d] of a batch: each caption is encoded once in a run."""
+        captions = batch["ids"][:, 0].tolist()
+        new = {caption: row for row, caption in enumerate(captions) if caption not in self.known}
+        if new:
+            features = self.model.encode_text(batch["texts"][list(new.values())], normalize=True).float()
+            self.known.update(zip(new, features, strict=True))
+        return torch.stack([self.known[caption] for caption in captions])
 
 
 def open_sources(settings: Settings) -> list[Source] | Path:

@@ -22,6 +22,17 @@ def clip_loss(image_features: Tensor, text_features: Tensor, logit_scale: Tensor
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
+def prototype_loss(image_features: Tensor, prototypes: Tensor, logit_scale: Tensor, classes: Tensor) -> Tensor:
+    """Cross-entropy of images against the mean caption of every class, not only of those in the batch.
+
+    image_features: [n, d]; prototypes: [k, d], the frozen text tower's, unit length; classes: integers [n], -1 for an
+    image of no class, which does not count.
+    """
+    if (classes < 0).all():
+        return image_features.sum() * 0
+    return F.cross_entropy(logit_scale * image_features @ prototypes.T, classes, ignore_index=-1)
+
+
 def distillation_loss(text_features: Tensor, teacher: Tensor) -> Tensor:
     """Mean 1 - cosine between text features and a teacher's embeddings of the same sentences, both [n, d]."""
     return (1 - F.cosine_similarity(text_features.float(), teacher.float(), dim=-1)).mean()

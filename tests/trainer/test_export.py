@@ -87,7 +87,7 @@ def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_f
 def test_image_weights_that_int8_would_harm_are_stored_as_float16(
     small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quantize, "STORED_MIN_COSINE", 1.0)
+    monkeypatch.setattr(quantize, "MIN_COSINE", 1.0)
     folder = Path(shutil.copytree(small_folder, tmp_path / "small"))
     drift = quantize.add_precision(folder, "compact")
     assert drift["image_cosine"] > 0.99999

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from open_clip.loss import ClipLoss
 
-from searcher.trainer.loss import clip_loss, distillation_loss
+from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss
 
 
 def features(n: int, seed: int) -> torch.Tensor:
@@ -48,3 +48,11 @@ def test_distillation_loss_is_nought_for_the_teachers_direction_and_two_for_the_
     assert distillation_loss(3 * teacher, teacher).item() == pytest.approx(0, abs=1e-6)
     assert distillation_loss(-teacher, teacher).item() == pytest.approx(2, abs=1e-6)
     assert not math.isnan(distillation_loss(torch.zeros(1, 16), teacher[:1]).item())
+
+
+def test_prototype_loss_counts_only_images_of_a_class() -> None:
+    image, prototypes, scale = features(4, 1), features(3, 2).detach(), torch.tensor(10.0)
+    loss = prototype_loss(image, prototypes, scale, torch.tensor([2, -1, 0, -1]))
+    expected = F.cross_entropy(scale * image[[0, 2]] @ prototypes.T, torch.tensor([2, 0]))
+    torch.testing.assert_close(loss, expected)
+    assert prototype_loss(image, prototypes, scale, torch.full((4,), -1)).item() == 0
