@@ -1,7 +1,4 @@
-"""Readers of (image, caption) pairs and class folders, and the prompt templates of the CLIP paper.
-
-Used by the trainer, the evaluation and the tagger; imports nothing heavy.
-"""
+"""Readers of (image, caption) pairs and class folders."""
 
 import csv
 import json
@@ -10,26 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from searcher.datasets.templates import TEMPLATES, fill
 from searcher.errors import SearcherError
 from searcher.photos.scan import PHOTO_SUFFIXES
 
 IMAGE_COLUMNS = ("image", "filepath")  # ours, and open_clip's
 CAPTION_COLUMNS = ("caption", "captions", "title")
-# A dozen of the templates that the CLIP paper used for ImageNet (Radford et al. 2021, section 3.1.4).
-TEMPLATES = (
-    "a photo of a {}.",
-    "a bad photo of a {}.",
-    "a photo of many {}.",
-    "a photo of the large {}.",
-    "a photo of the small {}.",
-    "a close-up photo of a {}.",
-    "a bright photo of a {}.",
-    "a dark photo of a {}.",
-    "a cropped photo of a {}.",
-    "a good photo of a {}.",
-    "a black and white photo of a {}.",
-    "a {} in a scene.",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +159,7 @@ def _read_folder(path: Path) -> Source:
         return _collect(path / "captions", iter(rows))
     classes = read_class_folder(path)
     pairs = [
-        Pair(str(image), tuple(template.format(name) for template in (*TEMPLATES, "{}")), name)
+        Pair(str(image), tuple(fill(template, name) for template in (*TEMPLATES, "{}")), name)
         for name, images in zip(classes.names, classes.images, strict=True)
         for image in images
     ]

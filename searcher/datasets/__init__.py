@@ -1,0 +1,34 @@
+"""Pairs of images and captions, class folders, prompt templates and label sets.
+
+Used by the trainer, the evaluation and the tagger; imports nothing heavy.
+"""
+
+from searcher.datasets.labels import Label, read_labels
+from searcher.datasets.pairs import (
+    CAPTION_COLUMNS,
+    IMAGE_COLUMNS,
+    ClassFolder,
+    Pair,
+    Source,
+    is_photo,
+    read_class_folder,
+    read_source,
+)
+from searcher.datasets.templates import BARE, ENSEMBLE, TEMPLATES, read_templates
+
+__all__ = [
+    "BARE",
+    "CAPTION_COLUMNS",
+    "ENSEMBLE",
+    "IMAGE_COLUMNS",
+    "TEMPLATES",
+    "ClassFolder",
+    "Label",
+    "Pair",
+    "Source",
+    "is_photo",
+    "read_class_folder",
+    "read_labels",
+    "read_source",
+    "read_templates",
+]
