@@ -63,3 +63,8 @@ def command(weights: str, quiet: bool, **options: Any) -> None:
     folder = train(Settings(weights=numbers, **options), report)
     if not quiet:
         click.echo(f"the model is in {folder.absolute()}", file=sys.stderr)
+        from searcher.models.drift import describe
+        from searcher.models.folder import ModelFolder
+
+        for precision, drift in (ModelFolder.read(folder).manifest.get("drift") or {}).items():
+            click.echo(f"{precision} against float32: {describe(drift)}", file=sys.stderr)

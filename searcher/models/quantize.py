@@ -2,11 +2,11 @@
 
 - "int8": dynamic quantisation of MatMul (ONNX Runtime's, per channel): integer arithmetic where the CPU has
   it; the token table is int8 too.
-- "compact": for a model that ships. Weights and token table are stored as int8 (float16 where that strays) and
-  computed with as float32: the same vectors on every machine, in a quarter of the bytes.
+- "compact": for a model that ships. Weights and token table are stored as int8 (float16 where that falls below
+  MIN_COSINE) and computed with as float32: the same vectors on every machine, in a quarter of the bytes.
 
 Mean cosine to float32 of a trained text encoder (all-MiniLM-L6-v2, six layers): int8 0.9947, compact 0.9992,
-the token table alone 0.99999.
+the token table alone 0.99999. Of a trained image encoder (timm's ResNet-18): compact 0.9999.
 """
 
 import tempfile
@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from searcher.models.drift import MIN_COSINE, acceptable, measure_drift
+from searcher.models.drift import MIN_COSINE, acceptable, describe, measure_drift
 from searcher.models.folder import (
     FACTS,
     FLOAT32,
@@ -31,7 +31,6 @@ from searcher.models.model import Model
 
 INT8 = "int8"
 COMPACT = "compact"
-STORED_MIN_COSINE = 0.999  # int8 storage saves a few megabytes: not worth more than that
 _COSINE = {"visual": "image_cosine", "textual": "text_cosine"}
 _SMALL = 256  # values; smaller constants stay float32
 
@@ -59,7 +58,7 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
     facts["precisions"] = {**manifest["precisions"], precision: files}
     write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
     drift = measure_drift(float32, Model.open(folder, precision=precision))
-    strays = [side for side in files if drift[_COSINE[side]] < STORED_MIN_COSINE]
+    strays = [side for side in files if drift[_COSINE[side]] < MIN_COSINE]
     if precision == COMPACT and strays:
         for side in strays:
             store_small(folder / FLOAT32[side], folder / files[side], "float16")
@@ -96,10 +95,7 @@ def choose_precision(folder: Path, asked: str | None = None) -> list[str]:
         write_manifest(folder, name=manifest["name"], precision="float32", **facts)
     if drift is not None and not acceptable(drift):
         used = "used all the same" if asked == INT8 else "float32 is used (--precision int8 overrides)"
-        lines.append(
-            f"int8 strays from float32 (mean cosine {drift['image_cosine']:.3f} for images, "
-            f"{drift['text_cosine']:.3f} for texts; {MIN_COSINE} is asked): {used}"
-        )
+        lines.append(f"int8 strays from float32 ({describe(drift)}; {MIN_COSINE} is asked): {used}")
     return lines
 
 
@@ -166,6 +162,8 @@ def store_small(source: Path, target: Path, kind: str) -> None:
         name, stored = tensor.name, f"{tensor.name}.stored"
         if kind == INT8:
             rows, scales = _int8_rows(values)
+            if values.ndim > 2:
+                rows = _balanced(rows, values / scales)
             tensors += [
                 numpy_helper.from_array(rows, stored),
                 numpy_helper.from_array(scales, f"{name}.scales"),
@@ -186,6 +184,24 @@ def _int8_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     highest = np.abs(values).reshape(len(values), -1).max(axis=1)
     scales = (np.maximum(highest, 1e-12) / 127).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
     return np.rint(values / scales).astype(np.int8), scales
+
+
+def _balanced(rows: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """int8 weights (out, in, …) of a convolution, some rounded the other way so that errors cancel in every kernel.
+
+    What a convolution meets is all of one sign for the most part, so that rounding errors add up to a shift, most
+    of all in filters for edges, whose sum is nought. On a trained ResNet-18 this takes the mean cosine to float32
+    from 0.9974 to 0.9999. (SQuant, Guo et al., ICLR 2022, in its simplest form.)
+    """
+    for shape in ((*rows.shape[:2], -1), (len(rows), -1)):
+        rounded, wanted = rows.reshape(shape).astype(np.float32), exact.reshape(shape)
+        error = wanted - rounded
+        excess = np.rint(error.sum(axis=-1, keepdims=True))
+        # what lies furthest on the side of the excess goes one step that way
+        rank = np.argsort(np.argsort(-error * np.sign(excess), axis=-1, kind="stable"), axis=-1)
+        rounded += np.sign(excess) * (rank < np.abs(excess))
+        rows = np.clip(rounded, -127, 127).astype(np.int8).reshape(rows.shape)
+    return rows
 
 
 def _shrink_tables(model: onnx.ModelProto) -> None:
