@@ -4,13 +4,10 @@ Memory is bounded by the number of files under way, whatever the folder: a threa
 and of the decoded picture before it takes the next one; what waits is one preprocessed picture a file.
 """
 
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +19,6 @@ if TYPE_CHECKING:
     from searcher.models import Model
 
 BATCH_SIZE = 32  # photos a pass through the network and a commit
-AHEAD = 3 * BATCH_SIZE  # files under way in the threads at most
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(slots=True)
@@ -111,21 +104,3 @@ def _content(digest: bytes, photo: Photo) -> Content:
         latitude=photo.exif.latitude,
         longitude=photo.exif.longitude,
     )
-
-
-def ahead(work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
-    """`map(work, items)` in threads, in order, with at most AHEAD items under way. Stops cleanly when it is
-    closed.
-    """
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
-    under_way: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            under_way.append(pool.submit(work, item))
-            if len(under_way) >= AHEAD:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

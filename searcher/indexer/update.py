@@ -15,7 +15,8 @@ from searcher.catalog.writer import Writer
 from searcher.errors import SearcherError
 from searcher.indexer.changes import Changes
 from searcher.indexer.commit import Committer, is_gone
-from searcher.indexer.pipeline import BATCH_SIZE, Contents, Read, ahead, hash_file, read_photo
+from searcher.indexer.pipeline import BATCH_SIZE, Contents, Read, hash_file, read_photo
+from searcher.photos.ahead import ahead
 
 if TYPE_CHECKING:
     from searcher.indexer.run import Counts, Target
