@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "forget": "Take a folder out of the library (its photos stay untouched).",
     "models": "List the models, import one, look at one.",
     "train": "Train aligned image and text encoders on (image, caption) pairs.",
+    "evaluate": "Measure a model: zero-shot accuracy, or recall of pairs.",
 }
 
 

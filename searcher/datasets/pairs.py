@@ -45,6 +45,11 @@ def is_photo(path: Path) -> bool:
     return path.suffix.lower().encode() in PHOTO_SUFFIXES
 
 
+def holds_photos(folder: Path) -> bool:
+    """Whether photos lie in the folder itself, and not only in folders below it."""
+    return any(is_photo(path) for path in folder.iterdir())
+
+
 def read_source(path: Path) -> Source:
     """Read pairs from a CSV, TSV or JSON-lines file, a folder of images with `.txt` captions, or class folders.
 

@@ -55,7 +55,7 @@ def contact_sheet(rows: Sequence[SheetRow], path: Path, *, columns: int = 5) -> 
     """
     if path.suffix.lower() not in SUFFIXES:
         raise SearcherError(f"a contact sheet is written as {', '.join(SUFFIXES)}, not {path.name}")
-    _save(draw_sheet(rows, columns=columns), path)
+    save_picture(draw_sheet(rows, columns=columns), path)
 
 
 def draw_sheet(rows: Sequence[SheetRow], *, columns: int = 5) -> Image.Image:
@@ -165,12 +165,12 @@ def _write(
     draw.text(at, cut(line, font, width), fill=colour, font=font, anchor="ls")
 
 
-def _save(sheet: Image.Image, path: Path) -> None:
-    """Whole or not at all: written beside its place, then renamed."""
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture by its suffix, whole or not at all: beside its place, then renamed. Raises SearcherError."""
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        sheet.save(unfinished, kind, quality=90)
+        picture.save(unfinished, kind, quality=90)
         unfinished.replace(path)
     except OSError as error:
         raise SearcherError(f"cannot write {path}: {error.strerror or error}") from error

@@ -1,0 +1,138 @@
+"""`searcher evaluate`: how well a model does on class folders, or on pairs of photos and captions."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from searcher.commands.common import (
+    json_option,
+    note,
+    plural,
+    print_json,
+    progress_bar,
+    quiet_option,
+    show_path,
+)
+from searcher.errors import SearcherError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from searcher.evaluate import Failure, Retrieval, ZeroShot
+    from searcher.models import Model
+
+SHOWN_FAILURES = 5
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.option(
+    "--templates",
+    metavar="FILE|TEXT|bare",
+    help="Sentences that the names are put into, at {}: a file with one a line, one such sentence, `bare` for none, "
+    "or `ensemble` (the CLIP paper's; unless said).",
+)
+@click.option(
+    "--labels",
+    metavar="LABELS",
+    help="The labels to choose among instead of the folders' names: a,b,c, a file, or a ready set such as @imagenet.",
+)
+@click.option(
+    "--confusion", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what is taken for what, too."
+)
+@json_option
+@quiet_option
+def command(
+    model: str,
+    data: Path,
+    templates: str | None,
+    labels: str | None,
+    confusion: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure what MODEL reaches on DATA, without labelled examples.
+
+    DATA is a folder of class folders (each called what its photos show): zero-shot top-1 and top-5 accuracy. Or it is a
+    CSV, TSV or JSON-lines file of (image, caption), or a folder of photos with a .txt beside each: recall@1, 5 and 10
+    from text to image and back. Photos are read, embedded and rounded as `searcher index` does it.
+    """
+    from searcher.datasets import ENSEMBLE, Source, read_labels, read_templates
+    from searcher.evaluate import ZeroShot, read_data, retrieval, zero_shot
+    from searcher.models import Model
+
+    if confusion is not None:
+        _check_picture(confusion)
+    asked = read_templates(templates) if templates is not None else ENSEMBLE
+    chosen = read_labels(labels) if labels is not None else None
+    opened = Model.open(model)
+    found = read_data(data)
+    if isinstance(found, Source) and (templates is not None or labels is not None or confusion is not None):
+        raise click.UsageError("--templates, --labels and --confusion are for class folders; these are pairs.")
+    with progress_bar("Evaluating", quiet) as progress:
+        if isinstance(found, Source):
+            result: Retrieval | ZeroShot = retrieval(opened, found, progress=progress)
+        else:
+            result = zero_shot(opened, data, templates=asked, labels=chosen, progress=progress)
+    _report_failures(result.failures, quiet)
+    if confusion is not None and isinstance(result, ZeroShot):
+        from searcher.photos.confusion import confusion_picture
+
+        confusion_picture(result.labels, result.confusion, confusion)
+        note(f"Confusion picture: {show_path(str(confusion.absolute()))}", quiet)
+    if as_json:
+        print_json({**result.as_dict(), "model": opened.name, "precision": opened.precision})
+    elif isinstance(result, ZeroShot):
+        show_accuracy(result, opened)
+    else:
+        show_recall(result, opened)
+
+
+def show_accuracy(result: "ZeroShot", model: "Model") -> None:
+    """A table: templates, bare names, chance."""
+    click.echo(f"{plural(result.n, 'photo')}, {plural(len(result.labels), 'label')}, {_name(model)}\n")
+    asked = f"{result.templates} templates" if result.templates > 1 else "template"
+    rows = [(asked if result.bare else "bare names", result.top1, result.top5)]
+    if result.bare:
+        rows.append(("bare names", *result.bare))
+    rows.append(("chance", 1 / len(result.labels), min(1.0, 5 / len(result.labels))))
+    _table(("top-1", "top-5"), rows)
+
+
+def show_recall(result: "Retrieval", model: "Model") -> None:
+    """A table: text to image and back."""
+    click.echo(f"{plural(result.n, 'photo')}, {plural(result.captions, 'caption')}, {_name(model)}\n")
+    both = (("text → image", result.text_to_image), ("image → text", result.image_to_text))
+    _table(("R@1", "R@5", "R@10"), [(name, recall.r1, recall.r5, recall.r10) for name, recall in both])
+
+
+def _table(columns: tuple[str, ...], rows: "Sequence[tuple[str | float, ...]]") -> None:
+    click.echo(" " * 14 + "".join(f"{column:>9}" for column in columns))
+    for name, *shares in rows:
+        click.echo(f"{name:<14}" + "".join(f"{float(share) * 100:>7.2f} %" for share in shares))
+
+
+def _name(model: "Model") -> str:
+    return f"model {model.name} ({model.precision})"
+
+
+def _check_picture(path: Path) -> None:
+    """Before minutes of work, and not after them."""
+    from searcher.photos.sheet import SUFFIXES
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"--confusion writes {', '.join(SUFFIXES)}, not {path.name}.")
+    if not path.absolute().parent.is_dir():
+        raise SearcherError(f"no such folder: {path.absolute().parent}")
+
+
+def _report_failures(failures: "Sequence[Failure]", quiet: bool) -> None:
+    if not failures:
+        return
+    note(f"{len(failures):,} could not be used:", quiet)
+    for failure in failures[:SHOWN_FAILURES]:
+        note(f"  {show_path(failure.path)}: {show_path(failure.error)}", quiet)
+    if len(failures) > SHOWN_FAILURES:
+        note("  … (--json lists them all)", quiet)
