@@ -11,7 +11,7 @@ from searcher.errors import SearcherError
 
 CATALOG_NAME = "catalog.sqlite"
 APPLICATION_ID = 0x53524348  # "SRCH": what `file` and `check` recognise
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
 
 # as the mount table names them

@@ -204,8 +204,11 @@ class Reader:
     def tags(self, image_ids: Sequence[int]) -> dict[int, list[str]]:
         """image id → its labels, most probable first."""
         sql = (
-            "SELECT t.image_id, l.name, max(coalesce(t.probability, 1)) AS p FROM tags t "
-            "JOIN labels l ON l.id = t.label_id WHERE t.image_id IN (SELECT value FROM json_each(?)) "
+            "WITH wanted(id) AS (SELECT value FROM json_each(?)) "
+            "SELECT t.image_id, l.name, max(t.p) AS p FROM ("
+            "SELECT image_id, label_id, coalesce(probability, 1) AS p FROM tags WHERE image_id IN wanted UNION ALL "
+            "SELECT i.id, c.label_id, c.probability FROM images i JOIN content_tags c ON c.content_id = i.content_id "
+            "WHERE i.id IN wanted) t JOIN labels l ON l.id = t.label_id "
             "GROUP BY t.image_id, l.id ORDER BY p DESC, l.name"
         )
         found: dict[int, list[str]] = {}

@@ -21,6 +21,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from searcher.catalog.connect import APPLICATION_ID, SCHEMA_VERSION
+from searcher.catalog.migrations import MIGRATIONS
 
 metadata = MetaData()
 
@@ -140,8 +141,67 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
-# from a version to the next one: statements run in one transaction
-MIGRATIONS: dict[int, list[str]] = {}
+# What the model says is true of the bytes, so of all copies, and of an image only while it holds them: these belong
+# to the content, where `tags` belong to the image. One result a label: the last one.
+content_tags = Table(
+    "content_tags",
+    metadata,
+    Column("content_id", ForeignKey("contents.id", ondelete="CASCADE"), primary_key=True),
+    Column("label_id", ForeignKey("labels.id"), primary_key=True),
+    Column("source", String, nullable=False),
+    Column("probability", Float, nullable=False),
+    Column("model_id", ForeignKey("models.id", ondelete="SET NULL")),
+    Column("tagged_at", String, nullable=False),
+    Index("content_tags_label", "label_id", "content_id"),
+    sqlite_with_rowid=False,
+)
+
+# A question that was put to the whole library, and how far.
+tag_runs = Table(
+    "tag_runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String, nullable=False, unique=True),  # digest of the definition
+    Column("definition", String, nullable=False),  # JSON: labels, templates, mode
+    Column("basis", String, nullable=False),  # what else decides an answer: model, thresholds, examples
+    Column("last_id", Integer, nullable=False),  # the last embedding that was asked
+    Column("replaced", String, nullable=False),  # JSON: ids of labels that were since cleared, or asked by another run
+    Column("updated_at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# The embedding of a label's prompts, under a digest of them: float32, so that a stored one decides as a fresh one.
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("model_id", ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The photos that a label was taught with, each as a small picture: they outlive their files, and a change of model.
+examples = Table(
+    "examples",
+    metadata,
+    Column("label_id", ForeignKey("labels.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    Column("positive", Boolean, nullable=False),
+    Column("picture", LargeBinary, nullable=False),
+)
+
+# What we wrote into sidecars. `written` is 0 from before a file is changed until after.
+sidecar_tags = Table(
+    "sidecar_tags",
+    metadata,
+    Column("sidecar", LargeBinary, primary_key=True),
+    Column("tag", String, primary_key=True),
+    Column("label_id", ForeignKey("labels.id"), nullable=False),
+    Column("image_id", ForeignKey("images.id", ondelete="SET NULL")),
+    Column("written", Boolean, nullable=False),
+    Index("sidecar_tags_image", "image_id"),
+    sqlite_with_rowid=False,
+)
 
 
 def create_statements() -> list[str]:

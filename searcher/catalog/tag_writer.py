@@ -1,0 +1,136 @@
+"""Changing labels and tags: always inside `with writer.transaction():`.
+
+On the driver itself: a run stores millions of rows, and building a statement for each would take longer than all else.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from searcher.catalog.tags import ExampleRow, RunRow, SidecarTag
+from searcher.catalog.writer import Writer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_NOW = "strftime('%Y-%m-%dT%H:%M:%SZ')"
+
+
+class TagWriter:
+    """The catalog's labels and tags, through a `Writer`."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self._raw = writer._raw
+
+    # labels
+
+    def add_labels(self, parents: Mapping[str, str | None]) -> dict[str, int]:
+        """Make labels (name → the name of its parent) that are not there yet; returns the id of each.
+
+        A label without a parent here keeps the one that it has.
+        """
+        names = [*parents, *(parent for parent in parents.values() if parent is not None)]
+        self._raw.executemany(
+            "INSERT INTO labels (name) VALUES (?) ON CONFLICT DO NOTHING", ((name,) for name in names)
+        )
+        sql = "SELECT name, id FROM labels WHERE name IN (SELECT value FROM json_each(?))"
+        ids: dict[str, int] = dict(self._raw.execute(sql, (json.dumps(names),)).fetchall())
+        pairs = [(ids[parent], ids[name]) for name, parent in parents.items() if parent is not None]
+        self._raw.executemany("UPDATE labels SET parent_id = ? WHERE id = ?", pairs)
+        return {name: ids[name] for name in parents}
+
+    # results
+
+    def put_results(
+        self,
+        content_ids: Sequence[int],
+        label_ids: Iterable[int],
+        results: Sequence[tuple[int, int, str, float]],
+        model_id: int,
+    ) -> None:
+        """What a run says of these contents: `results` (content id, label id, source, probability) take the place of
+        everything that runs said about `label_ids`. Contents that are gone by now are passed over."""
+        self._choose(label_ids)
+        known = self._raw.execute(
+            "SELECT id FROM contents WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps([int(id) for id in content_ids]),),
+        ).fetchall()
+        # + : labels are filtered, not looked up one by one in each content
+        sql = "DELETE FROM content_tags WHERE content_id = ? AND +label_id IN (SELECT id FROM chosen)"
+        self._raw.executemany(sql, known)
+        there = {row[0] for row in known}
+        (now,) = self._raw.execute(f"SELECT {_NOW}").fetchone()
+        self._raw.executemany(
+            "INSERT INTO content_tags (content_id, label_id, source, probability, model_id, tagged_at) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            ((*row, model_id, now) for row in results if row[0] in there),
+        )
+
+    def clear(self, label_ids: Iterable[int]) -> int:
+        """Remove what runs gave for labels; returns how many tags. What a person gave stays."""
+        self._choose(label_ids)
+        return self._raw.execute("DELETE FROM content_tags WHERE label_id IN (SELECT id FROM chosen)").rowcount
+
+    def _choose(self, label_ids: Iterable[int]) -> None:
+        self._raw.execute("CREATE TEMP TABLE IF NOT EXISTS chosen (id INTEGER PRIMARY KEY)")
+        wanted = sorted(set(label_ids))
+        if wanted != [row[0] for row in self._raw.execute("SELECT id FROM chosen ORDER BY id")]:
+            self._raw.execute("DELETE FROM chosen")
+            self._raw.executemany("INSERT INTO chosen VALUES (?)", ((id,) for id in wanted))
+
+    # runs
+
+    def start_run(self, key: str, definition: str, basis: str) -> None:
+        """Remember a question to the library, with nothing asked yet; it is now the last one."""
+        self._raw.execute("DELETE FROM tag_runs WHERE key = ?", (key,))
+        self._raw.execute(
+            "INSERT INTO tag_runs (key, definition, basis, last_id, replaced, updated_at) "
+            f"VALUES (?, ?, ?, 0, '[]', {_NOW})",
+            (key, definition, basis),
+        )
+
+    def restart_run(self, key: str, basis: str) -> None:
+        """Ask everything again, because the `basis` is another one."""
+        self._raw.execute("UPDATE tag_runs SET basis = ?, last_id = 0 WHERE key = ?", (basis, key))
+
+    def advance_run(self, key: str, last_id: int) -> None:
+        """All embeddings up to `last_id` were asked."""
+        self._raw.execute(
+            f"UPDATE tag_runs SET last_id = max(last_id, ?), updated_at = {_NOW} WHERE key = ?", (last_id, key)
+        )
+
+    def replace_labels(self, run: RunRow, replaced: Iterable[int]) -> None:
+        """`run` does not speak for the labels `replaced` any more."""
+        self._raw.execute(
+            "UPDATE tag_runs SET replaced = ? WHERE id = ?", (json.dumps(sorted(run.replaced.union(replaced))), run.id)
+        )
+
+    def remove_run(self, run: RunRow) -> None:
+        """Forget a question; its results stay."""
+        self._raw.execute("DELETE FROM tag_runs WHERE id = ?", (run.id,))
+
+    def add_prompts(self, vectors: "Mapping[str, np.ndarray]", model_id: int) -> None:
+        """Keep embeddings (dim,) float32 of prompts under their keys."""
+        rows = ((key, model_id, vector.astype("<f4").tobytes()) for key, vector in vectors.items())
+        self._raw.executemany("INSERT INTO prompts VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+    # taught labels
+
+    def set_examples(self, label_id: int, examples: Iterable[ExampleRow]) -> None:
+        """A label is taught with these photos, and no others."""
+        self._raw.execute("DELETE FROM examples WHERE label_id = ?", (label_id,))
+        self._raw.executemany("INSERT INTO examples VALUES (?, ?, ?, ?)", ((label_id, *row) for row in examples))
+
+    # sidecars
+
+    def put_sidecar_tags(self, rows: Iterable[SidecarTag]) -> None:
+        """Remember tags that are about to be written, or now are."""
+        sql = "INSERT OR REPLACE INTO sidecar_tags (sidecar, tag, label_id, image_id, written) VALUES (?, ?, ?, ?, ?)"
+        self._raw.executemany(sql, rows)
+
+    def remove_sidecar_tags(self, rows: Iterable[SidecarTag]) -> None:
+        """Forget tags that are no longer in their sidecars, or no longer ours."""
+        self._raw.executemany(
+            "DELETE FROM sidecar_tags WHERE sidecar = ? AND tag = ?", ((row.sidecar, row.tag) for row in rows)
+        )

@@ -1,0 +1,255 @@
+"""Reading what labels there are, which photos have them, and how far each question to the library has come."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from searcher.catalog.reader import Reader
+from searcher.catalog.records import ModelRow
+from searcher.errors import SearcherError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class RunRow(NamedTuple):
+    """A question that was put to the whole library.
+
+    `definition`: JSON, of which `key` is the digest; `basis`: what else decides an answer; `last_id`: the last
+    embedding that was asked; `replaced`: labels that were since cleared, or asked by another run.
+    """
+
+    id: int
+    key: str
+    definition: str
+    basis: str
+    last_id: int
+    replaced: frozenset[int]
+
+
+class LabelRow(NamedTuple):
+    """A label. `parent`: the id of a wider one."""
+
+    id: int
+    name: str
+    parent: int | None
+
+
+class LabelCount(NamedTuple):
+    """How many photos have a label, by where it comes from; copies of a photo count once."""
+
+    label: str
+    source: str
+    photos: int
+
+
+class ExampleRow(NamedTuple):
+    """A photo that a label was taught with (or, not `positive`, against), by its content; `picture`: a small JPEG."""
+
+    digest: bytes
+    positive: bool
+    picture: bytes
+
+
+class PhotoAt(NamedTuple):
+    """One image, by its path."""
+
+    id: int
+    content_id: int
+    root: bytes
+    relpath: bytes
+
+
+class SidecarTag(NamedTuple):
+    """A tag that we put into a sidecar; `written` is False from before the file is changed until after."""
+
+    sidecar: bytes
+    tag: str
+    label_id: int
+    image_id: int | None
+    written: bool
+
+
+class TagReader:
+    """The catalog's labels and tags, through a `Reader`."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    # labels
+
+    def labels(self) -> dict[int, LabelRow]:
+        """All labels, by id."""
+        rows = self._reader._rows("SELECT id, name, parent_id FROM labels")
+        return {row[0]: LabelRow(*row) for row in rows}
+
+    def label_ids(self, names: Iterable[str]) -> dict[str, int]:
+        """The ids of those of `names` that are labels."""
+        sql = "SELECT name, id FROM labels WHERE name IN (SELECT value FROM json_each(?))"
+        return dict(self._reader._rows(sql, json.dumps(list(names))))
+
+    def counts(self) -> list[LabelCount]:
+        """Every label that a photo has, most photos first."""
+        sql = (
+            "SELECT l.name, t.source, t.photos FROM ("
+            "SELECT label_id, source, count(*) AS photos FROM content_tags GROUP BY label_id, source UNION ALL "
+            "SELECT t.label_id, t.source, count(DISTINCT i.content_id) FROM tags t JOIN images i ON i.id = t.image_id "
+            "GROUP BY t.label_id, t.source) t JOIN labels l ON l.id = t.label_id ORDER BY t.photos DESC, l.name"
+        )
+        return [LabelCount(*row) for row in self._reader._rows(sql)]
+
+    def photos_with(self, label_ids: Iterable[int]) -> dict[int, int]:
+        """label id → how many photos a run gave it; labels that none has are left out."""
+        sql = (
+            "SELECT label_id, count(*) FROM content_tags WHERE label_id IN (SELECT value FROM json_each(?)) "
+            "GROUP BY label_id"
+        )
+        return dict(self._reader._rows(sql, json.dumps(list(label_ids))))
+
+    def embeddings_with(self, label: str, model_id: int) -> "np.ndarray":
+        """Ids (n,) int64, ascending, of the embeddings whose photo has a label, or one that lies below it."""
+        import numpy as np
+
+        sql = (
+            "WITH RECURSIVE below(id) AS (SELECT id FROM labels WHERE name = ? UNION "
+            "SELECT l.id FROM labels l JOIN below b ON l.parent_id = b.id), "
+            "found(content_id) AS (SELECT content_id FROM content_tags WHERE label_id IN below UNION "
+            "SELECT i.content_id FROM tags t JOIN images i ON i.id = t.image_id WHERE t.label_id IN below) "
+            "SELECT e.id FROM found f JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? ORDER BY e.id"
+        )
+        rows = self._reader._rows(sql, label, model_id)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    # photos
+
+    def images(self, after: int, limit: int) -> list[PhotoAt]:
+        """Up to `limit` images that can be found, with ids greater than `after`, ascending."""
+        sql = (
+            "SELECT i.id, i.content_id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
+            "WHERE i.id > ? AND i.content_id IS NOT NULL ORDER BY i.id LIMIT ?"
+        )
+        return [PhotoAt(*row) for row in self._reader._rows(sql, after, limit)]
+
+    def images_of(self, content_ids: Sequence[int]) -> list[PhotoAt]:
+        """The images with these contents, ascending by id."""
+        sql = (
+            "SELECT i.id, i.content_id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
+            "WHERE i.content_id IN (SELECT value FROM json_each(?)) ORDER BY i.id"
+        )
+        return [PhotoAt(*row) for row in self._reader._rows(sql, json.dumps([int(id) for id in content_ids]))]
+
+    def results(self, content_ids: Sequence[int]) -> list[tuple[int, int, float]]:
+        """(content id, label id, probability) of what runs gave to these contents, most probable first."""
+        sql = (
+            "SELECT content_id, label_id, probability FROM content_tags "
+            "WHERE content_id IN (SELECT value FROM json_each(?)) ORDER BY content_id, probability DESC, label_id"
+        )
+        return self._reader._rows(sql, json.dumps([int(id) for id in content_ids]))
+
+    # embeddings
+
+    def block(self, model: ModelRow, after: int, limit: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        """Up to `limit` embeddings with ids greater than `after`, ascending: ids (n,) int64, ids of their contents
+        (n,) int64, vectors (n, dim) float16.
+
+        Each block is a query of its own: a cursor left open would keep a writer waiting where there is no WAL.
+        """
+        import numpy as np
+
+        sql = "SELECT id, content_id, vector FROM embeddings WHERE id > ? AND +model_id = ? ORDER BY id LIMIT ?"
+        rows = self._reader._rows(sql, after, model.id, limit)
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        contents = np.fromiter((row[1] for row in rows), np.int64, len(rows))
+        blob = b"".join(row[2] for row in rows)
+        if len(blob) != len(rows) * model.dim * 2:
+            raise SearcherError(f"the catalog in {self._reader.folder} is damaged: see `searcher check`")
+        return ids, contents, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
+
+    def has_embedding_after(self, model_id: int, last_id: int) -> bool:
+        """Whether a model has an embedding with an id greater than `last_id`."""
+        sql = "SELECT 1 FROM embeddings WHERE id > ? AND +model_id = ? LIMIT 1"
+        return self._reader._row(sql, last_id, model_id) is not None
+
+    def embeddings_of(self, digests: Iterable[bytes], model: ModelRow) -> "dict[bytes, np.ndarray]":
+        """Those of the contents with these digests that have an embedding: digest → (dim,) float32."""
+        import numpy as np
+
+        sql = "SELECT e.vector FROM contents c JOIN embeddings e ON e.content_id = c.id AND e.model_id = ? "
+        sql += "WHERE c.digest = ?"
+        found = {digest: self._reader._row(sql, model.id, digest) for digest in digests}
+        return {
+            digest: np.frombuffer(row[0], np.float16).astype(np.float32)
+            for digest, row in found.items()
+            if row is not None
+        }
+
+    def sample(self, model: ModelRow, count: int) -> "np.ndarray":
+        """Up to `count` embeddings from all over the library, the same ones each time: (n, dim) float32."""
+        import numpy as np
+
+        # ids are dense but for what was deleted: every k-th of their range, by id
+        sql = "SELECT min(id), max(id) FROM embeddings"
+        first, last = self._reader._row(sql)
+        if first is None:
+            return np.zeros((0, model.dim), np.float32)
+        step = max(1, (last - first + 1) // count)
+        wanted = list(range(first, last + 1, step))[:count]
+        sql = "SELECT vector FROM embeddings WHERE id IN (SELECT value FROM json_each(?)) AND +model_id = ? ORDER BY id"
+        rows = self._reader._rows(sql, json.dumps(wanted), model.id)
+        return np.frombuffer(b"".join(row[0] for row in rows), np.float16).reshape(-1, model.dim).astype(np.float32)
+
+    # runs
+
+    def runs(self) -> list[RunRow]:
+        """All questions that were put to the library, the last one last."""
+        rows = self._reader._rows("SELECT id, key, definition, basis, last_id, replaced FROM tag_runs ORDER BY id")
+        return [_run(row) for row in rows]
+
+    def run(self, key: str) -> RunRow | None:
+        """The question with this key."""
+        row = self._reader._row("SELECT id, key, definition, basis, last_id, replaced FROM tag_runs WHERE key = ?", key)
+        return None if row is None else _run(row)
+
+    def prompts(self, keys: Iterable[str], model: ModelRow) -> "dict[str, np.ndarray]":
+        """Embeddings of prompts that are known: key → (dim,) float32."""
+        import numpy as np
+
+        sql = "SELECT key, vector FROM prompts WHERE model_id = ? AND key IN (SELECT value FROM json_each(?))"
+        rows = self._reader._rows(sql, model.id, json.dumps(list(keys)))
+        return {key: np.frombuffer(vector, np.float32) for key, vector in rows}
+
+    # taught labels
+
+    def taught(self) -> dict[str, str]:
+        """Every label that was taught, with what tells whether its examples are still the same."""
+        sql = (
+            "SELECT l.name, group_concat(hex(e.digest) || e.positive, ' ') FROM "
+            "(SELECT * FROM examples ORDER BY digest) e JOIN labels l ON l.id = e.label_id GROUP BY l.id"
+        )
+        return dict(self._reader._rows(sql))
+
+    def examples(self, name: str) -> list[ExampleRow]:
+        """What a label was taught with, in a fixed order."""
+        sql = (
+            "SELECT e.digest, e.positive, e.picture FROM examples e JOIN labels l ON l.id = e.label_id "
+            "WHERE l.name = ? ORDER BY e.digest"
+        )
+        return [
+            ExampleRow(digest, bool(positive), picture) for digest, positive, picture in self._reader._rows(sql, name)
+        ]
+
+    # sidecars
+
+    def sidecar_tags(self, photos: Sequence[PhotoAt], sidecars: Sequence[bytes]) -> list[SidecarTag]:
+        """What we put into these sidecars, and what we put into others of these photos."""
+        sql = "SELECT sidecar, tag, label_id, image_id, written FROM sidecar_tags WHERE "
+        rows = self._reader._rows(
+            sql + "image_id IN (SELECT value FROM json_each(?))", json.dumps([photo.id for photo in photos])
+        )
+        if sidecars:
+            rows += self._reader._rows(f"{sql} sidecar IN ({','.join('?' * len(sidecars))})", *sidecars)
+        return [SidecarTag(*row)._replace(written=bool(row[-1])) for row in dict.fromkeys(rows)]
+
+
+def _run(row: "tuple[int, str, str, str, int, str]") -> RunRow:
+    return RunRow(*row[:5], replaced=frozenset(json.loads(row[5])))
