@@ -39,8 +39,8 @@ class Failure:
 class ZeroShot:
     """Zero-shot classification of `n` photos: the shares whose label is the nearest, and among the nearest five.
 
-    labels: names; confusion: int64 (labels, labels), photos by what they are (row) and what they are taken for.
-    templates: how many; bare: top-1 and top-5 with the bare names, None if that is what was asked.
+    labels: names; truth and predicted: int64 (n,), numbers of labels. templates: how many; bare: top-1 and top-5 with
+    the bare names, None if that is what was asked.
     """
 
     dataset: Path
@@ -50,8 +50,15 @@ class ZeroShot:
     templates: int
     bare: tuple[float, float] | None
     labels: list[str]
-    confusion: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
     failures: list[Failure]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """int64 (labels, labels): photos by what they are (row) and what they are taken for (column)."""
+        size = len(self.labels)
+        return np.bincount(self.truth * size + self.predicted, minlength=size**2).reshape(size, size)
 
     def as_dict(self) -> dict[str, Any]:
         """What `evaluate --json` prints."""
@@ -116,7 +123,7 @@ def read_data(path: Path) -> ClassFolder | Source:
 
 def zero_shot(
     model: "Model",
-    folder: Path,
+    classes: ClassFolder,
     *,
     templates: Sequence[str] = ENSEMBLE,
     labels: Sequence[Label] | None = None,
@@ -127,12 +134,11 @@ def zero_shot(
     labels: without them, the names of the folders; else those, among which each folder's name must be.
     progress(done, total): prompts, then photos. Raises SearcherError when nothing can be evaluated.
     """
-    classes = read_class_folder(folder)
     labels = list(labels) if labels else [Label(name, (name,)) for name in dict.fromkeys(classes.names)]
     row = {label.name.replace("_", " "): number for number, label in enumerate(labels)}
     strangers = [name for name in classes.names if name not in row]
     if strangers:
-        raise SearcherError(f"{folder}: no label for the folder {strangers[0]!r}")
+        raise SearcherError(f"{classes.path}: no label for the folder {strangers[0]!r}")
     prompts = encode_labels(model, labels, templates, progress)
     names_alone = [replace(label, templates=BARE) for label in labels]
     asked_bare = tuple(templates) == BARE and not any(label.templates for label in labels)
@@ -142,17 +148,16 @@ def zero_shot(
     images = _embed(model, files, progress)
     truth = np.array(numbers)[images.kept]
     predicted, (top1, top5) = _accuracy(images.vectors, prompts, truth)
-    confusion = np.zeros((len(labels), len(labels)), np.int64)
-    np.add.at(confusion, (truth, predicted), 1)
     return ZeroShot(
-        dataset=folder.absolute(),
+        dataset=classes.path.absolute(),
         n=len(truth),
         top1=top1,
         top5=top5,
         templates=len(templates),
         bare=None if bare is None else _accuracy(images.vectors, bare, truth)[1],
         labels=[label.name for label in labels],
-        confusion=confusion,
+        truth=truth,
+        predicted=predicted,
         failures=images.failures,
     )
 

@@ -59,7 +59,7 @@ def command(
     CSV, TSV or JSON-lines file of (image, caption), or a folder of photos with a .txt beside each: recall@1, 5 and 10
     from text to image and back. Photos are read, embedded and rounded as `searcher index` does it.
     """
-    from searcher.datasets import ENSEMBLE, Source, read_labels, read_templates
+    from searcher.datasets import ENSEMBLE, ClassFolder, Source, read_labels, read_templates
     from searcher.evaluate import ZeroShot, read_data, retrieval, zero_shot
     from searcher.models import Model
 
@@ -71,11 +71,13 @@ def command(
     found = read_data(data)
     if isinstance(found, Source) and (templates is not None or labels is not None or confusion is not None):
         raise click.UsageError("--templates, --labels and --confusion are for class folders; these are pairs.")
+    if confusion is not None and isinstance(found, ClassFolder):
+        _check_size(len(chosen or found.names))
     with progress_bar("Evaluating", quiet) as progress:
         if isinstance(found, Source):
             result: Retrieval | ZeroShot = retrieval(opened, found, progress=progress)
         else:
-            result = zero_shot(opened, data, templates=asked, labels=chosen, progress=progress)
+            result = zero_shot(opened, found, templates=asked, labels=chosen, progress=progress)
     _report_failures(result.failures, quiet)
     if confusion is not None and isinstance(result, ZeroShot):
         from searcher.photos.confusion import confusion_picture
@@ -126,6 +128,13 @@ def _check_picture(path: Path) -> None:
         raise click.UsageError(f"--confusion writes {', '.join(SUFFIXES)}, not {path.name}.")
     if not path.absolute().parent.is_dir():
         raise SearcherError(f"no such folder: {path.absolute().parent}")
+
+
+def _check_size(labels: int) -> None:
+    from searcher.photos.confusion import MAX_LABELS
+
+    if labels > MAX_LABELS:
+        raise SearcherError(f"a confusion picture shows {MAX_LABELS:,} labels at most, not {labels:,}")
 
 
 def _report_failures(failures: "Sequence[Failure]", quiet: bool) -> None:

@@ -37,6 +37,7 @@ class Source:
 class ClassFolder:
     """Images in one folder a class: `root/<class name>/*.jpg`. Names as on disk, `_` read as a space."""
 
+    path: Path
     names: list[str]
     images: list[list[Path]]
 
@@ -83,7 +84,7 @@ def read_class_folder(path: Path) -> ClassFolder:
             images.append(files)
     if not names:
         raise SearcherError(f"no class folders with images in {path}")
-    return ClassFolder(names, images)
+    return ClassFolder(path, names, images)
 
 
 Row = tuple[str | None, list[str], str | None]  # image, captions, label

@@ -10,6 +10,7 @@ from searcher.errors import SearcherError
 from searcher.photos.lettering import ellipsis_end, font_for, shown
 from searcher.photos.sheet import GREY, INK, PAPER, SUFFIXES, save_picture
 
+MAX_LABELS = 2000
 MATRIX = 1400  # pixels a side, about
 LARGEST_CELL, NAMED_CELL, NUMBERED_CELL = 40, 12, 28
 MARGIN, NAME_WIDTH, LINE = 40, 180, 24
@@ -43,7 +44,7 @@ def draw_confusion(labels: Sequence[str], confusion: np.ndarray) -> Image.Image:
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
     _write(draw, (MARGIN, MARGIN), f"{np.trace(confusion) / max(confusion.sum(), 1):.1%} right", INK, TITLE_SIZE)
-    note = "rows: what a photo is; columns: what it was taken for; the colour is the share of its row"
+    note = "rows: what a photo is; columns: what it was taken for; per cent of the row"
     _write(draw, (MARGIN, MARGIN + LINE + 4), note, GREY, room=width - 2 * MARGIN)
     picture.paste(_matrix(share, cell), (left, top))
     if names:
@@ -88,7 +89,7 @@ def _mistakes(labels: Sequence[str], confusion: np.ndarray) -> list[str]:
     counts = wrong[rows, columns]
     order = np.lexsort((-counts, -counts / totals[rows]))[:LISTED]
     return [
-        f"{labels[row]} → {labels[column]}   {count / totals[row]:.0%}  ({count:,} of {totals[row]:,})"
+        f"{labels[row]} for {labels[column]}, {count / totals[row]:.0%} ({count:,} of {totals[row]:,})"
         for row, column, count in zip(rows[order], columns[order], counts[order], strict=True)
     ]
 
@@ -109,9 +110,7 @@ def _write(
 
 def _write_upwards(picture: Image.Image, at: tuple[int, int], text: str, size: int) -> None:
     """Text that reads from below to above and ends at most NAME_WIDTH above `at`, the middle of its begin."""
-    strip = Image.new("RGB", (NAME_WIDTH - 8, size + 8), PAPER)
-    _write(ImageDraw.Draw(strip), (0, strip.height // 2), text, INK, size, strip.width)
-    # only the ink: strips of narrow columns overlap
-    upright = strip.rotate(90, expand=True)
-    mask = upright.convert("L").point([255 - value for value in range(256)])
-    picture.paste(Image.new("RGB", upright.size, INK), (at[0] - upright.width // 2, at[1] - upright.height), mask)
+    ink = Image.new("L", (NAME_WIDTH - 8, size + 8))  # pasted through a mask: strips of narrow columns overlap
+    _write(ImageDraw.Draw(ink), (0, ink.height // 2), text, "white", size, ink.width)
+    upright = ink.rotate(90, expand=True)
+    picture.paste(INK, (at[0] - upright.width // 2, at[1] - upright.height), upright)
