@@ -64,12 +64,12 @@ def test_a_file_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_text_file_has_one_label_a_line(tmp_path: Path) -> None:
-    text = '\ufeff# pets\n\n  cat \r\n"quoted", with comma\nA whole sentence, with a full stop.\n 🐱\n猫\ncat\n  # no\nC#\n'
+    text = '\ufeff# pets\n\n cat \r\n"quoted", with comma\nA whole sentence, even.\n 🐱\n猫\ncat\n # no\nC#\n'
     (tmp_path / "l.txt").write_text(text, encoding="utf-8", newline="")
     assert names(tmp_path / "l.txt") == [
         "cat",
         '"quoted", with comma',
-        "A whole sentence, with a full stop.",
+        "A whole sentence, even.",
         "🐱",
         "猫",
         "C#",
