@@ -4,6 +4,7 @@ common.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -34,9 +35,11 @@ class HistogramModel:
     logit_bias: float | None = None
     languages: tuple[str, ...] | None = ("en",)
     folder = Path(__file__).parent
+    scale_and_bias = (100.0, 0.0)
 
     def __init__(self, digest: str = "0123456789abcdef") -> None:
         self.digest = digest
+        self.info: dict[str, Any] = {}
         self.encoded = 0  # images embedded so far
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
@@ -64,6 +67,24 @@ class HistogramModel:
                 row[level[0] * 16 + level[1] * 4 + level[2]] += 1
             rows.append(row)
         return _unit(np.stack(rows))
+
+
+class OtherModel(HistogramModel):
+    """Other vectors, with one number more: the same photo scores 0.8 times what it scores with a HistogramModel."""
+
+    name = slug = "other"
+    dim = 65
+
+    def __init__(self, digest: str = "fedcba9876543210") -> None:
+        super().__init__(digest)
+
+    def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
+        vectors = np.roll(super().encode_pixels(batch), 7, axis=1)
+        return np.pad(vectors, ((0, 0), (0, 1)))
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        vectors = 0.8 * np.roll(super().encode_texts(texts), 7, axis=1)
+        return np.pad(vectors, ((0, 0), (0, 1)), constant_values=0.6).astype(np.float32)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -41,7 +41,8 @@ def fill(writer: Writer, count: int, start: int = 0) -> int:
     """Commit `count` images with content and embedding under one root; returns the model's id."""
     with writer.transaction():
         root = writer.add_root(b"/photos", whole=True)
-        model_id = writer.use_model(HistogramModel(), Path("/models/histogram"))  # type: ignore[arg-type]
+        model_id = writer.add_model(HistogramModel(), Path("/models/histogram"))  # type: ignore[arg-type]
+        writer.use_model(model_id)
         for number in range(start, start + count):
             content_id = writer.add_content(content(number))
             writer.add_embedding(content_id, model_id, "float32", vector(number))
@@ -245,6 +246,8 @@ def test_every_migration_leads_to_the_tables_of_a_new_catalog(tmp_path: Path) ->
     with closing(sqlite3.connect(tmp_path / CATALOG_NAME)) as other, other:
         for table in added:
             other.execute(f"DROP TABLE {table}")
+        other.execute("DROP INDEX embeddings_model")
+        other.execute("ALTER TABLE models DROP COLUMN retired")
         other.execute("PRAGMA user_version = 1")
     with closing(Writer(tmp_path)) as writer:
         assert tables(writer._raw) == fresh

@@ -3,6 +3,8 @@
 # from a version to the next one: statements run in one transaction
 MIGRATIONS: dict[int, list[str]] = {
     1: [
+        "ALTER TABLE models ADD COLUMN retired BOOLEAN DEFAULT 0 NOT NULL",
+        "CREATE INDEX embeddings_model ON embeddings (model_id)",
         """
 CREATE TABLE content_tags (
     content_id INTEGER NOT NULL,

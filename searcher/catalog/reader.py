@@ -127,12 +127,25 @@ class Reader:
 
     def model(self) -> ModelRow | None:
         """The model that searches of this library use; None before the first index run."""
-        sql = (
-            "SELECT m.id, m.digest, m.name, m.slug, m.version, m.folder, m.dim, m.noise_floor "
-            "FROM library l JOIN models m ON m.id = l.model_id"
-        )
-        row = self._row(sql)
-        return None if row is None else ModelRow(*row)
+        return next(iter(self._models("m.id = l.model_id")), None)
+
+    def model_by_digest(self, digest: str) -> ModelRow | None:
+        """A model that is known here, whether searches use it or not."""
+        return next(iter(self._models("m.digest = ?", digest)), None)
+
+    def retired_models(self) -> list[ModelRow]:
+        """Models that others have replaced."""
+        return self._models("m.retired")
+
+    def begun_models(self) -> list[ModelRow]:
+        """Models that the library is to be given, and that have not embedded all of it yet."""
+        some = "EXISTS (SELECT 1 FROM embeddings e WHERE e.model_id = m.id)"
+        return self._models(f"m.id <> l.model_id AND NOT m.retired AND {some}")
+
+    def _models(self, condition: str, *parameters: object) -> list[ModelRow]:
+        columns = ", ".join(f"m.{name}" for name in ModelRow._fields)
+        rows = self._rows(f"SELECT {columns} FROM models m, library l WHERE {condition}", *parameters)
+        return [ModelRow(*row) for row in rows]
 
     def noise_vectors(self, model: ModelRow) -> "np.ndarray | None":
         """Embeddings of meaningless queries, (n, dim) float32, or None when they were not computed yet."""
@@ -144,9 +157,11 @@ class Reader:
         return np.frombuffer(row[0], np.float16).reshape(-1, model.dim).astype(np.float32)
 
     def is_derived(self) -> bool:
-        """Whether the FAISS file and the noise floor were brought up to date after the last embedding."""
+        """Whether the FAISS file and the noise floor were brought up to date after the last embedding, and those
+        of retired models are gone."""
         sql = (
-            "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) FROM library l JOIN models m ON m.id = l.model_id"
+            "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) AND NOT EXISTS (SELECT 1 FROM models r "
+            "JOIN embeddings e ON e.model_id = r.id WHERE r.retired) FROM library l JOIN models m ON m.id = l.model_id"
         )
         row = self._row(sql)
         return row is None or bool(row[0])
@@ -159,7 +174,7 @@ class Reader:
         """How many embeddings of a model have an id greater than `after`."""
         if not after:
             return self._number("SELECT count(*) FROM embeddings WHERE model_id = ?", model_id)
-        return self._number("SELECT count(*) FROM embeddings WHERE id > ? AND +model_id = ?", after, model_id)
+        return self._number("SELECT count(*) FROM embeddings WHERE model_id = ? AND id > ?", model_id, after)
 
     def vectors(self, model: ModelRow, after: int = 0) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
         """Embeddings with an id greater than `after`, ascending, in chunks of ids (n,) int64, vectors (n,
@@ -167,9 +182,9 @@ class Reader:
         """
         import numpy as np  # here: a run that finds nothing changed does without
 
-        sql = "SELECT id, vector FROM embeddings WHERE id > ? AND +model_id = ? ORDER BY id"
+        sql = "SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? ORDER BY id"
         with self._errors():
-            cursor = self._connection.execute(sql, (after, model.id))
+            cursor = self._connection.execute(sql, (model.id, after))
             while rows := cursor.fetchmany(VECTOR_CHUNK):
                 ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
                 blob = b"".join(row[1] for row in rows)

@@ -32,6 +32,11 @@ class ModelRow(NamedTuple):
     noise_floor: float | None
 
     @property
+    def vector_file(self) -> str:
+        """The name of its FAISS file."""
+        return f"{self.slug}-{self.digest[:8]}.faiss"
+
+    @property
     def label(self) -> str:
         """Name and version, for people."""
         return f"{self.name} {self.version}".strip()

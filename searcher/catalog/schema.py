@@ -94,6 +94,8 @@ models = Table(
     Column("noise_floor", Float),
     # the largest embedding id when the FAISS file and the noise floor were last brought up to date
     Column("derived_to", Integer),
+    # replaced by another model: its embeddings are on their way out
+    Column("retired", Boolean, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,
 )
 
@@ -106,6 +108,8 @@ embeddings = Table(
     Column("precision", String, nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Index("embeddings_content", "content_id", "model_id", unique=True),
+    # with the id that SQLite adds: what one model embedded after a certain id
+    Index("embeddings_model", "model_id"),
     sqlite_autoincrement=True,
 )
 

@@ -153,14 +153,32 @@ class Writer:
 
     # models
 
-    def use_model(self, model: "Model", folder: Path) -> int:
-        """Remember a model, to be found in `folder`, and let searches use it; returns its id."""
+    def add_model(self, model: "Model", folder: Path) -> int:
+        """Remember a model, to be found in `folder`; returns its id."""
         found = {"name": model.name, "version": model.version or "", "folder": os.fsencode(folder.absolute())}
         row = insert(models).values(digest=model.digest, slug=model.slug, dim=model.dim, **found)
-        row = row.on_conflict_do_update(index_elements=["digest"], set_=found)
+        row = row.on_conflict_do_update(index_elements=["digest"], set_={**found, "retired": False})
         model_id: int = self._connection.execute(row.returning(models.c.id)).scalar_one()
-        self._connection.execute(update(library).values(model_id=model_id))
         return model_id
+
+    def model_id(self) -> int | None:
+        """The model that searches use."""
+        found: int | None = self._connection.execute(select(library.c.model_id)).scalar_one()
+        return found
+
+    def use_model(self, model_id: int) -> None:
+        """Let searches use a model; all others are retired: see `remove_retired`."""
+        self._connection.execute(update(library).values(model_id=model_id))
+        others = update(models).where(models.c.id != model_id)
+        self._connection.execute(others.values(retired=True, noise_vectors=None, noise_floor=None, derived_to=None))
+        self._connection.execute(update(models).where(models.c.id == model_id).values(retired=False))
+        self._connection.execute(delete(vector_files).where(vector_files.c.model_id != model_id))
+
+    def remove_retired(self, at_once: int) -> bool:
+        """Remove up to `at_once` embeddings of retired models; returns whether there may be more."""
+        retired = select(models.c.id).where(models.c.retired)
+        some = select(embeddings.c.id).where(embeddings.c.model_id.in_(retired)).limit(at_once)
+        return self._connection.execute(delete(embeddings).where(embeddings.c.id.in_(some))).rowcount == at_once
 
     def set_derived(self, model_id: int, vectors: np.ndarray, floor: float | None) -> None:
         """All that derives is up to date: among it the embeddings (n, dim) of meaningless queries and what

@@ -35,6 +35,9 @@ def command(paths: tuple[Path, ...], library_dir: Path | None, model: str | None
     Run it again whenever you like: only what is new or changed is embedded. Without PATHS, every folder that
     was indexed before is looked through again. Photos are only read, never modified; Ctrl-C keeps what is
     done so far.
+
+    With another --model than the library's, all its photos are embedded anew; searches use the old model until
+    that is complete, and then the new one.
     """
     from searcher.library import Library
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from searcher.catalog.records import ImageAt, Place
 from searcher.catalog.writer import Writer
+from searcher.errors import SearcherError
 from searcher.indexer.pipeline import Contents, Read
 from searcher.indexer.places import holds_something
 
@@ -52,6 +53,8 @@ class Committer:
         if fresh:
             vectors = self.model.encode_pixels(np.stack([read.pixels for read in fresh if read.pixels is not None]))
         with self.writer.transaction():
+            if self.writer.model_id() != self.model_id:
+                raise SearcherError("the library was just given another model: run `searcher index` again")
             for read, vector in zip(fresh, vectors, strict=True):
                 assert read.content is not None
                 made = self.writer.add_content(read.content)

@@ -22,7 +22,7 @@ from searcher.indexer.places import Scope
 
 if TYPE_CHECKING:
     from searcher.catalog.reader import Reader
-    from searcher.catalog.records import Root
+    from searcher.catalog.records import ModelRow, Root
     from searcher.catalog.writer import Writer
     from searcher.models import Model
 
@@ -39,16 +39,13 @@ class Target(Protocol):
     def exists(self) -> bool: ...
 
     @property
-    def asks_for_a_model(self) -> bool: ...
-
-    @property
     def model(self) -> "Model": ...
 
-    def check_model(self) -> None: ...
+    def new_model(self) -> "Model | None": ...
 
     def reader(self) -> "Reader": ...
 
-    def derive(self, writer: "Writer") -> None: ...
+    def derive(self, writer: "Writer", coming: "tuple[ModelRow, Model] | None" = None) -> None: ...
 
 
 @dataclass(slots=True)
@@ -106,11 +103,18 @@ def run(library: Target, paths: Sequence[str | Path], progress: Progress, notice
     if not paths and not known:
         raise SearcherError(f"nothing was indexed into {library.folder} yet: name a folder")
     named = places.existing(paths, known, library.reader() if known else None)
-    if library.asks_for_a_model or not library.exists:
-        library.check_model()  # before anything is made or changed
+    new_model = library.new_model()
+    if not library.exists:
+        _ = library.model  # there, or an error before anything is made
     progress(0, None)
     with ExitStack() as stack:
-        scopes, notices = _plan(library, known, named, notice)
+        notices = _begun(library)
+        if new_model is not None:
+            from searcher.indexer.reembed import reembed
+
+            notices = reembed(library, new_model, progress, notice)
+        scopes, found = _plan(library, known, named, notice)
+        notices += found
         reader = library.reader()
         changes = compare(reader, scopes, lambda seen: progress(seen, None))
         notices += changes.notices
@@ -133,6 +137,11 @@ def run(library: Target, paths: Sequence[str | Path], progress: Progress, notice
         failures=tuple(failures),
         notices=tuple(notices),
     )
+
+
+def _begun(library: Target) -> list[str]:
+    rows = library.reader().begun_models() if library.exists else []
+    return [f"not all photos are embedded with {row.label} yet: `searcher index --model …` goes on" for row in rows]
 
 
 def _plan(

@@ -144,7 +144,7 @@ def _model_row(library: "Target", writer: Writer, reader: Reader) -> ModelRow:
         kept = keep_copy(model)
         with writer.transaction():
             if reader.model() is None:  # another process may have been first
-                writer.use_model(model, kept)
+                writer.use_model(writer.add_model(model, kept))
         row = reader.model()
         assert row is not None
     if row.digest != model.digest:

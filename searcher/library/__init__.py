@@ -16,11 +16,14 @@ from searcher.library.reports import CheckReport, Status
 from searcher.query import Hits, Query
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from searcher.catalog.writer import Writer
     from searcher.indexer import IndexReport
     from searcher.library.vectors import Vectors
     from searcher.models import Model
 
+SWEPT_AT_ONCE = 10_000  # embeddings of a retired model that one transaction removes
 README_TITLE = "# index_data"  # the first line of the file that marks a checkout's own library folder
 
 
@@ -92,11 +95,6 @@ class Library:
             self._reader = None
 
     @property
-    def asks_for_a_model(self) -> bool:
-        """Whether a model was named when the library was opened."""
-        return self._asked_model is not None
-
-    @property
     def exists(self) -> bool:
         """Whether there is a catalog yet."""
         return (self.folder / CATALOG_NAME).exists()
@@ -111,35 +109,42 @@ class Library:
 
     @property
     def model(self) -> "Model":
-        """The model of this library, opened at first use. Raises SearcherError when it is gone or another one
-        is asked.
+        """The model of this library, opened at first use, and anew when the library was given another one since.
+
+        Raises SearcherError when it is gone or another one was asked for.
         """
-        if self._model is None:
-            row = self.reader().model() if self.exists else None
-            self._model = self._open_model(row)
+        return self._model_of(self.reader().model() if self.exists else None)
+
+    def _model_of(self, row: ModelRow | None) -> "Model":
+        if self._model is None or (row is not None and row.digest != self._model.digest):
+            model = _remembered_model(row) if row is not None and self._asked_model is None else self._open_asked()
+            if row is not None and row.digest != model.digest:
+                raise SearcherError(
+                    f"the library {self.folder} was made with the model {row.label}, not with {model.name}: leave "
+                    f"--model out, use another --library, or give this one that model (searcher index --model)"
+                )
+            self._model = model
         return self._model
 
-    def check_model(self) -> None:
-        """Raises SearcherError when the model that was asked for is not there, or not the library's."""
-        _ = self.model
+    def new_model(self) -> "Model | None":
+        """The model that was asked for, where the library's is another one; None where it is the same, or none was.
 
-    def _open_model(self, row: ModelRow | None) -> "Model":
+        Raises SearcherError when it is not there.
+        """
+        row = self.reader().model() if self.exists else None
+        if row is None or self._asked_model is None:
+            return None
+        model = self._open_asked()
+        return None if model.digest == row.digest else model
+
+    def _open_asked(self) -> "Model":
         asked = self._asked_model
-        if asked is None and row is not None:
-            return _remembered_model(row)
-        if asked is None or isinstance(asked, str | os.PathLike):
-            from searcher.models import Model
-            from searcher.models.store import default_name
+        if asked is not None and not isinstance(asked, str | os.PathLike):
+            return asked
+        from searcher.models import Model
+        from searcher.models.store import default_name
 
-            model = Model.open(default_name() if asked is None else asked)
-        else:
-            model = asked
-        if row is not None and row.digest != model.digest:
-            raise SearcherError(
-                f"the library {self.folder} was made with the model {row.label}, not with "
-                f"{model.name}: leave --model out, or use another --library"
-            )
-        return model
+        return Model.open(default_name() if asked is None else asked)
 
     # what a user does
 
@@ -162,21 +167,24 @@ class Library:
         if not isinstance(query, Query):
             query = Query(text=query, like=None if like is None else Path(like), top=top)
         reader = self.reader()
-        row = reader.model()
-        if row is None:
-            return Hits()
-        if query.text is not None:
-            vector = self.model.encode_texts([query.text])[0]
-        else:
-            from searcher.photos.decode import open_photo
+        while (row := reader.model()) is not None:
+            vector = self._embed(query, self._model_of(row))
+            with reader.snapshot():
+                now = reader.model()
+                if now is None or now.id != row.id:
+                    continue  # the library was given another model meanwhile
+                hits = queries.find(reader, self.vectors(now).search, vector, query.top)
+                return Hits(hits, nothing_fits=queries.nothing_fits(hits, query, now))
+        return Hits()
 
-            assert query.like is not None
-            photo = open_photo(query.like, min_side=self.model.image_size)  # as photos are read to be indexed
-            vector = self.model.encode_images([photo.image])[0]
-        with reader.snapshot():
-            row = reader.model() or row
-            hits = queries.find(reader, self.vectors(row).search, vector, query.top)
-            return Hits(hits, nothing_fits=queries.nothing_fits(hits, query, row))
+    def _embed(self, query: Query, model: "Model") -> "np.ndarray":
+        if query.text is not None:
+            return model.encode_texts([query.text])[0]
+        from searcher.photos.decode import open_photo
+
+        assert query.like is not None
+        photo = open_photo(query.like, min_side=model.image_size)  # as photos are read to be indexed
+        return model.encode_images([photo.image])[0]
 
     def forget(self, folder: str | Path) -> int:
         """Forget what was indexed in a folder (no photo is touched); returns how many images."""
@@ -240,19 +248,32 @@ class Library:
             self._vectors = Vectors(self.folder, self.reader(), row)
         return self._vectors
 
-    def derive(self, writer: "Writer") -> None:
-        """Bring up to date what derives from the embeddings: FAISS file, score of meaningless queries."""
+    def derive(self, writer: "Writer", coming: "tuple[ModelRow, Model] | None" = None) -> None:
+        """Bring up to date what derives from the embeddings: FAISS file, score of meaningless queries. Remove what
+        a model that was replaced has left.
+
+        `coming`: do it for a model that searches do not use yet.
+        """
         reader = self.reader()
-        row = reader.model()
+        row = reader.model() if coming is None else coming[0]
         if row is None:
             return
         self.vectors(row).fold(writer)
         noise = reader.noise_vectors(row)
         if noise is None:
-            noise = self.model.encode_texts(queries.MEANINGLESS)
+            noise = (self._model_of(row) if coming is None else coming[1]).encode_texts(queries.MEANINGLESS)
         floor = queries.noise_floor(reader, self.vectors(row).search, noise)
+        self._sweep(writer)
         with writer.transaction():
             writer.set_derived(row.id, noise, floor)
+
+    def _sweep(self, writer: "Writer") -> None:
+        more = bool(self.reader().retired_models())
+        while more:  # a little at a time: searches and other writers come between
+            with writer.transaction():
+                more = writer.remove_retired(SWEPT_AT_ONCE)
+        for row in self.reader().retired_models():
+            (self.folder / row.vector_file).unlink(missing_ok=True)
 
 
 def _is_ours(file: Path) -> bool:

@@ -24,7 +24,7 @@ class Vectors:
     """The embeddings of one model in the library in `folder`."""
 
     def __init__(self, folder: Path, reader: Reader, model: ModelRow) -> None:
-        self.path = folder / f"{model.slug}-{model.digest[:8]}.faiss"
+        self.path = folder / model.vector_file
         self.model = model
         self._reader = reader
         self._open: tuple[bytes, vector_index.VectorIndex] | None = None
