@@ -168,7 +168,7 @@ class Library:
             query = Query(text=query, like=None if like is None else Path(like), top=top)
         reader = self.reader()
         while (row := reader.model()) is not None:
-            vector = self._embed(query, self._model_of(row))
+            vector = self._embed(query, self._model_of(row))[0]
             with reader.snapshot():
                 now = reader.model()
                 if now is None or now.id != row.id:
@@ -178,13 +178,14 @@ class Library:
         return Hits()
 
     def _embed(self, query: Query, model: "Model") -> "np.ndarray":
+        """The query's vector, float32 (1, dim)."""
         if query.text is not None:
-            return model.encode_texts([query.text])[0]
+            return model.encode_texts([query.text])
         from searcher.photos.decode import open_photo
 
         assert query.like is not None
         photo = open_photo(query.like, min_side=model.image_size)  # as photos are read to be indexed
-        return model.encode_images([photo.image])[0]
+        return model.encode_images([photo.image])
 
     def forget(self, folder: str | Path) -> int:
         """Forget what was indexed in a folder (no photo is touched); returns how many images."""
