@@ -1,0 +1,3 @@
+from tests.library.conftest import album, model
+
+__all__ = ["album", "model"]

@@ -1,0 +1,83 @@
+"""The maths of the two questions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from searcher.models.prompts import nearest
+from searcher.tagger.answers import Scorer, answer, sigmoid
+
+
+def unit(seed: int, count: int, dim: int = 16) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dim))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def scorer(labels: np.ndarray, one: bool = True, threshold: float = 0.5, offset: float = 0.0) -> Scorer:
+    count = len(labels)
+    return Scorer(one, labels, np.full(count, offset, np.float32), 20.0, np.full(count, threshold))
+
+
+@given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 12))
+def test_which_one_gives_probabilities_that_sum_to_1_best_first(seed: int, photos: int, labels: int) -> None:
+    answers = answer(unit(seed, photos), scorer(unit(seed + 1, labels)), most=labels)
+    assert answers.rows.tolist() == np.repeat(np.arange(photos), labels).tolist()
+    chances = answers.probabilities.reshape(photos, labels)
+    assert chances.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (np.diff(chances, axis=1) <= 1e-6).all()
+    assert (np.sort(answers.labels.reshape(photos, labels), axis=1) == np.arange(labels)).all()
+
+
+@given(st.integers(0, 1000), st.integers(1, 4))
+def test_the_first_of_several_is_the_only_one_of_one_and_what_evaluate_says(seed: int, top: int) -> None:
+    photos, labels = unit(seed, 20), unit(seed + 1, 6)
+    labels[4] = labels[2]  # two labels that are equally near
+    single = answer(photos, scorer(labels), most=1)
+    several = answer(photos, scorer(labels), most=top)
+    assert several.labels[::top].tolist() == single.labels.tolist() == nearest(photos, labels).tolist()
+
+
+def test_softmax_uses_the_scale_and_survives_large_scores() -> None:
+    photo, labels = np.eye(2, dtype=np.float32)[:1], np.eye(2, dtype=np.float32)
+    chances = answer(photo, scorer(labels), most=2).probabilities
+    assert chances == pytest.approx([1 / (1 + np.exp(-20)), np.exp(-20) / (1 + np.exp(-20))])
+    large = Scorer(True, labels, np.zeros(2, np.float32), 1e4, np.full(2, 0.5))
+    assert answer(photo, large, most=2).probabilities.tolist() == [1, 0]
+
+
+@given(st.integers(0, 1000), st.floats(0.05, 0.95), st.floats(-2, 2))
+def test_which_of_them_gives_exactly_the_labels_above_their_threshold(
+    seed: int, threshold: float, offset: float
+) -> None:
+    photos, labels = unit(seed, 9), 5 * unit(seed + 1, 7)
+    answers = answer(photos, scorer(labels, one=False, threshold=threshold, offset=offset), most=100)
+    stored = photos.astype(np.float16).astype(np.float32)
+    chances = sigmoid(stored @ labels.T + np.float32(offset))
+    expected = {(row, label) for row, label in np.argwhere(chances >= threshold)}
+    near = {(row, label) for row, label in np.argwhere(np.abs(chances - threshold) < 1e-4)}
+    given_ = set(zip(answers.rows.tolist(), answers.labels.tolist(), strict=True))
+    assert expected - near <= given_ <= expected | near
+    assert answers.probabilities == pytest.approx(chances[answers.rows, answers.labels], abs=1e-5)
+    order = np.lexsort((-answers.probabilities, answers.rows))
+    assert (np.diff(answers.rows) >= 0).all()
+    assert answers.probabilities[order].tolist() == answers.probabilities.tolist()
+
+
+def test_a_photo_gets_no_more_than_the_most_and_perhaps_none() -> None:
+    labels = np.array([[9, 0], [8, 0], [7, 0]], np.float32)
+    photos = np.array([[1, 0], [-1, 0]], np.float32)
+    answers = answer(photos, scorer(labels, one=False), most=2)
+    assert (answers.rows.tolist(), answers.labels.tolist()) == ([0, 0], [0, 1])
+
+
+def test_thresholds_of_0_and_1_mean_always_and_never() -> None:
+    labels = np.array([[5, 0], [5, 0]], np.float32)
+    asked = Scorer(False, labels, np.zeros(2, np.float32), 1.0, np.array([0.0, 1.0]))
+    assert answer(np.array([[-1, 0], [1, 0]], np.float32), asked, most=9).labels.tolist() == [0, 0]
+
+
+def test_no_photos_have_no_labels() -> None:
+    for one in (True, False):
+        answers = answer(np.zeros((0, 16), np.float16), scorer(unit(1, 3), one=one), most=2)
+        assert len(answers.rows) == len(answers.labels) == len(answers.probabilities) == 0
