@@ -1,5 +1,6 @@
 """Label sets: from the command line, from files, and those that ship."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -187,3 +188,15 @@ def test_the_ready_sets_are_in_the_order_of_their_numbers() -> None:
 def test_an_unknown_set_is_told_with_those_that_exist() -> None:
     assert refused("@imagnet") == f"no label set @imagnet: there are {', '.join(set_names())}"
     assert set_names() == ["@cifar10", "@coco", "@imagenet", "@scenes"]
+
+
+def test_the_docs_show_a_file_that_is_read_and_the_sets_that_ship(toml: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
+    block = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert block is not None
+    toml.write_text(block[1], encoding="utf-8")
+    labels = {label.name: label for label in read_labels(str(toml))}
+    assert labels["dog"].wordings == ("dog", "puppy")
+    assert lineage(labels["beagle"], labels.values()) == ("dog", "beagle")
+    counts = {f"`@{name}`": int(count.replace(",", "")) for name, count in re.findall(r"`@(\w+)` \| \D*([\d,]+)", page)}
+    assert counts == {f"`{name}`": len(names(name)) for name in set_names()}
