@@ -242,7 +242,7 @@ def test_every_migration_leads_to_the_tables_of_a_new_catalog(tmp_path: Path) ->
 
     with closing(Writer(tmp_path)) as writer:
         fresh = tables(writer._raw)
-    added = ("content_tags", "tag_runs", "prompts", "examples", "sidecar_tags")
+    added = ("content_tags", "tag_runs", "prompts", "examples", "sidecars")
     with closing(sqlite3.connect(tmp_path / CATALOG_NAME)) as other, other:
         for table in added:
             other.execute(f"DROP TABLE {table}")

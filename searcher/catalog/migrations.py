@@ -52,17 +52,17 @@ CREATE TABLE examples (
 )
 """,
         """
-CREATE TABLE sidecar_tags (
-    sidecar BLOB NOT NULL,
-    tag VARCHAR NOT NULL,
-    label_id INTEGER NOT NULL,
+CREATE TABLE sidecars (
+    path BLOB NOT NULL,
     image_id INTEGER,
+    tags VARCHAR NOT NULL,
+    refused VARCHAR NOT NULL,
+    entries VARCHAR NOT NULL,
     written BOOLEAN NOT NULL,
-    PRIMARY KEY (sidecar, tag),
-    FOREIGN KEY(label_id) REFERENCES labels (id),
+    PRIMARY KEY (path),
     FOREIGN KEY(image_id) REFERENCES images (id) ON DELETE SET NULL
 ) WITHOUT ROWID
 """,
-        "CREATE INDEX sidecar_tags_image ON sidecar_tags (image_id)",
+        "CREATE INDEX sidecars_image ON sidecars (image_id)",
     ],
 }

@@ -194,16 +194,19 @@ examples = Table(
     Column("picture", LargeBinary, nullable=False),
 )
 
-# What we wrote into sidecars. `written` is 0 from before a file is changed until after.
-sidecar_tags = Table(
-    "sidecar_tags",
+# What we wrote into an XMP sidecar, so that it is never taken for what the user wrote. JSON: `tags`, the paths of names
+# that it shall have from us; `refused`, those that the user took out again; `entries`, what of the file is ours.
+# `written` is 0 from before the file is changed until after: then an entry may not be there.
+sidecars = Table(
+    "sidecars",
     metadata,
-    Column("sidecar", LargeBinary, primary_key=True),
-    Column("tag", String, primary_key=True),
-    Column("label_id", ForeignKey("labels.id"), nullable=False),
+    Column("path", LargeBinary, primary_key=True),
     Column("image_id", ForeignKey("images.id", ondelete="SET NULL")),
+    Column("tags", String, nullable=False),
+    Column("refused", String, nullable=False),
+    Column("entries", String, nullable=False),
     Column("written", Boolean, nullable=False),
-    Index("sidecar_tags_image", "image_id"),
+    Index("sidecars_image", "image_id"),
     sqlite_with_rowid=False,
 )
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from searcher.catalog.tags import ExampleRow, RunRow, SidecarTag
+from searcher.catalog.tags import ExampleRow, RunRow, SidecarRow
 from searcher.catalog.writer import Writer
 
 if TYPE_CHECKING:
@@ -124,13 +124,16 @@ class TagWriter:
 
     # sidecars
 
-    def put_sidecar_tags(self, rows: Iterable[SidecarTag]) -> None:
-        """Remember tags that are about to be written, or now are."""
-        sql = "INSERT OR REPLACE INTO sidecar_tags (sidecar, tag, label_id, image_id, written) VALUES (?, ?, ?, ?, ?)"
-        self._raw.executemany(sql, rows)
+    def put_sidecars(self, rows: Iterable[SidecarRow]) -> None:
+        """Remember what is about to be written into sidecars, or now is."""
 
-    def remove_sidecar_tags(self, rows: Iterable[SidecarTag]) -> None:
-        """Forget tags that are no longer in their sidecars, or no longer ours."""
-        self._raw.executemany(
-            "DELETE FROM sidecar_tags WHERE sidecar = ? AND tag = ?", ((row.sidecar, row.tag) for row in rows)
-        )
+        def as_stored(row: SidecarRow) -> tuple[object, ...]:
+            lists = (json.dumps(each, ensure_ascii=False) for each in (row.tags, row.refused, row.entries))
+            return (row.path, row.image_id, *lists, row.written)
+
+        sql = "INSERT OR REPLACE INTO sidecars (path, image_id, tags, refused, entries, written)"
+        self._raw.executemany(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", map(as_stored, rows))
+
+    def remove_sidecars(self, paths: Iterable[bytes]) -> None:
+        """Forget sidecars in which nothing is ours any more."""
+        self._raw.executemany("DELETE FROM sidecars WHERE path = ?", ((path,) for path in paths))

@@ -11,6 +11,8 @@ from searcher.errors import SearcherError
 if TYPE_CHECKING:
     import numpy as np
 
+_MOST_PARAMETERS = 500  # of one statement
+
 
 class RunRow(NamedTuple):
     """A question that was put to the whole library.
@@ -60,13 +62,16 @@ class PhotoAt(NamedTuple):
     relpath: bytes
 
 
-class SidecarTag(NamedTuple):
-    """A tag that we put into a sidecar; `written` is False from before the file is changed until after."""
+class SidecarRow(NamedTuple):
+    """What we wrote into a sidecar. `tags`: paths of names that it shall have from us; `refused`: those that the user
+    took out again; `entries`: what of the file is ours, as `photos.sidecar` names it; `written`: False from before
+    the file is changed until after."""
 
-    sidecar: bytes
-    tag: str
-    label_id: int
+    path: bytes
     image_id: int | None
+    tags: tuple[tuple[str, ...], ...]
+    refused: tuple[tuple[str, ...], ...]
+    entries: tuple[str, ...]
     written: bool
 
 
@@ -240,15 +245,20 @@ class TagReader:
 
     # sidecars
 
-    def sidecar_tags(self, photos: Sequence[PhotoAt], sidecars: Sequence[bytes]) -> list[SidecarTag]:
-        """What we put into these sidecars, and what we put into others of these photos."""
-        sql = "SELECT sidecar, tag, label_id, image_id, written FROM sidecar_tags WHERE "
-        rows = self._reader._rows(
-            sql + "image_id IN (SELECT value FROM json_each(?))", json.dumps([photo.id for photo in photos])
-        )
-        if sidecars:
-            rows += self._reader._rows(f"{sql} sidecar IN ({','.join('?' * len(sidecars))})", *sidecars)
-        return [SidecarTag(*row)._replace(written=bool(row[-1])) for row in dict.fromkeys(rows)]
+    def sidecars(self, image_ids: Sequence[int], paths: Sequence[bytes]) -> list[SidecarRow]:
+        """What we wrote into these sidecars, and into any others of these images."""
+        sql = "SELECT path, image_id, tags, refused, entries, written FROM sidecars WHERE "
+        of_images = "image_id IN (SELECT value FROM json_each(?))"
+        rows = self._reader._rows(sql + of_images, json.dumps([int(id) for id in image_ids]))
+        for start in range(0, len(paths), _MOST_PARAMETERS):
+            some = paths[start : start + _MOST_PARAMETERS]
+            rows += self._reader._rows(f"{sql} path IN ({','.join('?' * len(some))})", *some)
+        return [_sidecar(row) for row in dict.fromkeys(rows)]
+
+
+def _sidecar(row: "tuple[bytes, int | None, str, str, str, int]") -> SidecarRow:
+    tags, refused = (tuple(tuple(path) for path in json.loads(text)) for text in row[2:4])
+    return SidecarRow(row[0], row[1], tags, refused, tuple(json.loads(row[4])), bool(row[5]))
 
 
 def _run(row: "tuple[int, str, str, str, int, str]") -> RunRow:
