@@ -1,3 +1,0 @@
-from tests.models.conftest import small_folder
-
-__all__ = ["small_folder"]
