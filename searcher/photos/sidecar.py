@@ -28,7 +28,7 @@ import os
 import secrets
 import stat
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
@@ -54,6 +54,10 @@ _SUBJECT = Field("dc", "subject", "http://purl.org/dc/elements/1.1/", "Bag")
 _HIERARCHICAL = Field("lr", "hierarchicalSubject", "http://ns.adobe.com/lightroom/1.0/", "Bag")
 _TAGS_LIST = Field("digiKam", "TagsList", "http://www.digikam.org/ns/1.0/", "Seq")
 _FIELDS = (_SUBJECT, _HIERARCHICAL, _TAGS_LIST)
+
+_Names = dict[Field, list[str]]
+_Ours = dict[Field, dict[str, bool]]  # key of each name that we wrote → whether it was carried over from another list
+_CARRIED = "~"  # in an entry, behind its field
 
 _NEW = b"""<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="searcher">
@@ -148,8 +152,12 @@ def update_sidecar(path: bytes, add: Sequence[Tag], remove: Sequence[str] = (), 
     touched. Raises SidecarError, and leaves the file as it was, when it is malformed, read-only, or changed by
     another program meanwhile.
     """
-    ours = _parsed(remove)
-    wanted = _parsed(entry for tag in add for entry in entries(tag))
+    ours: _Ours = {field: {} for field in _FIELDS}
+    for field, name, carried in map(_split, remove):
+        ours[field][key(name)] = carried
+    wanted: _Names = {field: [] for field in _FIELDS}
+    for field, name, _ in (_split(entry) for tag in add for entry in entries(tag)):
+        wanted[field].append(name)
     try:
         file = Path(os.fsdecode(os.path.realpath(path)))  # a link stays a link
         found = _read(path)
@@ -175,43 +183,41 @@ def update_sidecar(path: bytes, add: Sequence[Tag], remove: Sequence[str] = (), 
 # tags and entries
 
 
-def _changed(
-    document: Document, wanted: dict[Field, list[str]], ours: dict[Field, list[str]]
-) -> tuple[Document, list[str]]:
+def _changed(document: Document, wanted: _Names, ours: _Ours) -> tuple[Document, list[str]]:
     """The document with the names that it shall have, and which entries in it are ours."""
     added = []
     lists = {field: document.values(field) for field in _FIELDS}
-    for field, names in _to_hold(lists, wanted, ours).items():
-        there = {key(name) for name in lists[field]}
-        mine = {key(name) for name in ours[field]}
+    carried = _carried_over(lists, wanted, ours)
+    for field in _FIELDS:
+        names = once([*carried[field], *wanted[field]])
+        there, over = {key(name) for name in lists[field]}, {key(name) for name in carried[field]}
         new = [name for name in names if key(name) not in there]
-        gone = (mine & there) - {key(name) for name in names}
+        gone = (ours[field].keys() & there) - {key(name) for name in names}
         if new or gone:
             document = document.change(field, new, gone)
-        added += [_entry(field, name) for name in names if key(name) not in there or key(name) in mine]
+        added += [
+            _entry(field, name, key(name) in over)
+            for name in names
+            if key(name) not in there or key(name) in ours[field]
+        ]
     return document, added
 
 
-def _to_hold(
-    lists: dict[Field, list[str]], wanted: dict[Field, list[str]], ours: dict[Field, list[str]]
-) -> dict[Field, list[str]]:
-    """The names that each list shall hold beside the user's own."""
-    mine = {field: {key(name) for name in names} for field, names in ours.items()}
-    theirs = {field: [name for name in names if key(name) not in mine[field]] for field, names in lists.items()}
-    paths = [(*name.split("|"),) for name in theirs[_HIERARCHICAL]] + [
-        (*name.split("/"),) for name in theirs[_TAGS_LIST]
-    ]
+def _carried_over(lists: _Names, wanted: _Names, ours: _Ours) -> _Names:
+    """The user's names from other lists that a hierarchical list shall have beside our tags."""
+    theirs = {field: [name for name in names if key(name) not in ours[field]] for field, names in lists.items()}
+    paths = [name.split("|") for name in theirs[_HIERARCHICAL]] + [name.split("/") for name in theirs[_TAGS_LIST]]
     # Lightroom and digiKam write every name of a path into dc:subject, too.
     parts = {key(part) for path in paths for part in path}
-    paths += [(name,) for name in theirs[_SUBJECT] if key(name) not in parts]
-    held = {}
-    for field, names in wanted.items():
-        carried = [] if field is _SUBJECT else [_written(field, path) for path in paths]
-        if theirs[field] or not names:
-            # The user has names in it now, or we none: what was carried over stays as long as its origin does.
-            carried = [name for name in carried if theirs[field] and key(name) in mine[field]]
-        held[field] = once([*carried, *names])
-    return held
+    paths += [[name] for name in theirs[_SUBJECT] if key(name) not in parts]
+    carried: _Names = {_SUBJECT: []}
+    for field in (_HIERARCHICAL, _TAGS_LIST):
+        names = once(_written(field, path) for path in paths)
+        if theirs[field]:  # meanwhile the user goes on with it: no new ones, and the old ones are not missed
+            carried[field] = [name for name in names if ours[field].get(key(name))]
+        else:
+            carried[field] = names if wanted[field] else []
+    return carried
 
 
 def _written(field: Field, names: Sequence[str]) -> str:
@@ -232,19 +238,16 @@ def _clean(name: str) -> str:
     return " ".join("".join(map(cleaned, name)).split())
 
 
-def _entry(field: Field, name: str) -> str:
-    return f"{field}={name}"
+def _entry(field: Field, name: str, carried: bool = False) -> str:
+    return f"{field}{_CARRIED if carried else ''}={name}"
 
 
-def _parsed(found: Iterable[str]) -> dict[Field, list[str]]:
-    fields = {str(field): field for field in _FIELDS}
-    names: dict[Field, list[str]] = {field: [] for field in _FIELDS}
-    for entry in found:
-        field, equals, name = entry.partition("=")
-        if field not in fields or not equals:
-            raise SidecarError(f"not an entry of a sidecar: {entry!r}")
-        names[fields[field]].append(name)
-    return {field: once(each) for field, each in names.items()}
+def _split(entry: str) -> tuple[Field, str, bool]:
+    label, equals, name = entry.partition("=")
+    field = next((each for each in _FIELDS if str(each) == label.removesuffix(_CARRIED)), None)
+    if field is None or not equals:
+        raise SidecarError(f"not an entry of a sidecar: {entry!r}")
+    return field, name, label.endswith(_CARRIED)
 
 
 # files

@@ -7,7 +7,7 @@ from xml.parsers import expat
 
 from searcher.errors import SearcherError
 
-MAX_ELEMENTS = 200_000
+MAX_ELEMENTS = 100_000
 """Most elements in a document: the sidecar of a photo that was edited for years has some thousands."""
 
 _START_TAG = re.compile(rb"""<([^\s/>]+)(?:[^"'>]++|"[^"]*"|'[^']*')*+>""")
