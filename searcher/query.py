@@ -2,7 +2,7 @@
 """From a query to hits: embed what was asked, search the vectors, look up the photos behind the best ones."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,20 +29,24 @@ MEANINGLESS = (
 # Deleted photos leave vectors behind until the index is folded: look a little further than asked at once.
 SPARE = 16
 
-Search = Callable[["np.ndarray", int], tuple["np.ndarray", "np.ndarray"]]
+Search = Callable[..., tuple["np.ndarray", "np.ndarray"]]  # (vectors, k[, allowed ids]) → scores, ids
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for: a text, or photos like the one at `like`. `top`: the most hits wanted."""
+    """What is looked for: a text, or photos like the one at `like`; only among those that have all of the `tags`.
+    Tags alone are a query, too: the most probable first. `top`: the most hits wanted."""
 
     text: str | None = None
     like: Path | None = None
     top: int = 20
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if (self.text is None) == (self.like is None):
+        if self.text is not None and self.like is not None:
             raise SearcherError("a query is a text or an image to look like")
+        if self.text is None and self.like is None and not self.tags:
+            raise SearcherError("a query is a text, an image to look like, or tags")
         if self.text is not None and not self.text.strip():
             raise SearcherError("the query is empty")
         if self.top < 1:
@@ -51,7 +55,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One photo found. `score`: the cosine; `relevance`: 0 to 1, None until the model is calibrated for it;
+    """One photo found. `score`: the cosine, or of a query that is tags alone the least of their probabilities;
+    `relevance`: 0 to 1, None until the model is calibrated for it;
     `copies`: other paths with the same content; `taken_at`: ISO 8601 or None."""
 
     rank: int
@@ -101,6 +106,39 @@ def find(reader: "Reader", search: Search, vector: "np.ndarray", top: int) -> li
         wanted *= 4
     tags = reader.tags([copy.image_id for copies, _ in present[:top] for copy in copies])
     return [_hit(rank, copies, score, tags) for rank, (copies, score) in enumerate(present[:top], start=1)]
+
+
+def tagged(reader: "Reader", tags: Sequence[str], model: ModelRow) -> "tuple[np.ndarray, np.ndarray]":
+    """The embeddings whose photo has all of `tags`: ids (n,) int64, ascending, and the least probability of each.
+    Raises SearcherError for a tag that no photo has."""
+    import numpy as np
+
+    from searcher.catalog.tags import TagReader
+
+    ids, chances = np.zeros(0, np.int64), np.zeros(0)
+    for number, tag in enumerate(tags):
+        with_tag, probable = TagReader(reader).embeddings_with(tag, model.id)
+        if not len(with_tag):
+            raise SearcherError(f"no photo has the tag {tag!r}: `searcher tags` lists those that there are")
+        if number == 0:
+            ids, chances = with_tag, probable
+        else:
+            ids, left, right = np.intersect1d(ids, with_tag, assume_unique=True, return_indices=True)
+            chances = np.minimum(chances[left], probable[right])
+    return ids, chances
+
+
+def among(search: Search, ids: "np.ndarray") -> Search:
+    """A search among these embeddings only."""
+    return lambda vectors, k: search(vectors, k, ids)
+
+
+def most_probable(ids: "np.ndarray", chances: "np.ndarray") -> Search:
+    """A search that answers everything with these embeddings, the most probable first."""
+    import numpy as np
+
+    order = np.lexsort((ids, -chances))
+    return lambda vectors, k: (chances[order][None, :k], ids[order][None, :k])
 
 
 def _hit(rank: int, copies: list[PhotoRow], score: float, tags: dict[int, list[str]]) -> Hit:

@@ -111,19 +111,23 @@ class TagReader:
         )
         return dict(self._reader._rows(sql, json.dumps(list(label_ids))))
 
-    def embeddings_with(self, label: str, model_id: int) -> "np.ndarray":
-        """Ids (n,) int64, ascending, of the embeddings whose photo has a label, or one that lies below it."""
+    def embeddings_with(self, label: str, model_id: int) -> "tuple[np.ndarray, np.ndarray]":
+        """The embeddings whose photo has a label, or one that lies below it: ids (n,) int64, ascending, and
+        probabilities (n,) float64, 1 for what a person said."""
         import numpy as np
 
         sql = (
             "WITH RECURSIVE below(id) AS (SELECT id FROM labels WHERE name = ? UNION "
-            "SELECT l.id FROM labels l JOIN below b ON l.parent_id = b.id), "
-            "found(content_id) AS (SELECT content_id FROM content_tags WHERE label_id IN below UNION "
-            "SELECT i.content_id FROM tags t JOIN images i ON i.id = t.image_id WHERE t.label_id IN below) "
-            "SELECT e.id FROM found f JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? ORDER BY e.id"
+            "SELECT l.id FROM labels l JOIN below b ON l.parent_id = b.id), found(content_id, chance) AS ("
+            "SELECT content_id, probability FROM content_tags WHERE label_id IN below UNION ALL "
+            "SELECT i.content_id, coalesce(t.probability, 1) FROM tags t JOIN images i ON i.id = t.image_id "
+            "WHERE t.label_id IN below) "
+            "SELECT e.id, max(f.chance) FROM found f "
+            "JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? GROUP BY e.id ORDER BY e.id"
         )
         rows = self._reader._rows(sql, label, model_id)
-        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return ids, np.fromiter((row[1] for row in rows), np.float64, len(rows))
 
     # photos
 

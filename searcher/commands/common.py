@@ -29,9 +29,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks; errors only.")
 
 
-def print_json(document: Any) -> None:
-    """Print one JSON document as UTF-8; a byte that is not UTF-8 becomes its surrogate's escape (\\udcXX)."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+def print_json(document: Any, indent: int | None = 2) -> None:
+    """Print one JSON document as UTF-8; a byte that is not UTF-8 becomes its surrogate's escape (\\udcXX).
+
+    Without `indent` it is one line.
+    """
+    text = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
     click.echo(re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text))
 
 

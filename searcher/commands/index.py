@@ -25,11 +25,14 @@ SHOWN_FAILURES = 5
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--tag", is_flag=True, help="Then give new photos the labels that `searcher tag` was asked for before.")
 @library_option
 @model_option
 @json_option
 @quiet_option
-def command(paths: tuple[Path, ...], library_dir: Path | None, model: str | None, as_json: bool, quiet: bool) -> None:
+def command(
+    paths: tuple[Path, ...], tag: bool, library_dir: Path | None, model: str | None, as_json: bool, quiet: bool
+) -> None:
     """Embed the photos in PATHS (folders or files) so that they can be searched.
 
     Run it again whenever you like: only what is new or changed is embedded. Without PATHS, every folder that
@@ -41,17 +44,26 @@ def command(paths: tuple[Path, ...], library_dir: Path | None, model: str | None
     """
     from searcher.library import Library
 
-    with (
-        Library.open(library_dir, model=model, create=bool(paths)) as library,
-        progress_bar("Indexing", quiet) as progress,
-    ):
-        report = library.index(*paths, progress=progress, notice=lambda line: note(show_path(line), quiet))
-    for line in report.notices:
+    def notice(line: str) -> None:
         note(show_path(line), quiet)
+
+    asked = None
+    with Library.open(library_dir, model=model, create=bool(paths)) as library:
+        with progress_bar("Indexing", quiet) as progress:
+            report = library.index(*paths, progress=progress, notice=notice)
+        if tag and library.reader().model() is not None:
+            from searcher.tagger import tag_new
+
+            with progress_bar("Tagging", quiet) as progress:
+                asked = tag_new(library, progress or (lambda done, total: None), notice)
+    for line in report.notices:
+        notice(line)
     if as_json:
-        print_json(report.as_dict())
+        print_json(report.as_dict() | ({} if asked is None else {"tagged": asked}))
     elif not quiet:
         show_report(report)
+        if asked:
+            click.echo(f"{plural(asked, 'photo')} asked for labels: searcher tags")
 
 
 def show_report(report: "IndexReport") -> None:

@@ -27,6 +27,7 @@ LANGUAGE_NAMES = {"en": "English"}  # others are shown by their code
 @click.command()
 @click.argument("words", nargs=-1, metavar="DESCRIPTION")
 @click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE", help="Find photos that look like this one.")
+@click.option("--tag", "tags", multiple=True, metavar="LABEL", help="Only photos with this label (repeat for several).")
 @click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many hits.")
 @click.option(
     "--sheet",
@@ -41,6 +42,7 @@ LANGUAGE_NAMES = {"en": "English"}  # others are shown by their code
 def command(
     words: tuple[str, ...],
     like: Path | None,
+    tags: tuple[str, ...],
     top: int,
     sheet: Path | None,
     library_dir: Path | None,
@@ -48,27 +50,33 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the photos that fit DESCRIPTION best, best first; with --like, those that look like an image."""
+    """Print the photos that fit DESCRIPTION best, best first; with --like, those that look like an image.
+
+    With --tag only photos that have the label, as given by `searcher tag`; --tag alone lists them all.
+    """
     text = " ".join(" ".join(words).split())
-    if not text and like is None:
+    if not text and like is None and not tags:
         raise click.UsageError('Say what to look for, as in: searcher search "a dog on the beach".')
     if text and like is not None:
         raise click.UsageError("Say either a description or --like IMAGE, not both.")
 
     from searcher.library import Library
+    from searcher.query import Query
 
     with Library.open(library_dir, model=model) as library:
         if text and not library.model.known_script(text):
             languages = ", ".join(LANGUAGE_NAMES.get(code, code) for code in library.model.languages or ())
             note(f"The model {library.model.name} knows only {languages}: expect little of “{text}”.", quiet)
-        hits = library.search(text or None, like=like, top=top)
+        hits = library.search(Query(text=text or None, like=like, top=top, tags=tags))
 
     if as_json:
         print_json([hit.as_dict() for hit in hits])
     else:
         show_hits(hits)
-    subject = f"“{text}”" if text else str(like)
-    if not hits:
+    subject = f"“{text}”" if text else ", ".join(tags) if like is None else str(like)
+    if not hits and tags:
+        note("No photo has all of these labels.", quiet)
+    elif not hits:
         note("No photos are indexed here yet. Begin with: searcher index FOLDER", quiet)
     elif hits.nothing_fits:
         note(f"Nothing here seems to fit {subject}: a meaningless query scores as well.", quiet)

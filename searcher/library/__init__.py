@@ -2,7 +2,7 @@
 """A library: one folder on disk with a catalog, a vector index per model, and the model of both."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from searcher.indexer import IndexReport
     from searcher.library.vectors import Vectors
     from searcher.models import Model
+    from searcher.tagger import TagReport
 
 SWEPT_AT_ONCE = 10_000  # embeddings of a retired model that one transaction removes
 README_TITLE = "# index_data"  # the first line of the file that marks a checkout's own library folder
@@ -173,19 +174,49 @@ class Library:
                 now = reader.model()
                 if now is None or now.id != row.id:
                     continue  # the library was given another model meanwhile
-                hits = queries.find(reader, self.vectors(now).search, vector, query.top)
+                hits = queries.find(reader, self._search_for(query, now), vector, query.top)
                 return Hits(hits, nothing_fits=queries.nothing_fits(hits, query, now))
         return Hits()
+
+    def _search_for(self, query: Query, row: ModelRow) -> queries.Search:
+        """The search that a query asks for: among all photos, or those that have its tags."""
+        search = self.vectors(row).search
+        if not query.tags:
+            return search
+        ids, chances = queries.tagged(self.reader(), query.tags, row)
+        alone = query.text is None and query.like is None
+        return queries.most_probable(ids, chances) if alone else queries.among(search, ids)
 
     def _embed(self, query: Query, model: "Model") -> "np.ndarray":
         """The query's vector, float32 (1, dim)."""
         if query.text is not None:
             return model.encode_texts([query.text])
+        if query.like is None:  # tags alone
+            import numpy as np
+
+            return np.zeros((1, model.dim), np.float32)
         from searcher.photos.decode import open_photo
 
         assert query.like is not None
         photo = open_photo(query.like, min_side=model.image_size)  # as photos are read to be indexed
         return model.encode_images([photo.image])
+
+    def tag(
+        self,
+        labels: Sequence[str] | str,
+        *,
+        one: bool = False,
+        top: int | None = None,
+        progress: Callable[[int, int | None], None] | None = None,
+    ) -> "TagReport":
+        """Ask every photo that was not asked yet which of the labels are in it, or with `one` which one it is.
+
+        labels: names, or what `searcher tag --labels` takes. `top`: the most labels a photo is given. The answers are
+        found by `search` (`Query.tags`). Raises SearcherError.
+        """
+        from searcher import tagger
+
+        return tagger.tag(self, tagger.ask(labels, one, top), progress or (lambda done, total: None), lambda line: None)
 
     def forget(self, folder: str | Path) -> int:
         """Forget what was indexed in a folder (no photo is touched); returns how many images."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from searcher.datasets.labels import Label, lineage
+from searcher.datasets.labels import Label, lineage, read_labels
 from searcher.datasets.templates import ENSEMBLE
 from searcher.errors import SearcherError
 
@@ -55,6 +55,14 @@ class Question:
     def key(self) -> str:
         """A digest of the definition."""
         return digest(self.definition())
+
+
+def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) -> Question:
+    """The question for labels by name, or by what `searcher tag --labels` takes. Raises SearcherError."""
+    if isinstance(labels, str):
+        return Question(tuple(read_labels(labels)), one, top)
+    names = dict.fromkeys(" ".join(name.split()) for name in labels)
+    return Question(tuple(Label(name, (name,)) for name in names if name), one, top)
 
 
 def digest(text: str) -> str:

@@ -1,0 +1,34 @@
+"""`searcher tags`: which labels there are."""
+
+from pathlib import Path
+
+import click
+
+from searcher.commands.common import json_option, library_option, note, print_json, quiet_option
+from searcher.commands.labelled import print_counts
+
+SHOWN_LABELS = 50
+
+
+@click.command()
+@click.option("--all", "show_all", is_flag=True, help=f"All of them, and not only the first {SHOWN_LABELS}.")
+@library_option
+@json_option
+@quiet_option
+def command(show_all: bool, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+    """List the labels that photos have, and how many photos have each (copies of a photo count once)."""
+    from searcher.catalog.tags import TagReader
+    from searcher.library import Library
+
+    with Library.open(library_dir) as library:
+        counts = TagReader(library.reader()).counts()
+    if as_json:
+        print_json([count._asdict() for count in counts])
+        return
+    own = {"user": " (yours)", "file": " (from files)", "taught": " (taught)"}
+    print_counts(
+        [(count.label + own.get(count.source, ""), count.photos) for count in counts],
+        None if show_all else SHOWN_LABELS,
+    )
+    if not counts:
+        note("No photo has a label yet. Begin with: searcher tag --labels cat,dog,car", quiet)

@@ -1,0 +1,198 @@
+"""Labels written into XMP sidecars, and what was written remembered: only that is ever taken out again.
+
+What we are about to write is committed first, then the file is changed, then that it was. So what is ours in a
+sidecar is known whatever interrupts us, and is never taken for what the user wrote.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from searcher.catalog.tags import LabelRow, SidecarRow, TagReader
+from searcher.errors import SearcherError
+from searcher.photos.sidecar import Sidecar, Tag, entries, read_sidecar, sidecar_path, update_sidecar
+from searcher.tagger.run import Notice, Tagged, Target
+
+AT_ONCE = 200  # sidecars between two commits
+
+
+class SidecarChange(NamedTuple):
+    """What happens, or would happen, to one sidecar."""
+
+    path: str
+    added: tuple[Tag, ...]
+    removed: tuple[Tag, ...]
+
+
+@dataclass(slots=True)
+class SidecarReport:
+    """`changes`: how many sidecars were, or would be, changed; `unchanged`: how many photos needed no change; `away`:
+    photos that are not there now; `failures`: (path, reason) of sidecars that were left as they are."""
+
+    changed: int = 0
+    unchanged: int = 0
+    away: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+class _Plan(NamedTuple):
+    before: SidecarRow | None
+    after: SidecarRow
+
+
+def write_sidecars(
+    library: Target,
+    photos: Iterable[Tagged],
+    names: Sequence[str],
+    *,
+    adobe: bool = False,
+    dry_run: bool = False,
+    tell: Callable[[SidecarChange], None] | None = None,
+    notice: Notice,
+) -> SidecarReport:
+    """Let the sidecar of each photo have, of the labels `names`, exactly those that it has in `photos`.
+
+    What we wrote earlier for other labels stays. A tag of ours that the user took out of a sidecar is not written
+    again. `adobe`: a new sidecar is called photo.xmp. `tell` is given every change. With `dry_run` no file and no
+    memory is changed. A sidecar that cannot be changed is reported and left as it is.
+    """
+    report = SidecarReport()
+    job = _Job(library, frozenset(names), adobe, report, tell or (lambda change: None))
+    if dry_run:
+        for some in _batches(photos):
+            job.plan(some)
+        return report
+    from searcher.catalog.tag_writer import TagWriter
+    from searcher.catalog.writer import Writer
+
+    with closing(Writer(library.folder, notice)) as writer:
+        changes = TagWriter(writer)
+        for some in _batches(photos):
+            plans, moved = job.plan(some)
+            with writer.transaction():
+                changes.remove_sidecars(moved)
+                changes.put_sidecars(_intended(plan) for plan in plans)
+            done = [job.write(plan) for plan in plans]
+            with writer.transaction():
+                changes.put_sidecars(row for row in done if row.tags or row.refused or row.entries)
+                changes.remove_sidecars(row.path for row in done if not (row.tags or row.refused or row.entries))
+    return report
+
+
+def _batches(photos: Iterable[Tagged]) -> Iterator[list[Tagged]]:
+    batch: list[Tagged] = []
+    for photo in photos:
+        batch.append(photo)
+        if len(batch) == AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _intended(plan: _Plan) -> SidecarRow:
+    """What is remembered while the file is changed: it may hold the entries of before, of after, or of both."""
+    earlier = plan.before.entries if plan.before else ()
+    return plan.after._replace(entries=tuple(dict.fromkeys([*earlier, *plan.after.entries])), written=False)
+
+
+class _Job:
+    def __init__(
+        self,
+        library: Target,
+        names: frozenset[str],
+        adobe: bool,
+        report: SidecarReport,
+        tell: Callable[[SidecarChange], None],
+    ) -> None:
+        self._tags = TagReader(library.reader())
+        self._labels = self._tags.labels()
+        self._ids = {label.name: label for label in self._labels.values()}
+        self._names, self._adobe, self._report, self._tell = names, adobe, report, tell
+
+    def plan(self, photos: Sequence[Tagged]) -> tuple[list[_Plan], list[bytes]]:
+        """What has to be done, and the paths of sidecars that have moved or are gone, to be forgotten."""
+        there = [photo for photo in photos if os.path.lexists(photo.path_bytes)]
+        self._report.away += len(photos) - len(there)
+        paths = [sidecar_path(photo.path_bytes, adobe=self._adobe) for photo in there]
+        memory = {row.path: row for row in self._tags.sidecars([photo.photo.id for photo in there], paths)}
+        gone: list[bytes] = []
+        plans = []
+        for photo, path in zip(there, paths, strict=True):
+            before = memory.get(path)
+            for row in list(memory.values()):
+                if row.image_id == photo.photo.id and row.path != path and not os.path.lexists(row.path):
+                    gone.append(row.path)
+                    del memory[row.path]
+                    if before is None and os.path.lexists(path):  # it came along when the photo was moved
+                        before = row
+            try:
+                plan = self._plan(photo, path, before)
+            except SearcherError as error:
+                self._report.failures.append(str(error))
+                continue
+            if plan is None:
+                self._report.unchanged += 1
+            else:
+                plans.append(plan)
+        return plans, gone
+
+    def _plan(self, photo: Tagged, path: bytes, before: SidecarRow | None) -> _Plan | None:
+        wanted = {_lineage(self._ids[name], self._labels) for name, _ in photo.tags}
+        kept = [tag for tag in before.tags if tag[-1] not in self._names] if before else []
+        refused = set(before.refused) if before else set()
+        if before is None and not wanted:
+            return None
+        exists = os.path.lexists(path)
+        if before is not None and before.written and before.path == path and exists == bool(before.entries):
+            sought = wanted - refused
+            if set(before.tags) == sought.union(kept):
+                return None  # as it was left; what the user took out meanwhile is noticed when something changes
+        if before is not None and before.written and exists:
+            present = read_sidecar(path)
+            refused |= {tag for tag in before.tags if present is not None and not _holds(present, tag)}
+        if not exists:
+            refused = set()  # the user began anew
+        asked = {tag for tag in refused if tag in wanted or tag[-1] not in self._names}
+        tags = [tag for tag in dict.fromkeys([*kept, *sorted(wanted)]) if tag not in asked]
+        ours = before.entries if before else ()
+        result = update_sidecar(path, tags, ours, write=False)
+        after = SidecarRow(path, photo.photo.id, tuple(tags), tuple(sorted(asked)), result.added, True)
+        if result.changed:
+            old = set(before.tags) if before else set()
+            self._report.changed += 1
+            added, removed = sorted(set(tags) - old), sorted(old - set(tags))
+            self._tell(SidecarChange(os.fsdecode(path), tuple(added), tuple(removed)))
+        else:
+            self._report.unchanged += 1
+        return _Plan(before, after)
+
+    def write(self, plan: _Plan) -> SidecarRow:
+        """Change the file; returns what is to be remembered of it."""
+        ours = plan.before.entries if plan.before else ()
+        try:
+            result = update_sidecar(plan.after.path, plan.after.tags, ours)
+        except SearcherError as error:
+            self._report.failures.append(str(error))
+            self._report.changed -= 1
+            nothing = SidecarRow(plan.after.path, plan.after.image_id, (), (), (), True)
+            return nothing if plan.before is None else plan.before._replace(path=plan.after.path)
+        return plan.after._replace(entries=result.added, written=True)
+
+
+def _holds(sidecar: Sidecar, tag: Tag) -> bool:
+    """Whether any of the three lists has a tag."""
+    names = {*sidecar.subjects, *sidecar.hierarchical, *sidecar.tags_list}
+    return any(entry.partition("=")[2] in names for entry in entries(tag))
+
+
+def _lineage(label: LabelRow, labels: dict[int, LabelRow]) -> Tag:
+    """The names from the widest label down to this one."""
+    names, seen, above = [label.name], {label.id}, label.parent
+    while above is not None and above not in seen:
+        seen.add(above)
+        names.append(labels[above].name)
+        above = labels[above].parent
+    return tuple(reversed(names))
