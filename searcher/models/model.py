@@ -169,14 +169,23 @@ class Model:
         return self._checked(np.concatenate(parts))
 
     def encode_images(self, images: Sequence[Union["Image.Image", str, Path]]) -> np.ndarray:
-        """PIL images (upright) or paths → float32 (n, dim), unit length. Raises PhotoError for a file that
-        is none.
+        """PIL images or paths → float32 (n, dim), unit length. Raises PhotoError for a file that is none.
+
+        An EXIF orientation that an image still carries is honoured, its colours are taken for sRGB. A file is decoded
+        as `index` decodes it.
         """
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
-            pixels = [self.preprocess(_open(image)) for image in images[start : start + BATCH_SIZE]]
+            pixels = [self.preprocess(self._picture(image)) for image in images[start : start + BATCH_SIZE]]
             parts.append(self.encode_pixels(np.stack(pixels)))
         return np.concatenate(parts)
+
+    def _picture(self, image: Union["Image.Image", str, Path]) -> "Image.Image":
+        from searcher.photos.decode import open_photo, upright_rgb
+
+        if isinstance(image, str | Path):
+            return open_photo(image, min_side=self.image_size).image
+        return upright_rgb(image)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts → float32 (n, dim), unit length; what is longer than the model's context is cut."""
@@ -220,17 +229,3 @@ class Model:
             shape = "x".join(str(side) for side in vectors.shape[1:])
             raise ModelError(f"model {self.folder}: an encoder returns {shape} numbers, config.json says {self.dim}")
         return vectors
-
-
-def _open(image: Union["Image.Image", str, Path]) -> "Image.Image":
-    if isinstance(image, str | Path):
-        from searcher.photos.decode import open_photo
-
-        found: Image.Image = open_photo(image).image
-        return found
-    if image.mode == "RGB":
-        return image
-    from searcher.photos.colour import to_rgb
-
-    image.load()
-    return to_rgb(image)

@@ -14,6 +14,7 @@ from PIL import Image
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 RESIZE_MODES = ("shortest", "longest", "squash")
+LONG = 400  # times as long as wide, a picture is cropped before it is resized: 1 x 30,000 pixels would take gigabytes
 INTERPOLATIONS = ("bicubic", "bilinear", "random")  # open_clip takes bicubic for "random" outside of training
 
 
@@ -77,6 +78,8 @@ class Preprocess:
             ratio = min(image.height / height, image.width / width)
             target = (round(image.width / ratio), round(image.height / ratio))
             method = Image.Resampling.BICUBIC  # open_clip passes no interpolation here
+        if target[0] * target[1] > LONG * width * height:
+            return _center_resized(image, target, (width, height), method)
         image = _resize(image, (max(1, target[0]), max(1, target[1])), method)
         return _center(image, width, height, fill)
 
@@ -110,6 +113,19 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _resize(image: Image.Image, size: tuple[int, int], method: Image.Resampling) -> Image.Image:
     return image if image.size == size else image.resize(size, method)
+
+
+def _center_resized(
+    image: Image.Image, whole: tuple[int, int], size: tuple[int, int], method: Image.Resampling
+) -> Image.Image:
+    """The middle `size` of what `image` would be when resized to `whole`: the same, but that Pillow may round between
+    rows and columns where it would round between columns and rows."""
+    box = []
+    for full, part, original in zip(whole, size, image.size, strict=True):
+        start = round((full - part) / 2.0)
+        box.append((start * original / full, (start + part) * original / full))
+    (left, right), (top, bottom) = box
+    return image.resize(size, method, (left, top, right, bottom))
 
 
 def _center(image: Image.Image, width: int, height: int, fill: int) -> Image.Image:

@@ -146,6 +146,14 @@ def open_photo(path: bytes | str | Path, min_side: int | None = None) -> Photo:
         raise PhotoError(error.reason, path=os.fsdecode(name)) from error
 
 
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """An image that was opened elsewhere, RGB and upright. Its colours are taken for sRGB."""
+    image.load()
+    method = _UPRIGHT.get(read_orientation(image))
+    picture = image if image.mode == "RGB" else to_rgb(image)
+    return picture if method is None else picture.transpose(method)
+
+
 def _decode(data: bytes, min_side: int | None) -> Photo:
     image = _open(data)
     if image.width * image.height > MAX_PIXELS:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from searcher.models import Model
 from searcher.models.session import Encoder
+from searcher.photos.decode import decode
 from searcher.photos.samples import sample_photos
 from tests.models.towers import real_photos
 
@@ -40,6 +41,36 @@ def test_a_path_and_the_picture_in_it_give_the_same_embedding(small_folder: Path
     expected = model.encode_images([Image.open(path).convert("RGB")])
     np.testing.assert_allclose(model.encode_images([path]), expected, atol=1e-5)
     np.testing.assert_allclose(model.encode_images([str(path)]), expected, atol=1e-5)
+
+
+def test_a_picture_that_lies_on_its_side_is_turned_upright_from_memory_and_from_a_file(
+    small_folder: Path, tmp_path: Path
+) -> None:
+    model = Model.open(small_folder)
+    photo = Image.new("RGB", (64, 64), "red")
+    photo.paste("white", (0, 0, 64, 20))
+    lying = photo.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    lying.save(tmp_path / "lying.png", exif=exif)
+    expected = model.encode_images([photo])
+    assert np.abs(model.encode_images([lying]) - expected).max() > 1e-4
+    opened = Image.open(tmp_path / "lying.png")
+    np.testing.assert_allclose(
+        model.encode_images([opened, opened.convert("RGB")]), np.repeat(expected, 2, 0), atol=1e-5
+    )
+    np.testing.assert_allclose(model.encode_images([tmp_path / "lying.png"]), expected, atol=1e-5)
+
+
+def test_a_file_is_embedded_as_an_index_run_embeds_it(small_folder: Path, tmp_path: Path) -> None:
+    model = Model.open(small_folder)
+    photo = real_photos()[0]
+    photo.resize((photo.width * 3, photo.height * 3)).save(tmp_path / "large.jpg")
+    data = (tmp_path / "large.jpg").read_bytes()
+    pixels = model.preprocess(decode(data, min_side=model.image_size).image)
+    np.testing.assert_allclose(
+        model.encode_images([tmp_path / "large.jpg"]), model.encode_pixels(pixels[None]), atol=1e-6
+    )
 
 
 def test_a_16_bit_picture_is_scaled_not_clipped(small_folder: Path) -> None:

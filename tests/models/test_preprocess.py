@@ -65,6 +65,25 @@ def test_preprocessing_equals_open_clips_transform_for_any_shape(
         assert found < 1 / 255
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 30_000), (30_000, 2)])
+def test_the_longest_picture_takes_little_memory(width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, int]] = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda self, size, *rest: sizes.append(size) or resize(self, size, *rest)
+    )
+    assert Preprocess(size=(64, 96)).crop(Image.new("RGB", (width, height))).size == (96, 64)
+    assert sizes == [(96, 64)]
+
+
+def test_a_long_picture_looks_the_same_when_it_is_cropped_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    slope = np.linspace(0, 255, 3 * 1500).reshape(1500, 3)
+    photo = Image.fromarray(slope.astype(np.uint8)).convert("RGB")
+    found = np.asarray(Preprocess(size=(32, 32)).crop(photo), int)
+    monkeypatch.setattr("searcher.models.preprocess.LONG", 1e9)
+    assert np.abs(found - np.asarray(Preprocess(size=(32, 32)).crop(photo), int)).max() <= 2
+
+
 @pytest.mark.parametrize(
     "config",
     [
