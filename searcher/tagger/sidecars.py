@@ -28,8 +28,8 @@ class SidecarChange(NamedTuple):
 
 @dataclass(slots=True)
 class SidecarReport:
-    """`changes`: how many sidecars were, or would be, changed; `unchanged`: how many photos needed no change; `away`:
-    photos that are not there now; `failures`: (path, reason) of sidecars that were left as they are."""
+    """`changed`: how many sidecars were, or would be, changed; `unchanged`: how many photos needed no change; `away`:
+    photos that are not there now; `failures`: why sidecars were left as they are, a line each."""
 
     changed: int = 0
     unchanged: int = 0
@@ -141,20 +141,17 @@ class _Job:
 
     def _plan(self, photo: Tagged, path: bytes, before: SidecarRow | None) -> _Plan | None:
         wanted = {_lineage(self._ids[name], self._labels) for name, _ in photo.tags}
-        kept = [tag for tag in before.tags if tag[-1] not in self._names] if before else []
-        refused = set(before.refused) if before else set()
         if before is None and not wanted:
             return None
         exists = os.path.lexists(path)
-        if before is not None and before.written and before.path == path and exists == bool(before.entries):
-            sought = wanted - refused
-            if set(before.tags) == sought.union(kept):
-                return None  # as it was left; what the user took out meanwhile is noticed when something changes
-        if before is not None and before.written and exists:
+        kept = [tag for tag in before.tags if tag[-1] not in self._names] if before else []
+        refused = set(before.refused) if before and exists else set()  # without the file, the user began anew
+        if before is not None and before.written:
+            as_left = before.path == path and exists == bool(before.entries)
+            if as_left and set(before.tags) == (wanted - refused).union(kept):
+                return None  # what the user took out meanwhile is noticed when something changes
             present = read_sidecar(path)
             refused |= {tag for tag in before.tags if present is not None and not _holds(present, tag)}
-        if not exists:
-            refused = set()  # the user began anew
         asked = {tag for tag in refused if tag in wanted or tag[-1] not in self._names}
         tags = [tag for tag in dict.fromkeys([*kept, *sorted(wanted)]) if tag not in asked]
         ours = before.entries if before else ()
