@@ -1,0 +1,212 @@
+"""Labels into sidecars, and the memory of what we wrote."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from searcher.datasets.labels import Label
+from searcher.photos.sidecar import read_sidecar, update_sidecar
+from searcher.tagger import sidecars as writing
+from searcher.tagger.question import Question
+from searcher.tagger.run import Tagged, tag, tagged_photos
+from searcher.tagger.sidecars import SidecarChange, SidecarReport, write_sidecars
+from tests.library.conftest import Album
+
+
+def nothing(*anything: object) -> None:
+    pass
+
+
+@pytest.fixture
+def tagged(album: Album) -> Album:
+    """Four photos of one colour each; red and green have their label, and the others none."""
+    album.fill()
+    give(album, "red", "green")
+    return album
+
+
+def give(album: Album, *names: str, parent: str | None = None) -> None:
+    tag(album.library, Question(tuple(Label(name, (name,), parent) for name in names)), nothing, nothing)
+
+
+def write(
+    album: Album, *names: str, photos: Sequence[Tagged] | None = None, dry_run: bool = False, adobe: bool = False
+) -> SidecarReport:
+    chosen = tagged_photos(album.library, names) if photos is None else photos
+    return write_sidecars(album.library, chosen, names, dry_run=dry_run, adobe=adobe, notice=nothing)
+
+
+def without(album: Album, *names: str) -> Iterator[Tagged]:
+    return (photo._replace(tags=()) for photo in tagged_photos(album.library, names))
+
+
+def subjects(album: Album, name: str) -> tuple[str, ...] | None:
+    found = read_sidecar(os.fsencode(album.folder / name))
+    return None if found is None else found.subjects
+
+
+def test_a_sidecar_is_made_for_each_photo_that_has_a_label_and_for_no_other(tagged: Album) -> None:
+    report = write(tagged, "red", "green")
+    assert sorted(path.name for path in tagged.folder.glob("*.xmp")) == ["green.png.xmp", "red.png.xmp"]
+    assert subjects(tagged, "red.png.xmp") == ("red",)
+    assert (report.changed, report.unchanged, report.failures) == (2, 2, [])
+
+
+def test_photos_are_never_touched(tagged: Album) -> None:
+    before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tagged.folder.glob("*.png")}
+    write(tagged, "red", "green")
+    assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tagged.folder.glob("*.png")} == before
+
+
+def test_a_second_run_changes_nothing(tagged: Album) -> None:
+    write(tagged, "red", "green")
+    before = {path: path.stat().st_mtime_ns for path in tagged.folder.glob("*.xmp")}
+    assert write(tagged, "red", "green").changed == 0
+    assert {path: path.stat().st_mtime_ns for path in tagged.folder.glob("*.xmp")} == before
+
+
+def test_a_label_that_was_taken_back_is_taken_out_and_what_the_user_wrote_stays(tagged: Album) -> None:
+    path = os.fsencode(tagged.folder / "red.png.xmp")
+    update_sidecar(path, [("holiday",)])
+    write(tagged, "red", "green")
+    assert set(subjects(tagged, "red.png.xmp") or ()) == {"holiday", "red"}
+    write(tagged, "red", "green", photos=list(without(tagged, "red", "green")))
+    assert subjects(tagged, "red.png.xmp") == ("holiday",)
+    assert subjects(tagged, "green.png.xmp") is None  # made by us alone
+
+
+def test_a_label_that_the_user_had_written_is_never_ours_to_remove(tagged: Album) -> None:
+    path = os.fsencode(tagged.folder / "red.png.xmp")
+    update_sidecar(path, [("red",)])
+    before = (tagged.folder / "red.png.xmp").read_bytes()
+    write(tagged, "red", "green")
+    write(tagged, "red", "green", photos=list(without(tagged, "red", "green")))
+    assert (tagged.folder / "red.png.xmp").read_bytes() == before
+
+
+def test_other_labels_that_we_wrote_stay(tagged: Album) -> None:
+    write(tagged, "red", "green")
+    give(tagged, "white", "blue")
+    give(tagged, "yellow")
+    write(tagged, "white", "blue", "yellow")
+    assert subjects(tagged, "red.png.xmp") == ("red",)
+    assert subjects(tagged, "blue.png.xmp") == ("blue",)
+
+
+def test_what_the_user_takes_out_is_not_written_again_until_all_begins_anew(tagged: Album) -> None:
+    path = tagged.folder / "red.png.xmp"
+    write(tagged, "red", "green")
+    update_sidecar(os.fsencode(path), [("mine",)])
+    entries = [f"{field}=red" for field in ("dc:subject", "lr:hierarchicalSubject", "digiKam:TagsList")]
+    update_sidecar(os.fsencode(path), [], entries)  # as another program would
+    give(tagged, "red", "green", "black")
+    photos = [
+        photo._replace(tags=(*photo.tags, ("black", 0.9))) for photo in tagged_photos(tagged.library, ["red", "green"])
+    ]
+    write(tagged, "red", "green", "black", photos=photos)
+    assert set(subjects(tagged, "red.png.xmp") or ()) == {"mine", "black"}
+    write(tagged, "red", "green", "black")
+    assert subjects(tagged, "red.png.xmp") == ("mine",)
+    path.unlink()
+    write(tagged, "red", "green", "black")
+    assert subjects(tagged, "red.png.xmp") == ("red",)
+
+
+def test_a_sidecar_that_moves_with_its_photo_is_still_known(tagged: Album) -> None:
+    write(tagged, "red", "green")
+    (tagged.folder / "new").mkdir()
+    for name in ("red.png", "red.png.xmp"):
+        (tagged.folder / name).rename(tagged.folder / "new" / name)
+    tagged.index()
+    write(tagged, "red", "green")
+    assert subjects(tagged, "new/red.png.xmp") == ("red",)
+    write(tagged, "red", "green", photos=list(without(tagged, "red", "green")))
+    assert not list(tagged.folder.rglob("*.xmp"))
+
+
+def test_parents_become_a_hierarchy(album: Album) -> None:
+    album.fill()
+    give(album, "red", parent="colour")
+    write(album, "red")
+    found = read_sidecar(os.fsencode(album.folder / "red.png.xmp"))
+    assert found is not None
+    assert (found.hierarchical, found.tags_list) == (("colour|red",), ("colour/red",))
+
+
+def test_a_malformed_and_a_read_only_sidecar_are_reported_and_left_as_they_are(tagged: Album) -> None:
+    broken, locked = tagged.folder / "red.png.xmp", tagged.folder / "green.png.xmp"
+    broken.write_text("<x:xmpmeta><unclosed>")
+    update_sidecar(os.fsencode(locked), [("mine",)])
+    locked.chmod(0o444)
+    before = broken.read_bytes(), locked.read_bytes()
+    report = write(tagged, "red", "green")
+    assert report.changed == 0
+    assert len(report.failures) == 2 and all("\n" not in failure for failure in report.failures)
+    assert (broken.read_bytes(), locked.read_bytes()) == before
+    locked.chmod(0o644)
+    broken.unlink()
+    assert write(tagged, "red", "green").changed == 2
+
+
+def test_a_dry_run_tells_what_a_run_does_and_changes_nothing(tagged: Album) -> None:
+    told: list[SidecarChange] = []
+    report = write_sidecars(
+        tagged.library,
+        tagged_photos(tagged.library, ["red", "green"]),
+        ["red", "green"],
+        dry_run=True,
+        tell=told.append,
+        notice=nothing,
+    )
+    assert not list(tagged.folder.glob("*.xmp"))
+    assert report.changed == 2
+    assert {Path(change.path).name: change.added for change in told} == {
+        "green.png.xmp": (("green",),),
+        "red.png.xmp": (("red",),),
+    }
+    assert write(tagged, "red", "green").changed == 2
+
+
+@pytest.mark.parametrize("after", ["before the file", "after the file"])
+def test_what_is_interrupted_leaves_whole_sidecars_and_a_memory_of_what_is_ours(
+    tagged: Album, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    def interrupted(*arguments: object, **options: object) -> object:
+        if options.get("write") is False:
+            return update_sidecar(*arguments, **options)  # type: ignore[arg-type]
+        if after == "after the file":
+            update_sidecar(*arguments, **options)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writing, "update_sidecar", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tagged, "red", "green")
+    monkeypatch.undo()
+    found = [(path.name, subjects(tagged, path.name)) for path in tagged.folder.glob("*.xmp*")]
+    one_of = [("red.png.xmp", ("red",)), ("green.png.xmp", ("green",))]
+    assert found == [] if after == "before the file" else len(found) == 1 and found[0] in one_of
+    write(tagged, "red", "green", photos=list(without(tagged, "red", "green")))
+    assert not list(tagged.folder.glob("*.xmp*"))
+    write(tagged, "red", "green")
+    assert subjects(tagged, "red.png.xmp") == ("red",)
+
+
+def test_photos_that_are_not_there_now_are_passed_over(tagged: Album) -> None:
+    (tagged.folder / "red.png").unlink()
+    report = write(tagged, "red", "green")
+    assert (report.changed, report.away) == (1, 1)
+    assert not (tagged.folder / "red.png.xmp").exists()
+
+
+def test_many_photos_are_written_batch_by_batch(tagged: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "AT_ONCE", 1)
+    assert write(tagged, "red", "green").changed == 2
+
+
+def test_a_new_sidecar_can_have_adobes_name(tagged: Album) -> None:
+    write(tagged, "red", "green", adobe=True)
+    assert sorted(path.name for path in tagged.folder.glob("*.xmp")) == ["green.xmp", "red.xmp"]
+    write(tagged, "red", "green")
+    assert len(list(tagged.folder.glob("*.xmp"))) == 2
