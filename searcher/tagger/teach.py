@@ -32,6 +32,7 @@ SAMPLE = 4096  # embeddings that stand for what is ordinary
 ORDINARY = 0.02  # share of the library's photos that a label may be given to before it is drawn more tightly
 LEAST_OUTSIDE = 5  # photos at least, of those that stand for what is ordinary, that may turn out to have the label
 PICTURE_SIDE = 512  # pixels of the shorter side of an example that is kept: what the largest encoders look at
+GUESSED_VARIANCE, GUESS_COUNTS = 0.5, 8  # of all directions together; as much as so many photos
 MIN_SPREAD = 1e-6
 
 
@@ -108,17 +109,23 @@ def fit(
     """
     center = sample.mean(axis=0)
     deviation = sample - center
-    covariance = deviation.T @ deviation / len(sample)
-    variance = max(float(np.trace(covariance)) / len(center), MIN_SPREAD)
-    whiten = np.linalg.inv(covariance / variance + RIDGE * np.eye(len(center)))
+    # a few photos say little of how photos differ: they count beside a guess that is alike in all directions
+    guess = GUESSED_VARIANCE / len(center) * np.eye(len(center))
+    covariance = (deviation.T @ deviation + GUESS_COUNTS * guess) / (len(sample) + GUESS_COUNTS)
+    ridge = RIDGE * np.trace(covariance) / len(center) * np.eye(len(center))
+    whiten = np.linalg.inv(covariance + ridge)
     # what the label is told from: the ordinary, and as much of what it is explicitly not
     other = (center + against.mean(axis=0)) / 2 if len(against) else center
 
     def look(chosen: np.ndarray) -> tuple[np.ndarray, float]:
         """Weights and offset of the standardised likeness to `chosen` examples."""
-        return _standardised(whiten @ (chosen.mean(axis=0) - other), sample)
+        return standardised(whiten @ (chosen.mean(axis=0) - other))
 
-    words = _standardised(text, sample)
+    def standardised(direction: np.ndarray) -> tuple[np.ndarray, float]:
+        weights = direction / max(float(np.sqrt(direction @ covariance @ direction)), MIN_SPREAD)
+        return weights.astype(np.float32), -float(center @ weights)
+
+    words = standardised(text)
     weights, offset = look(examples)
     weights, offset = weights + NAME_WEIGHT * words[0], offset + NAME_WEIGHT * words[1]
     scores = sample @ weights + offset
@@ -128,14 +135,9 @@ def fit(
     if len(against):
         boundary = max(boundary, (typical + float((against @ weights + offset).mean())) / 2)
     slope = float(np.log(9)) / max(typical - boundary, 1.0)  # an example like the others has probability 0.9
-    cosines = sample @ background.T
-    return Taught(weights, offset, boundary, slope, float(cosines.mean()), float(cosines.std(axis=0).mean()))
-
-
-def _standardised(weights: np.ndarray, sample: np.ndarray) -> tuple[np.ndarray, float]:
-    scores = sample @ weights
-    spread = max(float(scores.std()), MIN_SPREAD)
-    return (weights / spread).astype(np.float32), -float(scores.mean()) / spread
+    level = float((background @ center).mean())
+    spread = float(np.sqrt(((background @ covariance) * background).sum(axis=1)).mean())
+    return Taught(weights, offset, boundary, slope, level, spread)
 
 
 def _left_out(examples: np.ndarray, look: Callable[[np.ndarray], tuple[np.ndarray, float]]) -> np.ndarray:

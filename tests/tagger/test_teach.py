@@ -1,0 +1,156 @@
+"""Labels taught by example."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searcher import Library
+from searcher.catalog.tags import TagReader
+from searcher.errors import SearcherError
+from searcher.tagger import ask, tag, teach
+from searcher.tagger.run import clear, tag_new, tagged_photos, taught_labels
+from searcher.tagger.teach import fit
+from tests.histogram_model import OtherModel
+from tests.library.conftest import Album
+
+
+def nothing(*anything: object) -> None:
+    pass
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def garden(album: Album) -> Album:
+    """Six photos each of four colours, two of them with a bit of another colour."""
+    for colour in ("red", "green", "blue", "white"):
+        for number in range(6):
+            album.add(f"{colour}{number}.png", colour, number)
+    album.index()
+    return album
+
+
+def have(album: Album, name: str) -> set[str]:
+    return {album.name(photo.path) for photo in tagged_photos(album.library, [name]) if photo.tags}
+
+
+def learn(album: Album, name: str, examples: list[str], against: list[str] | None = None) -> tuple[int, int]:
+    paths = [[album.folder / each for each in some] for some in (examples, against or [])]
+    counts = teach.teach(album.library, name, paths[0], paths[1], nothing)
+    tag(album.library, ask([name]), nothing, nothing)
+    return counts
+
+
+def test_a_label_is_given_to_what_looks_like_its_examples(garden: Album) -> None:
+    assert learn(garden, "Rex", ["red0.png", "red1.png"]) == (2, 0)
+    assert have(garden, "Rex") == {f"red{number}.png" for number in range(6)}
+    counts = TagReader(garden.library.reader()).counts()
+    assert [(count.label, count.source) for count in counts] == [("Rex", "taught")]
+
+
+def test_it_is_a_label_like_any_other(garden: Album) -> None:
+    learn(garden, "Rex", ["red0.png", "red1.png"])
+    report = tag(garden.library, ask(["Rex", "green", "blue", "white"], one=True), nothing, nothing)
+    assert report.tagged == {"Rex": 6, "green": 6, "blue": 6, "white": 6}
+    garden.add("new.png", "red", 30)
+    garden.index()
+    tag_new(garden.library, nothing, nothing)
+    assert "new.png" in have(garden, "Rex")
+
+
+def test_photos_against_it_keep_the_label_away(garden: Album) -> None:
+    learn(garden, "Rex", ["red0.png", "red1.png"], ["blue0.png"])
+    assert have(garden, "Rex") == {f"red{number}.png" for number in range(6)}
+
+
+def test_examples_may_lie_anywhere_and_may_go_away(garden: Album, tmp_path: Path) -> None:
+    outside = (garden.folder / "red0.png").rename(tmp_path / "elsewhere.png")
+    garden.index()
+    teach.teach(garden.library, "Rex", [outside], [], nothing)
+    outside.unlink()
+    tag(garden.library, ask(["Rex"]), nothing, nothing)
+    assert have(garden, "Rex") == {f"red{number}.png" for number in range(1, 6)}
+
+
+def test_it_survives_a_change_of_model_and_the_loss_of_its_photos(garden: Album, tmp_path: Path) -> None:
+    learn(garden, "Rex", ["red0.png", "red1.png"])
+    for name in ("red0.png", "red1.png"):
+        (garden.folder / name).unlink()
+    garden.index()
+    with Library.open(garden.library.folder, model=OtherModel()) as library:  # type: ignore[arg-type]
+        library.index(garden.folder)
+        assert tag_new(library, nothing, nothing) == 22
+        found = {garden.name(photo.path) for photo in tagged_photos(library, ["Rex"]) if photo.tags}
+        assert found == {f"red{number}.png" for number in range(2, 6)}
+
+
+def test_teaching_again_replaces_the_examples(garden: Album) -> None:
+    learn(garden, "Rex", ["red0.png"])
+    learn(garden, "Rex", ["green0.png", "green1.png"])
+    assert have(garden, "Rex") == {f"green{number}.png" for number in range(6)}
+
+
+def test_the_same_photo_twice_is_one_example(garden: Album) -> None:
+    garden.copy("red0.png", "copy.png")
+    assert learn(garden, "Rex", ["red0.png", "copy.png", "red0.png"]) == (1, 0)
+
+
+def test_a_classifier_is_made_once(garden: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    learn(garden, "Rex", ["red0.png", "red1.png"])
+    first = taught_labels(garden.library, ask(["Rex", "green"]))
+    monkeypatch.setattr(teach, "fit", lambda *arguments: pytest.fail("it is known"))
+    again = taught_labels(garden.library, ask(["Rex"]))
+    assert list(first) == list(again) == ["Rex"]
+    assert first["Rex"].pack() == pytest.approx(again["Rex"].pack())
+
+
+def test_a_forgotten_label_is_asked_by_its_name_again(garden: Album) -> None:
+    learn(garden, "red", ["green0.png", "green1.png"])
+    assert "green2.png" in have(garden, "red")
+    teach.forget(garden.library, "red", nothing)
+    clear(garden.library, ["red"], nothing)
+    tag(garden.library, ask(["red"]), nothing, nothing)
+    assert have(garden, "red") == {f"red{number}.png" for number in range(6)}
+    with pytest.raises(SearcherError, match="never taught"):
+        teach.forget(garden.library, "red", nothing)
+
+
+def test_what_cannot_be_learnt_from_is_one_line(garden: Album, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    red = garden.folder / "red0.png"
+    wrong = [
+        ("Rex", [tmp_path / "broken.jpg"], [], "broken.jpg"),
+        ("Rex", [tmp_path / "missing.jpg"], [], "missing.jpg"),
+        ("Rex", [red], [red], "against"),
+        ("Rex", [], [], "at least one"),
+        (" ", [red], [], "name"),
+    ]
+    for name, examples, against, message in wrong:
+        with pytest.raises(SearcherError, match=message) as raised:
+            teach.teach(garden.library, name, examples, against, nothing)
+        assert "\n" not in str(raised.value)
+    assert TagReader(garden.library.reader()).taught() == {}
+
+
+@pytest.mark.parametrize("ordinary", [1, 2, 10, 400])
+def test_a_classifier_is_finite_however_few_photos_there_are(ordinary: int) -> None:
+    random = np.random.default_rng(0)
+    center = random.normal(size=32)
+    sample = unit(center + random.normal(size=(ordinary, 32)))
+    examples = unit(center + 3 * np.eye(32)[0] + 0.3 * random.normal(size=(3, 32)))
+    made = fit(examples, np.zeros((0, 32), np.float32), sample, sample[0], sample[:1])
+    assert np.isfinite(made.pack()).all()
+    assert (examples @ made.weights + made.offset).mean() > made.boundary
+
+
+def test_few_ordinary_photos_get_a_label_that_they_do_not_have() -> None:
+    random = np.random.default_rng(0)
+    sample = unit(random.normal(size=(1000, 32)))
+    examples = unit(2 * np.eye(32)[0] + 0.2 * random.normal(size=(5, 32)))
+    made = fit(examples, np.zeros((0, 32), np.float32), sample, sample[0], sample[:5])
+    assert ((sample @ made.weights + made.offset) >= made.boundary).mean() <= 0.021
+    fresh = unit(2 * np.eye(32)[0] + 0.2 * random.normal(size=(50, 32)))
+    assert ((fresh @ made.weights + made.offset) >= made.boundary).mean() > 0.9
