@@ -1,6 +1,6 @@
 """`searcher tag`: labels for the whole library."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,7 +134,7 @@ class _Outputs:
             given = sum(report.tagged.values())
             asked = "nothing new" if not report.asked else f"{report.asked:,} asked now"
             click.echo(f"{plural(report.photos, 'photo')} ({asked}), {plural(given, 'label')} given")
-        self.write(photos, question.names)
+        self.write(photos, {label.name: label.parent for label in question.labels})
 
     def clear(self, names: list[str] | None) -> None:
         from searcher.catalog.tags import TagReader
@@ -151,29 +151,31 @@ class _Outputs:
         elif not self.quiet:
             click.echo(f"{plural(gone, 'label')} {'would be taken' if self.dry_run else 'taken'} back")
         if self.xmp:
-            self.write(lambda: (photo._replace(tags=()) for photo in tagged_photos(self.library, [])), chosen)
+            self.write(
+                lambda: (photo._replace(tags=()) for photo in tagged_photos(self.library, [])), dict.fromkeys(chosen)
+            )
 
-    def write(self, photos: Photos, names: list[str]) -> None:
-        """Sidecars and links, where they are wanted."""
+    def write(self, photos: Photos, parents: "Mapping[str, str | None]") -> None:
+        """Sidecars and links, where they are wanted. `parents`: the labels, each with the wider one that is given."""
         if self.xmp:
-            self._write_sidecars(photos, names)
+            self._write_sidecars(photos, parents)
         if self.link_to is not None:
             from searcher.tagger.links import link_photos
 
-            links = link_photos(photos(), names, self.link_to, self.dry_run)
+            links = link_photos(photos(), list(parents), self.link_to, self.dry_run)
             would = "would be " if self.dry_run else ""
             self.notice(
                 f"{plural(links.made, 'link')} {would}made in {self.link_to}, {links.kept:,} kept, "
                 f"{links.removed:,} {would}removed"
             )
 
-    def _write_sidecars(self, photos: Photos, names: list[str]) -> None:
+    def _write_sidecars(self, photos: Photos, parents: "Mapping[str, str | None]") -> None:
         from searcher.tagger.sidecars import write_sidecars
 
         report = write_sidecars(
             self.library,
             photos(),
-            names,
+            parents,
             adobe=self.adobe,
             dry_run=self.dry_run,
             tell=self._tell if self.dry_run else None,

@@ -5,12 +5,12 @@ sidecar is known whatever interrupts us, and is never taken for what the user wr
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from searcher.catalog.tags import LabelRow, SidecarRow, TagReader
+from searcher.catalog.tags import SidecarRow, TagReader
 from searcher.errors import SearcherError
 from searcher.photos.sidecar import Sidecar, Tag, entries, read_sidecar, sidecar_path, update_sidecar
 from searcher.tagger.run import Notice, Tagged, Target
@@ -45,21 +45,22 @@ class _Plan(NamedTuple):
 def write_sidecars(
     library: Target,
     photos: Iterable[Tagged],
-    names: Sequence[str],
+    parents: Mapping[str, str | None],
     *,
     adobe: bool = False,
     dry_run: bool = False,
     tell: Callable[[SidecarChange], None] | None = None,
     notice: Notice,
 ) -> SidecarReport:
-    """Let the sidecar of each photo have, of the labels `names`, exactly those that it has in `photos`.
+    """Let the sidecar of each photo have, of the labels in `parents`, exactly those that it has in `photos`.
 
+    parents: name → the name of the wider label, None where the catalog says whether there is one.
     What we wrote earlier for other labels stays. A tag of ours that the user took out of a sidecar is not written
     again. `adobe`: a new sidecar is called photo.xmp. `tell` is given every change. With `dry_run` no file and no
     memory is changed. A sidecar that cannot be changed is reported and left as it is.
     """
     report = SidecarReport()
-    job = _Job(library, frozenset(names), adobe, report, tell or (lambda change: None))
+    job = _Job(library, parents, adobe, report, tell or (lambda change: None))
     if dry_run:
         for some in _batches(photos):
             job.plan(some)
@@ -102,15 +103,16 @@ class _Job:
     def __init__(
         self,
         library: Target,
-        names: frozenset[str],
+        parents: Mapping[str, str | None],
         adobe: bool,
         report: SidecarReport,
         tell: Callable[[SidecarChange], None],
     ) -> None:
         self._tags = TagReader(library.reader())
-        self._labels = self._tags.labels()
-        self._ids = {label.name: label for label in self._labels.values()}
-        self._names, self._adobe, self._report, self._tell = names, adobe, report, tell
+        labels = self._tags.labels()
+        known = {label.name: labels[label.parent].name for label in labels.values() if label.parent is not None}
+        self._parents = known | {name: parent for name, parent in parents.items() if parent is not None}
+        self._names, self._adobe, self._report, self._tell = parents.keys(), adobe, report, tell
 
     def plan(self, photos: Sequence[Tagged]) -> tuple[list[_Plan], list[bytes]]:
         """What has to be done, and the paths of sidecars that have moved or are gone, to be forgotten."""
@@ -140,7 +142,7 @@ class _Job:
         return plans, gone
 
     def _plan(self, photo: Tagged, path: bytes, before: SidecarRow | None) -> _Plan | None:
-        wanted = {_lineage(self._ids[name], self._labels) for name, _ in photo.tags}
+        wanted = {_lineage(name, self._parents) for name, _ in photo.tags}
         if before is None and not wanted:
             return None
         exists = os.path.lexists(path)
@@ -185,11 +187,9 @@ def _holds(sidecar: Sidecar, tag: Tag) -> bool:
     return any(entry.partition("=")[2] in names for entry in entries(tag))
 
 
-def _lineage(label: LabelRow, labels: dict[int, LabelRow]) -> Tag:
+def _lineage(name: str, parents: Mapping[str, str]) -> Tag:
     """The names from the widest label down to this one."""
-    names, seen, above = [label.name], {label.id}, label.parent
-    while above is not None and above not in seen:
-        seen.add(above)
-        names.append(labels[above].name)
-        above = labels[above].parent
+    names = [name]
+    while (above := parents.get(names[-1])) is not None and above not in names:
+        names.append(above)
     return tuple(reversed(names))

@@ -35,7 +35,7 @@ def write(
     album: Album, *names: str, photos: Sequence[Tagged] | None = None, dry_run: bool = False, adobe: bool = False
 ) -> SidecarReport:
     chosen = tagged_photos(album.library, names) if photos is None else photos
-    return write_sidecars(album.library, chosen, names, dry_run=dry_run, adobe=adobe, notice=nothing)
+    return write_sidecars(album.library, chosen, dict.fromkeys(names), dry_run=dry_run, adobe=adobe, notice=nothing)
 
 
 def without(album: Album, *names: str) -> Iterator[Tagged]:
@@ -155,7 +155,7 @@ def test_a_dry_run_tells_what_a_run_does_and_changes_nothing(tagged: Album) -> N
     report = write_sidecars(
         tagged.library,
         tagged_photos(tagged.library, ["red", "green"]),
-        ["red", "green"],
+        {"red": None, "green": None},
         dry_run=True,
         tell=told.append,
         notice=nothing,

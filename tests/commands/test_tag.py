@@ -1,0 +1,247 @@
+"""`tag`, `tags`, `classify`, `teach`, `search --tag` and `index --tag`, with a real (untrained) model."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searcher.commands import main
+from tests.pictures import draw
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def indexed(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with `photos`, and a `library` of them. Copy it, never write to it."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "photos").mkdir()
+    for number in range(6):
+        draw(home / "photos" / f"{number}.jpg", number)
+    arguments = ["index", home / "photos", "--library", home / "library", "--model", small_folder, "-q"]
+    with pytest.raises(SystemExit) as ended:
+        main.main(args=[*map(str, arguments)])
+    assert not ended.value.code
+    return home
+
+
+@pytest.fixture
+def home(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A library of its own for each test; the photos are at the place where they were indexed."""
+    shutil.copytree(indexed / "library", tmp_path / "library")
+    monkeypatch.setenv("SEARCHER_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.chdir(tmp_path)
+    return indexed
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Runs `searcher …`: exit code, stdout, stderr."""
+
+    def program(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main.main(args=[*map(str, arguments)])
+        return (int(ended.value.code or 0), *capfd.readouterr())
+
+    return program
+
+
+def lines(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_tag_prints_one_json_line_a_photo(run: Run, home: Path) -> None:
+    code, out, err = run("tag", "--labels", "cat,dog,car", "--one", "--top", "2", "--json")
+    rows = lines(out)
+    assert (code, err) == (0, "")
+    assert sorted(row["path"] for row in rows) == [str(home / "photos" / f"{number}.jpg") for number in range(6)]
+    for row in rows:
+        assert list(row) == ["path", "tags"] and list(row["tags"][0]) == ["label", "probability"]
+        assert row["tags"][0]["probability"] >= row["tags"][1]["probability"] > 0
+    assert run("tag", "--labels", "cat,dog,car", "--one", "--top", "2", "--json")[1] == out
+
+
+def test_labels_with_commas_and_quotes_survive_csv(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text('salt, pepper\nsay "cheese"\n🐕‍🦺\nsalt, pepper\n', encoding="utf-8")
+    code, out, _ = run("tag", "--labels", "labels.txt", "--one", "--top", "3", "--csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert code == 0 and len(rows) == 18
+    assert {row["label"] for row in rows} == {"salt, pepper", 'say "cheese"', "🐕‍🦺"}
+    assert all(0 <= float(row["probability"]) <= 1 for row in rows)
+
+
+def test_tag_for_people_counts_and_says_that_it_is_uncalibrated(run: Run, home: Path) -> None:
+    code, out, err = run("tag", "--labels", "cat,dog")
+    assert code == 0
+    assert "6 photos (6 asked now)" in out
+    assert "Uncalibrated" in err
+    assert "6 photos (nothing new)" in run("tag", "--labels", "cat,dog")[1]
+    assert "Uncalibrated" not in run("tag", "--labels", "cat,dog", "--one")[2]
+    assert len(run("tag", "--labels", "cat,dog", "--one", "--list")[1].splitlines()) == 6
+
+
+def test_a_photo_without_labels_is_in_the_output(run: Run, home: Path, small_folder: Path) -> None:
+    out = run("tag", "--labels", "cat", "--json")[1]
+    assert len(lines(out)) == 6
+    empty = [row for row in csv.DictReader(io.StringIO(run("tag", "--labels", "cat", "--csv")[1])) if not row["label"]]
+    assert len(empty) == sum(not row["tags"] for row in lines(out))
+
+
+def test_tags_lists_and_search_finds_by_tag(run: Run, home: Path) -> None:
+    run("tag", "--labels", "cat,dog,car", "--one", "-q")
+    counts = json.loads(run("tags", "--json")[1])
+    assert sum(row["photos"] for row in counts) == 6
+    label, photos = counts[0]["label"], counts[0]["photos"]
+    assert counts[0] == {"label": label, "source": "zero-shot", "photos": photos}
+    assert f"{label}  {photos}  █" in run("tags")[1].replace("   ", "  ").replace("   ", "  ")
+    for words in (["a cat", "--tag", label], ["--tag", label], ["--like", home / "photos" / "0.jpg", "--tag", label]):
+        hits = json.loads(run("search", *words, "--json")[1])
+        assert len(hits) == photos
+        assert all(hit["tags"] == [label] for hit in hits)
+        assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+    assert json.loads(run("search", "--tag", "cat", "--tag", "dog", "--tag", "car", "--json")[1] or "[]") == []
+
+
+def test_a_wider_label_finds_what_lies_below_it(run: Run, home: Path, tmp_path: Path) -> None:
+    text = '[labels]\ncat = {parent = "pet"}\ndog = {parent = "pet"}\npet = {parent = "animal"}\n'
+    (tmp_path / "pets.toml").write_text(text.replace("pet = {", '"pet" = {wordings = ["rock"], '))
+    run("tag", "--labels", "pets.toml", "--one", "-q")
+    assert len(json.loads(run("search", "--tag", "animal", "--json")[1])) == 6
+
+
+def test_index_tag_asks_new_photos_what_was_asked_before(run: Run, home: Path, tmp_path: Path) -> None:
+    run("tag", "--labels", "cat,dog", "--one", "-q")
+    (tmp_path / "more").mkdir()
+    draw(tmp_path / "more" / "new.jpg", 77)
+    report = json.loads(run("index", tmp_path / "more", "--tag", "--json")[1])
+    assert (report["added"], report["tagged"]) == (1, 1)
+    assert sum(row["photos"] for row in json.loads(run("tags", "--json")[1])) == 7
+    assert "tagged" not in json.loads(run("index", "--json")[1])
+
+
+def test_classify_says_of_loose_photos_what_tag_says(run: Run, home: Path) -> None:
+    question = ("--labels", "cat,dog,car", "--one", "--top", "3", "--json")
+    stored_rows = lines(run("tag", *question)[1])
+    code, out, _ = run("classify", *(row["path"] for row in stored_rows), *question)
+    assert code == 0
+    for loose, stored in zip(lines(out), stored_rows, strict=True):
+        assert loose["path"] == stored["path"]
+        mine, theirs = ({tag["label"]: tag["probability"] for tag in row["tags"]} for row in (loose, stored))
+        assert mine == pytest.approx(theirs, abs=1e-3)
+
+
+def test_classify_needs_no_library(run: Run, home: Path, small_folder: Path, tmp_path: Path) -> None:
+    arguments = (home / "photos" / "0.jpg", "--labels", "cat,dog", "--one", "--model", small_folder)
+    code, out, _ = run("classify", *arguments, "--library", tmp_path / "none")
+    assert code == 0
+    assert out.startswith(str(home / "photos" / "0.jpg"))
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_broken_photo_does_not_stop_classify(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    good = home / "photos" / "0.jpg"
+    code, out, err = run("classify", tmp_path / "broken.jpg", good, "--labels", "cat,dog", "--one", "--json")
+    assert code == 0 and len(lines(out)) == 1
+    assert "broken.jpg" in err
+    code, out, err = run("classify", tmp_path / "broken.jpg", "--labels", "cat,dog", "--json")
+    assert (code, out) == (1, "")
+    assert len([line for line in err.splitlines() if line.startswith("Error:")]) == 1
+
+
+def test_teach_makes_a_label_that_all_others_commands_know(run: Run, home: Path) -> None:
+    photos = home / "photos"
+    code, out, _ = run("teach", "Rex", photos / "0.jpg", photos / "1.jpg", "--not", photos / "2.jpg", "--json")
+    taught = json.loads(out)
+    assert code == 0
+    assert {key: taught[key] for key in ("label", "examples", "against")} == {
+        "label": "Rex",
+        "examples": 2,
+        "against": 1,
+    }
+    rows = lines(run("tag", "--labels", "Rex", "--json")[1])
+    assert sum(bool(row["tags"]) for row in rows) == taught["photos"] > 0
+    assert [row["source"] for row in json.loads(run("tags", "--json")[1])] == ["taught"]
+    assert len(json.loads(run("search", "--tag", "Rex", "--json")[1])) == taught["photos"]
+    loose = lines(run("classify", photos / "0.jpg", "--labels", "Rex,cat", "--one", "--top", "2", "--json")[1])
+    assert {tag["label"] for tag in loose[0]["tags"]} == {"Rex", "cat"}
+    assert run("teach", "Rex", "--forget")[0] == 0
+    assert run("teach", "Rex", "--forget")[0] == 1
+
+
+def test_clear_takes_labels_back(run: Run, home: Path) -> None:
+    run("tag", "--labels", "cat,dog", "--one", "-q")
+    assert "6 labels would be taken back" in run("tag", "--clear", "--dry-run")[1]
+    assert json.loads(run("tag", "--clear", "--json")[1]) == {"cleared": 6}
+    assert json.loads(run("tags", "--json")[1]) == []
+
+
+def test_a_dry_run_shows_labels_and_sidecars_and_writes_nothing(run: Run, home: Path, tmp_path: Path) -> None:
+    before = sorted((home / "photos").iterdir())
+    arguments = ("tag", "--labels", "cat,dog", "--one", "--dry-run", "--xmp", "--link-to", tmp_path / "links")
+    code, out, err = run(*arguments)
+    assert code == 0
+    assert len([line for line in out.splitlines() if ".jpg.xmp  +" in line]) == 6
+    assert "6 sidecars would be written" in err and "6 links would be made" in err
+    rows = lines(run(*arguments, "--json")[1])
+    assert len(rows) == 6 and all(len(row["tags"]) == 1 for row in rows)
+    assert sorted((home / "photos").iterdir()) == before
+    assert not (tmp_path / "links").exists()
+    assert json.loads(run("tags", "--json")[1]) == []
+
+
+def test_sidecars_and_links_are_written_and_taken_back(run: Run, home: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(home / "photos", photos)
+    run("index", photos, "-q")
+    _, _, err = run("tag", "--labels", "cat,dog", "--one", "--xmp", "--link-to", tmp_path / "links", "-q")
+    assert err == ""
+    assert len(list(photos.glob("*.jpg.xmp"))) == 6
+    for sidecar in (home / "photos").glob("*.xmp"):  # copies have sidecars of their own
+        assert (photos / sidecar.name).read_bytes() == sidecar.read_bytes()
+    assert len(list((tmp_path / "links").glob("*/*.jpg"))) == 12
+    run("tag", "--clear", "--xmp", "-q")
+    assert not list(photos.glob("*.xmp")) and not list((home / "photos").glob("*.xmp"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["tag"], 2, "which labels"),
+        (["tag", "--labels", "cat", "--json", "--csv"], 2, "either"),
+        (["tag", "--labels", "cat", "--top", "0"], 2, "top"),
+        (["tag", "--labels", "cat", "--adobe"], 2, "--xmp"),
+        (["tag", "--clear", "--one"], 2, "--clear"),
+        (["tag", "--labels", "missing.txt"], 1, "missing.txt"),
+        (["tag", "--labels", "empty.txt"], 1, "no labels"),
+        (["tag", "--labels", ","], 1, "no labels"),
+        (["tag", "--labels", "@nonsense"], 1, "@nonsense"),
+        (["tag", "--clear", "--labels", "purple"], 1, "purple"),
+        (["search", "--tag", "purple"], 1, "purple"),
+        (["classify", "away.jpg", "--labels", "cat"], 1, "away.jpg"),
+        (["classify", ".", "--labels", "cat"], 1, "folder"),
+        (["classify", "away.jpg"], 2, "which labels"),
+        (["teach", "Rex"], 2, "photos"),
+        (["teach", " ", "a.jpg"], 2, "name"),
+        (["teach", "Rex", "away.jpg"], 1, "away.jpg"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    run: Run, home: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "empty.txt").write_text("\n# nothing\n")
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
+    assert message in err and len(err.splitlines()) == 1
+
+
+def test_a_library_that_is_not_there_is_one_line(run: Run, home: Path, tmp_path: Path) -> None:
+    for arguments in (["tag", "--labels", "cat"], ["tags"], ["teach", "Rex", home / "photos" / "0.jpg"]):
+        code, out, err = run(*arguments, "--library", tmp_path / "none")
+        assert (code, out) == (1, "")
+        assert len(err.splitlines()) == 1
