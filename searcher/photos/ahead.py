@@ -1,10 +1,16 @@
-"""Threads that work ahead of the thread that takes their results: reading and decoding overlap with embedding."""
+"""Threads that work ahead of the thread that takes their results: reading and decoding overlap with embedding.
 
-import os
+There is one such thread a core, and the network has one a core, too: no core is set apart for either, to stand idle.
+When decoding is ahead it waits, with AHEAD items ready; when it is behind, the network waits and decoding has all
+cores. So the split finds itself, photo by photo.
+"""
+
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from searcher.photos.cores import usable_cores
 
 AHEAD = 96  # items under way in the threads at most: three batches of the image encoder
 
@@ -16,8 +22,7 @@ def ahead(work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
     """`map(work, items)` in threads, in order, with at most AHEAD items under way. Stops cleanly when it is
     closed.
     """
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="photos")
+    pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="photos")
     under_way: deque[Future[R]] = deque()
     try:
         for item in items:

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from searcher.models import Model
-from searcher.models.session import Encoder
+from searcher.models.session import Encoder, Pace
 from searcher.photos.decode import decode
 from searcher.photos.samples import sample_photos
 from tests.models.towers import real_photos
@@ -134,6 +134,21 @@ def test_a_file_that_fixes_its_batch_size_is_run_in_a_loop(batch: int, tmp_path:
     pixels = np.random.default_rng(1).standard_normal((7, 3, 4, 4)).astype(np.float32)
     fixed, free = Encoder(tmp_path / "fixed.onnx"), Encoder(tmp_path / "free.onnx")
     np.testing.assert_allclose(fixed.run(pixels), free.run(pixels), atol=1e-6)
+
+
+@pytest.mark.parametrize("fastest", Pace.STEPS)
+def test_the_batch_that_is_fastest_here_is_found_in_the_first_batches(fastest: int) -> None:
+    pace = Pace()
+    tried = []
+    for _ in range(7):
+        tried.append(pace.step)
+        pace.note(7, 32, 0.0)  # another thread that began earlier
+        pace.note(pace.step, 5, 0.0)  # too few photos to tell
+        pace.note(pace.step, 32, 1.0 if pace.step == fastest and len(tried) > 1 else 2.0)
+    assert set(tried) == set(Pace.STEPS)
+    assert pace.step == fastest
+    pace.note(fastest, 32, 100.0)
+    assert pace.step == fastest
 
 
 @pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.INT64])
