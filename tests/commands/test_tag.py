@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from searcher.commands import main
+from searcher.datasets import read_class_folder
+from searcher.evaluate import zero_shot
+from searcher.models import Model
 from tests.pictures import draw
 
 Run = Callable[..., tuple[int, str, str]]
@@ -207,6 +210,21 @@ def test_sidecars_and_links_are_written_and_taken_back(run: Run, home: Path, tmp
     assert len(list((tmp_path / "links").glob("*/*.jpg"))) == 12
     run("tag", "--clear", "--xmp", "-q")
     assert not list(photos.glob("*.xmp")) and not list((home / "photos").glob("*.xmp"))
+
+
+def test_which_one_of_class_folders_is_what_evaluate_says_photo_by_photo(
+    run: Run, home: Path, small_folder: Path, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("cat", "dog", "red car") * 4):
+        (tmp_path / "classes" / name).mkdir(parents=True, exist_ok=True)
+        draw(tmp_path / "classes" / name / f"{number}.jpg", 100 + number)
+    classes = read_class_folder(tmp_path / "classes")
+    expected = zero_shot(Model.open(small_folder), classes)
+    files = [str(file) for images in classes.images for file in images]
+    run("index", tmp_path / "classes", "-q")
+    rows = lines(run("tag", "--labels", ",".join(classes.names), "--one", "--json")[1])
+    tagged = {row["path"]: row["tags"][0]["label"] for row in rows}
+    assert [tagged[file] for file in files] == [expected.labels[number] for number in expected.predicted]
 
 
 @pytest.mark.parametrize(
