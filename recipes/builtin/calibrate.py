@@ -1,9 +1,10 @@
 """Find the threshold from which on a model's labels are given, and store it in the model folder's searcher.json.
 
-    python recipes/builtin/calibrate.py MODEL CLASS-FOLDER [CLASS-FOLDER ...] [--store]
+    python recipes/builtin/calibrate.py MODEL CLASS-FOLDER [CLASS-FOLDER ...] [--beta 1] [--store]
 
 The class folders (as for `searcher evaluate`) are asked together: every photo has the one label that its folder is
-called, and none of the others. Without --store the result is only printed.
+called, and none of the others. The more classes, the more a threshold holds for other labels. Without --store the
+result is only printed.
 """
 
 import argparse
@@ -27,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--beta", type=float, default=1.0, help="below 1: rather no label than a wrong one")
     parser.add_argument("--store", action="store_true")
     arguments = parser.parse_args()
     model = Model.open(arguments.model)
@@ -47,7 +49,7 @@ def main() -> None:
             print(f"{number}/{len(files)}", end="\r", file=sys.stderr)
     truth = np.arange(len(photos)) == numbers[:, None]
     question = Question(tuple(Label(name, (name,)) for name in photos))
-    found = calibrate(model, question, np.concatenate(parts), truth)
+    found = calibrate(model, question, np.concatenate(parts), truth, arguments.beta)
     print(json.dumps({"photos": len(files), "labels": len(photos), **found._asdict()}, indent=1))
     if arguments.store:
         store_thresholds(model.folder, for_all(found))

@@ -28,19 +28,21 @@ class Calibration(NamedTuple):
     folds: tuple[float, float]
 
 
-def calibrate(model: "Model", question: Question, vectors: np.ndarray, truth: np.ndarray) -> Calibration:
-    """The threshold for all labels that makes F1 largest, micro-averaged.
+def calibrate(
+    model: "Model", question: Question, vectors: np.ndarray, truth: np.ndarray, beta: float = 1.0
+) -> Calibration:
+    """The threshold for all labels that makes F1 (or another F-beta) largest, micro-averaged.
 
     vectors (m, dim): embeddings of photos; truth (m, n) bool: which of the question's labels each of them shows.
-    The question is the one that is put without `one`.
+    The question is the one that is put without `one`. With a `beta` below 1, precision counts more than recall.
     """
     scorer = make_scorer(question, model, {}, NoCache())
     stored = np.asarray(vectors, np.float16).astype(np.float32)
     chances = sigmoid(stored @ scorer.weights.T + scorer.offsets)
-    threshold = best_threshold(chances, truth)
+    threshold = best_threshold(chances, truth, beta)
     halves = [np.arange(start, len(truth), 2) for start in (0, 1)]
     crossed = [
-        measured(chances[test], truth[test], best_threshold(chances[learn], truth[learn]))[2]
+        measured(chances[test], truth[test], best_threshold(chances[learn], truth[learn], beta))[2]
         for learn, test in (halves, halves[::-1])
     ]
     precision, recall, f1 = measured(chances, truth, threshold)
@@ -48,13 +50,13 @@ def calibrate(model: "Model", question: Question, vectors: np.ndarray, truth: np
     return Calibration(threshold, precision, recall, f1, given, (crossed[0], crossed[1]))
 
 
-def best_threshold(chances: np.ndarray, truth: np.ndarray) -> float:
-    """The threshold on probabilities that makes F1 against `truth` (bool, the same shape) largest."""
+def best_threshold(chances: np.ndarray, truth: np.ndarray, beta: float = 1.0) -> float:
+    """The threshold on probabilities that makes F-beta against `truth` (bool, the same shape) largest."""
     order = np.argsort(-chances, axis=None, kind="stable")
     values, right = chances.ravel()[order].astype(np.float64), np.cumsum(truth.ravel()[order])
-    f1 = 2 * right / (np.arange(1, len(values) + 1) + right[-1])
+    score = (1 + beta**2) * right / (np.arange(1, len(values) + 1) + beta**2 * right[-1])
     last = np.append(values[1:] < values[:-1], True)  # equal probabilities are given together
-    best = int(np.argmax(np.where(last, f1, -1)))
+    best = int(np.argmax(np.where(last, score, -1)))
     below = values[best + 1] if best + 1 < len(values) else 0.0
     return float((values[best] + below) / 2)  # between two photos, and not at one
 
