@@ -25,7 +25,7 @@ FLOORS = [
     {"errors"},
 ]
 FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
-TRAINER_MAY_USE = {"trainer", "models", "datasets", "photos", "errors"}
+TRAINER_MAY_USE = {"trainer", "evaluate", "models", "datasets", "photos", "errors"}
 MAY_USE_TRAINER = {"commands/train.py", "commands/models.py"}
 # The import name where it is not the distribution's name.
 IMPORT_NAME = {"faiss-cpu": "faiss", "pillow": "PIL"}

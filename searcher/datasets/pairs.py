@@ -17,20 +17,25 @@ CAPTION_COLUMNS = ("caption", "captions", "title")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One image with the captions that describe it, and the class it belongs to where that is known."""
+    """One image with the captions that describe it, and the class it belongs to where that is known.
+
+    row: the number of its (first) record in the source, from 0.
+    """
 
     image: str
     captions: tuple[str, ...]
     label: str | None = None
+    row: int = 0
 
 
 @dataclass
 class Source:
-    """One readable source of training data: its pairs, and how many of its records could not be used."""
+    """One readable source of training data: its pairs, the records that could not be used, and how many there were."""
 
     path: Path
     pairs: list[Pair]
     bad: list[str] = field(default_factory=list)
+    records: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,9 @@ Row = tuple[str | None, list[str], str | None]  # image, captions, label
 
 def _collect(path: Path, rows: Iterator[Row | str]) -> Source:
     """Join rows of the same image, count the unusable ones (given as a reason, or found here)."""
-    joined: dict[str, tuple[list[str], str | None]] = {}
+    joined: dict[str, tuple[list[str], str | None, int]] = {}
     bad: list[str] = []
+    number = 0
     for number, row in enumerate(rows, 1):
         if isinstance(row, str):
             bad.append(f"record {number}: {row}")
@@ -107,10 +113,11 @@ def _collect(path: Path, rows: Iterator[Row | str]) -> Source:
         else:
             file = path.parent / image
             if file.is_file():
-                joined.setdefault(str(file), ([], label))[0].extend(captions)
+                joined.setdefault(str(file), ([], label, number - 1))[0].extend(captions)
             else:
                 bad.append(f"record {number}: no such image: {image}")
-    return Source(path, [Pair(image, tuple(texts), label) for image, (texts, label) in joined.items()], bad)
+    pairs = [Pair(image, tuple(texts), label, row) for image, (texts, label, row) in joined.items()]
+    return Source(path, pairs, bad, number)
 
 
 def _column(path: Path, columns: list[str], wanted: tuple[str, ...]) -> str:
@@ -165,8 +172,9 @@ def _read_folder(path: Path) -> Source:
         return _collect(path / "captions", iter(rows))
     classes = read_class_folder(path)
     pairs = [
-        Pair(str(image), tuple(fill(template, name) for template in (*TEMPLATES, "{}")), name)
-        for name, images in zip(classes.names, classes.images, strict=True)
-        for image in images
+        Pair(str(image), tuple(fill(template, name) for template in (*TEMPLATES, "{}")), name, row)
+        for row, (name, image) in enumerate(
+            (name, image) for name, images in zip(classes.names, classes.images, strict=True) for image in images
+        )
     ]
-    return Source(path, pairs)
+    return Source(path, pairs, records=len(pairs))

@@ -1,7 +1,12 @@
 """What a run leaves on disk: the state to resume from, the open_clip checkpoint. Safetensors, written atomically."""
 
+import copy
 import json
 import logging
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +16,14 @@ from open_clip.factory import add_model_config
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from searcher.errors import SearcherError
 
 CONFIGS = Path(__file__).parent / "configs"
 STATE = "training.safetensors"
 WEIGHTS = "open_clip_model.safetensors"
+OTHER_WEIGHTS = ("open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "open_clip_pytorch_model.pth")
 CONFIG = "open_clip_config.json"
 
 
@@ -38,20 +45,34 @@ def model_config(name: str) -> dict[str, Any]:
     return dict(known)
 
 
-def create(config: dict[str, Any], folder: Path) -> tuple[nn.Module, Any]:
-    """A freshly initialised model of a config and its tokenizer. `folder` keeps the config for open_clip's registry."""
-    path = folder / f"{folder.name}.config.json"
-    path.write_text(json.dumps(config))
+def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
+    """What `open_clip_config.json` says of a checkpoint folder (model_cfg, preprocess_cfg); {} for a file."""
+    path = checkpoint / CONFIG if checkpoint and checkpoint.is_dir() else None
+    if path is None or not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+        return {"model_cfg": dict(found["model_cfg"]), "preprocess_cfg": dict(found.get("preprocess_cfg") or {})}
+    except (ValueError, KeyError, TypeError) as error:
+        raise SearcherError(f"{path} cannot be read as an open_clip config") from error
+
+
+def create(config: dict[str, Any]) -> tuple[nn.Module, Any]:
+    """A freshly initialised model of a config, and its tokenizer. Raises SearcherError for what open_clip refuses."""
     remarks = logging.getLogger()  # where open_clip says that no weights were loaded, which is what is wanted here
     level = remarks.level
     try:
-        add_model_config(path)
-        remarks.setLevel(logging.ERROR)
-        model = open_clip.create_model(path.stem)
-        return model, open_clip.get_tokenizer(path.stem)
+        with tempfile.TemporaryDirectory(prefix="searcher-") as scratch:
+            path = Path(scratch) / f"{Path(scratch).name}.json"
+            path.write_text(json.dumps(config))
+            add_model_config(path)
+            remarks.setLevel(logging.ERROR)
+            return open_clip.create_model(path.stem, pretrained_text=False), open_clip.get_tokenizer(path.stem)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SearcherError(f"open_clip cannot make a model of this config ({reason})") from error
     finally:
         remarks.setLevel(level)
-        path.unlink()
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, Any]) -> None:
@@ -59,40 +80,62 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, Any]) 
     partial = path.with_name(path.name + ".part")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, partial, metadata={"searcher": json.dumps(facts)})
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
     partial.replace(path)
 
 
-def save_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]) -> None:
-    """The whole state of a run: weights, buffers and the optimizer's moments, each under the parameter's name."""
-    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer/{key}/{name}"] = value
-    save_tensors(tensors, path, facts)
+@dataclass(frozen=True)
+class State:
+    """All that changes while a model is trained, as it goes to disk and comes back."""
 
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: AveragedModel | None
 
-def load_state(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Put a saved state back; returns its facts."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["searcher"])
-        tensors = load_file(path)
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
-        raise SearcherError(f"cannot resume from {path}: {error}") from error
-    try:
-        model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-    except RuntimeError as error:
-        raise SearcherError(f"cannot resume from {path}: it is the state of another model") from error
-    parameters = dict(model.named_parameters())
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer/"):
-            _, key, parameter = name.split("/", 2)
-            own = parameters[parameter]
+    def save(self, path: Path, facts: dict[str, Any]) -> None:
+        """Weights, buffers, their average, and the optimizer's moments, each under the parameter's name; `facts`."""
+        tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
+        if self.average:
+            tensors |= {f"average/{name}": tensor for name, tensor in self.average.state_dict().items()}
+        for name, parameter in self.model.named_parameters():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer/{key}/{name}"] = value
+        save_tensors(tensors, path, facts)
+
+    def load(self, path: Path) -> None:
+        """Put a saved state back."""
+        try:
+            tensors = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise SearcherError(f"cannot resume from {path}: {error}") from error
+        try:
+            self.model.load_state_dict(_below("model/", tensors))
+            if self.average:
+                self.average.load_state_dict(_below("average/", tensors))
+        except RuntimeError as error:
+            raise SearcherError(f"cannot resume from {path}: it is the state of another model") from error
+        parameters = dict(self.model.named_parameters())
+        for place, tensor in _below("optimizer/", tensors).items():
+            key, name = place.split("/", 1)
+            own = parameters[name]
             # The moments take the memory format of their parameter: the fused step goes through memory, not indices.
-            optimizer.state[own][key] = (
+            self.optimizer.state[own][key] = (
                 torch.empty_like(own.data).copy_(tensor) if tensor.shape == own.shape else tensor
             )
-    return facts
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The facts of a saved state, without its tensors."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(json.loads(file.metadata()["searcher"]))
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise SearcherError(f"cannot resume from {path}: {error}") from error
 
 
 def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], preprocess: dict[str, Any]) -> None:
@@ -102,16 +145,41 @@ def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], prepr
     save_tensors(dict(model.state_dict()), folder / WEIGHTS, {})
 
 
+def weights_file(checkpoint: Path) -> Path:
+    """The file of weights of an open_clip checkpoint: a folder or a file. Raises SearcherError where there is none."""
+    places = [checkpoint / name for name in (WEIGHTS, *OTHER_WEIGHTS)] if checkpoint.is_dir() else [checkpoint]
+    for path in places:
+        if path.is_file() and path.suffix in (".safetensors", ".pt", ".pth", ".bin"):
+            return path
+    raise SearcherError(
+        f"no checkpoint at {checkpoint}: neither a folder of open_clip's nor a .safetensors or .pt file"
+    )
+
+
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Start from an open_clip checkpoint: a folder of ours or open_clip's, or its safetensors file."""
-    path = checkpoint / WEIGHTS if checkpoint.is_dir() else checkpoint
-    if not path.is_file():
-        raise SearcherError(f"no checkpoint at {checkpoint}")
+    """Start from an open_clip checkpoint. A `.pt` is read with `weights_only=True`: nothing in it is run."""
+    path = weights_file(checkpoint)
     try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise SearcherError(f"{path} is not a safetensors file") from error
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise SearcherError(f"{path} holds the weights of another architecture") from error
+        if path.suffix != ".safetensors":
+            torch.load(path, map_location="cpu", weights_only=True)  # open_clip tries again without, after a TypeError
+        open_clip.load_checkpoint(model, str(path), weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise SearcherError(f"{path} is refused: it holds more than weights, and reading it would run it") from error
+    except (SafetensorError, OSError, EOFError) as error:
+        raise SearcherError(f"{path} is not a file of weights") from error
+    except (RuntimeError, KeyError, AttributeError, TypeError, StopIteration) as error:
+        raise SearcherError(f"{path} does not hold the weights of this architecture") from error
+
+
+@torch.no_grad()
+def interpolate(model: nn.Module, checkpoint: Path, share: float) -> None:
+    """Mix the weights with those of the checkpoint that they started from: share · model + (1 - share) · start.
+
+    Fine-tuned models keep more of what they knew (Wortsman et al. 2022, WiSE-FT).
+    """
+    start = copy.deepcopy(model)
+    load_weights(start, checkpoint)
+    old = start.state_dict()
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(old[name], 1 - share)

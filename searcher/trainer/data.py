@@ -1,30 +1,63 @@
 """Batches for the trainer: which record comes when, its augmentation, its caption.
 
-Every random draw is a function of (seed, epoch, record, repetition), so that the number of loader workers, or a stop
-and a resume, changes nothing.
+Every random draw is a function of (seed, epoch, record, repetition), so that the number of loader workers, of processes
+or of parts of a batch, or a stop and a resume, changes nothing.
 """
 
 import hashlib
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from searcher.datasets import Pair
 from searcher.errors import SearcherError
-from searcher.photos.decode import PhotoError, open_photo
+from searcher.photos.decode import PhotoError, decode, read_bytes
+from searcher.trainer.augment import Augment
+from searcher.trainer.distributed import Processes
 
+SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)  # a caption that is wrong of the picture in a mirror
 Draw = tuple[int, int, int]  # epoch, record, repetition
+Sample = dict[str, Tensor]
 
 
-def draw_rng(seed: int, draw: Draw) -> np.random.Generator:
-    return np.random.default_rng((seed, *draw))
+@dataclass(frozen=True)
+class Layout:
+    """How the records of a step are dealt out: `batch_size` over all processes, each process's share in `parts`."""
+
+    batch_size: int
+    parts: int
+    workers: int
+    seed: int
+    processes: Processes
+
+    @property
+    def part_size(self) -> int:
+        """Records that go through the encoders at once. Raises SearcherError where the batch does not divide."""
+        size, rest = divmod(self.batch_size, self.parts * self.processes.count)
+        if rest or not size:
+            count = self.processes.count
+            raise SearcherError(
+                f"a batch of {self.batch_size} does not divide into {count} processes × {self.parts} parts"
+            )
+        return size
+
+
+class Data(Protocol):
+    """What the loop asks of its data."""
+
+    steps_per_epoch: int
+
+    def parts(self, step: int, total: int) -> Iterator[Sample]:
+        """This process's parts of the batches of steps step … total - 1, in order; `bad` counts unusable records."""
+        ...
 
 
 def caption_id(text: str) -> int:
@@ -33,91 +66,87 @@ def caption_id(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Augment:
-    """Random resized crop, horizontal flip, brightness and contrast; then mean and standard deviation are removed."""
+class SampleMaker:
+    """An image file's bytes and its captions → what the encoders take."""
 
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    min_area: float = 0.5
-    jitter: float = 0.3
+    augment: Augment
+    tokenizer: Any
 
-    def __call__(self, image: Image.Image, rng: np.random.Generator) -> Tensor:
-        """RGB image → float32 [3, size, size]."""
-        width, height = image.size
-        for _ in range(10):
-            area = rng.uniform(self.min_area, 1.0) * width * height
-            aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))) * width / height
-            w, h = np.sqrt(area * aspect), np.sqrt(area / aspect)
-            if w <= width and h <= height:
-                break
-        else:
-            w, h = width, height
-        left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
-        pixels = self._resize(image, (left, top, left + w, top + h))
-        if rng.random() < 0.5:
-            pixels = pixels[:, ::-1]
-        brightness, contrast = (1 + rng.uniform(-self.jitter, self.jitter, 2)).astype(np.float32)
-        pixels = ((pixels - pixels.mean()) * contrast + pixels.mean()) * brightness
-        return self._normalise(np.clip(pixels, 0, 1))
-
-    def plain(self, image: Image.Image) -> Tensor:
-        """What search will do: the whole picture squashed to size × size. RGB image → float32 [3, size, size]."""
-        return self._normalise(self._resize(image, (0, 0, *image.size)))
-
-    def _resize(self, image: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
-        small = image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
-        return np.asarray(small, np.float32) / 255
-
-    def _normalise(self, pixels: np.ndarray) -> Tensor:
-        pixels = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-
-
-class PairDataset(Dataset[dict[str, Tensor] | None]):
-    """Images with one of their captions each. An image that cannot be read gives None (counted by the loop)."""
-
-    def __init__(self, pairs: list[Pair], augment: Augment, tokenizer: Any, seed: int) -> None:
-        self.pairs, self.augment, self.tokenizer, self.seed = pairs, augment, tokenizer, seed
-        self.captions_of: dict[str, tuple[str, ...]] = {p.label: p.captions for p in pairs if p.label is not None}
-        self.classes = {label: i for i, label in enumerate(self.captions_of)}
-
-    def __getitem__(self, draw: Draw) -> dict[str, Tensor] | None:
-        pair = self.pairs[draw[1]]
-        rng = draw_rng(self.seed, draw)
-        caption = pair.captions[rng.integers(len(pair.captions))]
-        try:
-            image = open_photo(pair.image, min_side=2 * self.augment.size).image
-        except PhotoError:
-            return None
-        label = caption_id(f"label {pair.label}") if pair.label is not None else caption_id(pair.image)
+    def __call__(self, data: bytes, captions: Sequence[str], same: str, rng: np.random.Generator) -> Sample:
+        """One caption is drawn. Rows with an equal `same` describe the same thing. Raises PhotoError."""
+        caption = captions[int(rng.integers(len(captions)))]
+        image = decode(data, min_side=2 * self.augment.size).image
         return {
-            "images": self.augment(image, rng),
+            "images": self.augment(image, rng, mirror=not SIDES.search(caption)),
             "texts": self.tokenizer([caption])[0],
-            "ids": torch.tensor([caption_id(caption), label]),
-            "classes": torch.tensor(self.classes.get(pair.label, -1) if pair.label is not None else -1),
+            "ids": torch.tensor([caption_id(caption), caption_id(same)]),
         }
 
 
-class SentenceDataset(Dataset[dict[str, Tensor] | None]):
+class PairDataset(Dataset[Sample | None]):
+    """Images with one of their captions each. An image that cannot be read gives None (counted by the loop)."""
+
+    def __init__(self, pairs: list[Pair], make: SampleMaker, seed: int, teacher: "Teacher | None" = None) -> None:
+        self.pairs, self.make, self.seed, self.teacher = pairs, make, seed, teacher
+        self.captions_of: dict[str, tuple[str, ...]] = {p.label: p.captions for p in pairs if p.label is not None}
+        self.classes = {label: i for i, label in enumerate(self.captions_of)}
+
+    def __getitem__(self, draw: Draw) -> Sample | None:
+        pair = self.pairs[draw[1]]
+        same = pair.image if pair.label is None else f"label {pair.label}"
+        try:
+            rng = np.random.default_rng((self.seed, *draw))
+            sample = self.make(read_bytes(os.fsencode(pair.image)), pair.captions, same, rng)
+        except PhotoError:
+            return None
+        sample["classes"] = torch.tensor(-1 if pair.label is None else self.classes[pair.label])
+        if self.teacher:
+            sample["teacher"] = self.teacher[draw[1]]
+        return sample
+
+
+class SentenceDataset(Dataset[Sample | None]):
     """Sentences with a teacher's embedding of each: `name.txt`, one a line, and `name.npy` [n, d] beside it."""
 
-    def __init__(self, path: Path, tokenizer: Any) -> None:
+    def __init__(self, path: Path, tokenizer: Any, dim: int) -> None:
         self.sentences = path.read_text(encoding="utf-8").splitlines()
-        vectors = path.with_suffix(".npy")
-        if not vectors.is_file():
-            raise SearcherError(f"{path} needs a teacher's embeddings beside it: {vectors.name}")
-        self.teacher = np.load(vectors, mmap_mode="r", allow_pickle=False)
-        if len(self.teacher) != len(self.sentences):
-            raise SearcherError(f"{vectors} has {len(self.teacher)} rows for {len(self.sentences)} sentences")
-        self.tokenizer = tokenizer
+        embeddings = read_teacher(path, len(self.sentences), dim)
+        if embeddings is None:
+            raise SearcherError(f"{path} needs a teacher's embeddings beside it: {path.with_suffix('.npy').name}")
+        self.teacher, self.tokenizer = embeddings, tokenizer
 
-    def __getitem__(self, draw: Draw) -> dict[str, Tensor] | None:
+    def __getitem__(self, draw: Draw) -> Sample | None:
         i = draw[1]
         return {
             "texts": self.tokenizer([self.sentences[i]])[0],
             "teacher": torch.from_numpy(np.asarray(self.teacher[i], np.float32)),
         }
+
+
+def read_teacher(path: Path, records: int, dim: int) -> np.ndarray | None:
+    """A teacher's embeddings beside a file or folder of data: `name.npy`, [records, dim], or None without the file."""
+    file = path.with_suffix(".npy") if path.suffix and not path.is_dir() else path.with_name(path.name + ".npy")
+    if not file.is_file():
+        return None
+    try:
+        teacher: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise SearcherError(f"{file} is not an array of NumPy's") from error
+    if teacher.shape != (records, dim):
+        raise SearcherError(f"{file} has the shape {list(teacher.shape)}; {records} records want [{records}, {dim}]")
+    return teacher
+
+
+class Teacher:
+    """A teacher's embedding of each pair's image, float32 [d]; zeros where its source has none."""
+
+    def __init__(self, sources: list[tuple[np.ndarray | None, list[Pair]]], dim: int) -> None:
+        self.rows = [(teacher, pair.row) for teacher, pairs in sources for pair in pairs]
+        self.nothing = torch.zeros(dim)
+
+    def __getitem__(self, record: int) -> Tensor:
+        teacher, row = self.rows[record]
+        return self.nothing if teacher is None else torch.from_numpy(np.asarray(teacher[row], np.float32))
 
 
 @dataclass(frozen=True)
@@ -153,21 +182,51 @@ class Schedule:
             step += len(batches)
 
 
-def collate(samples: list[dict[str, Tensor] | None]) -> dict[str, Tensor]:
-    """Stack the samples that could be read; `bad` counts the others."""
-    good = [s for s in samples if s is not None]
-    batch = {key: torch.stack([s[key] for s in good]) for key in (good[0] if good else ())}
-    batch["bad"] = torch.tensor(len(samples) - len(good))
-    return batch
+class Records:
+    """Data of a known number of records, in the order of a `Schedule`."""
+
+    def __init__(self, dataset: Dataset[Sample | None], weights: np.ndarray, layout: Layout) -> None:
+        self.dataset, self.layout = dataset, layout
+        self.schedule = Schedule(weights, layout.batch_size, layout.seed)
+        self.steps_per_epoch = self.schedule.steps_per_epoch
+        self.part_size = layout.part_size
+
+    def parts(self, step: int, total: int) -> Iterator[Sample]:
+        draws: Any = self._draws(step, total)
+        return load(self.dataset, self.layout, batch_sampler=draws, collate_fn=collate)
+
+    def _draws(self, step: int, total: int) -> Iterator[list[Draw]]:
+        size, processes = self.part_size, self.layout.processes
+        share = size * self.layout.parts
+        for batch in self.schedule.from_step(step, total):
+            own = batch[processes.rank * share : (processes.rank + 1) * share]
+            yield from (own[i : i + size] for i in range(0, share, size))
 
 
-def loader(dataset: Dataset[Any], batches: Iterator[list[Draw]], workers: int) -> DataLoader[Any]:
-    """Batches in the given order, whatever the number of workers."""
-    return DataLoader(
+def collate(samples: Sequence[Sample | None]) -> Sample:
+    """Stack samples. Those that could not be read are counted in `bad`, and others of the part stand in for them.
+
+    Every process then has a full part; a stand-in shares its ids with its original, so that neither is a negative of
+    the other. `bad` [n] says of each row what share of an unusable record it stands for; it is all there is when no
+    sample could be read.
+    """
+    good = [sample for sample in samples if sample is not None]
+    filled = [good[i % len(good)] for i in range(len(samples))] if good else []
+    part = {key: torch.stack([sample[key] for sample in filled]) for key in (filled[0] if filled else ())}
+    part["bad"] = torch.full((len(samples),), 1 - len(good) / len(samples))
+    return part
+
+
+def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
+    """Parts by the workers of the layout. Raises SearcherError for a part of which no record can be used."""
+    parts = DataLoader(
         dataset,
-        batch_sampler=batches,
-        num_workers=workers,
-        collate_fn=collate,
-        persistent_workers=workers > 0,
-        prefetch_factor=4 if workers else None,
+        num_workers=layout.workers,
+        prefetch_factor=4 if layout.workers else None,
+        pin_memory=layout.processes.device.type == "cuda",
+        **how,
     )
+    for part in parts:
+        if len(part) == 1:
+            raise SearcherError("no image of a whole batch could be read")
+        yield part

@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from searcher.datasets import Pair
-from searcher.trainer.data import Augment, PairDataset, Schedule, loader
+from searcher.datasets import Pair, read_source
+from searcher.errors import SearcherError
+from searcher.trainer.augment import Augment
+from searcher.trainer.data import Layout, PairDataset, Records, SampleMaker, Schedule, Teacher, read_teacher
+from searcher.trainer.distributed import Processes
 from tests.pictures import draw
+
+
+def records(dataset: PairDataset, batch_size: int = 6, **layout: Any) -> Records:
+    """The data of a run of one process, unless said otherwise."""
+    values: dict[str, Any] = {"parts": 1, "workers": 0, "seed": 0, "processes": Processes()} | layout
+    return Records(dataset, np.ones(len(dataset.pairs)), Layout(batch_size, **values))
+
 
 AUGMENT = Augment(16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
@@ -56,17 +67,53 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
         draw(tmp_path / f"{i}.jpg", i)
         pairs.append(Pair(str(tmp_path / f"{i}.jpg"), (f"picture {i}", f"image {i}")))
     pairs.append(Pair(str(tmp_path / "gone.jpg"), ("gone",)))
-    schedule = Schedule(np.ones(13), 6, 0)
-    runs = []
-    for workers in (0, 1, 2):
-        dataset = PairDataset(pairs, AUGMENT, words, seed=5)
-        runs.append(list(loader(dataset, schedule.from_step(0, 8), workers)))
+    dataset = PairDataset(pairs, SampleMaker(AUGMENT, words), seed=5)
+    runs = [list(records(dataset, workers=workers).parts(0, 8)) for workers in (0, 1, 2)]
     for other in runs[1:]:
         for one, two in zip(runs[0], other, strict=True):
             assert one.keys() == two.keys()
             assert all(torch.equal(one[key], two[key]) for key in one)
-    assert sum(int(batch["bad"]) for batch in runs[0]) > 0
-    assert all(len(batch["images"]) + int(batch["bad"]) == 6 for batch in runs[0])
+    assert all(len(part["images"]) == 6 for part in runs[0])
+    spoilt = next(part for part in runs[0] if part["bad"].sum() > 0)
+    assert spoilt["bad"].sum().item() == pytest.approx(1)
+    assert torch.equal(spoilt["images"][5], spoilt["images"][0])  # the first stands in for the one that is gone
+
+
+def test_processes_and_parts_cut_the_same_batches(tmp_path: Path) -> None:
+    pairs = []
+    for i in range(16):
+        draw(tmp_path / f"{i}.jpg", i)
+        pairs.append(Pair(str(tmp_path / f"{i}.jpg"), (f"picture {i}",)))
+    dataset = PairDataset(pairs, SampleMaker(AUGMENT, words), seed=5)
+    whole = list(records(dataset, batch_size=8).parts(1, 4))
+    shares = [
+        list(records(dataset, batch_size=8, parts=2, processes=Processes(rank, 2)).parts(1, 4)) for rank in (0, 1)
+    ]
+    for step, batch in enumerate(whole):
+        joined = [part["images"] for share in shares for part in share[2 * step : 2 * step + 2]]
+        assert torch.equal(torch.cat(joined), batch["images"])
+
+
+def test_a_batch_that_does_not_divide_is_told_in_one_line() -> None:
+    with pytest.raises(SearcherError, match="a batch of 10 does not divide into 2 processes × 3 parts"):
+        _ = Layout(10, 3, 0, 0, Processes(0, 2)).part_size
+
+
+def test_a_teachers_embeddings_lie_beside_the_data_with_a_row_a_record(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        draw(tmp_path / name, 1)
+    (tmp_path / "pairs.csv").write_text("image,caption\na.png,one\ngone.png,two\nb.png,three\na.png,four\n")
+    np.save(tmp_path / "pairs.npy", np.arange(12, dtype=np.float16).reshape(4, 3))
+    source = read_source(tmp_path / "pairs.csv")
+    rows = read_teacher(source.path, source.records, 3)
+    teacher = Teacher([(rows, source.pairs), (None, source.pairs[:1])], 3)
+    found = [teacher[i].tolist() for i in range(3)]
+    assert found == [[0, 1, 2], [6, 7, 8], [0, 0, 0]]  # of a.png, of b.png, and of a source without
+    with pytest.raises(SearcherError, match=r"\[4, 3\]; 4 records want \[4, 5\]"):
+        read_teacher(source.path, 4, 5)
+    (tmp_path / "pairs.npy").write_bytes(b"no array")
+    with pytest.raises(SearcherError, match="is not an array"):
+        read_teacher(source.path, 4, 3)
 
 
 def test_the_plain_picture_is_the_whole_picture_squashed() -> None:
@@ -74,6 +121,20 @@ def test_the_plain_picture_is_the_whole_picture_squashed() -> None:
     augment = Augment(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     expected = np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC), np.float32).transpose(2, 0, 1) / 255
     assert np.abs(augment.plain(image).numpy() - expected).max() <= 1.5 / 255
+
+
+def test_a_picture_is_not_mirrored_under_a_caption_of_left_or_right(tmp_path: Path) -> None:
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:, :12] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    make, data = SampleMaker(AUGMENT, words), (tmp_path / "a.png").read_bytes()
+
+    def mirrored(caption: str) -> int:
+        rows = [make(data, [caption], "a", np.random.default_rng(seed))["images"] for seed in range(20)]
+        return sum(row[0, :, 0].mean() < row[0, :, -1].mean() for row in rows)
+
+    assert mirrored("white on the Left, black on the right") == mirrored("left") == 0
+    assert 3 < mirrored("leftovers") < 17
 
 
 def test_augmented_pixels_are_float32_and_differ_from_draw_to_draw() -> None:

@@ -1,6 +1,7 @@
 """A small run of the trainer from files to a model folder."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,45 +10,17 @@ import open_clip
 import pytest
 import torch
 from click.testing import CliRunner
-from PIL import Image, ImageDraw
+from PIL import Image
 from safetensors.torch import load_file
 
 from searcher.commands import main
 from searcher.errors import SearcherError
 from searcher.models import Model
-from searcher.trainer import loop
+from searcher.trainer import checkpoint
 from searcher.trainer.loop import Settings, learning_rate, train
-
-COLOURS = ("red", "green", "blue", "yellow")
-TINY = {
-    "embed_dim": 32,
-    "vision_cfg": {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32, "head_width": 16},
-    "text_cfg": {"context_length": 12, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
-}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Discs of four colours in class folders, a CSV of them, and a small model config."""
-    root = tmp_path_factory.mktemp("discs")
-    rng = np.random.default_rng(0)
-    rows = ["image,caption"]
-    for colour in COLOURS:
-        (root / "classes" / colour).mkdir(parents=True)
-        for i in range(12):
-            image = Image.new("RGB", (40, 40), (int(rng.integers(90, 160)),) * 3)
-            x, y = rng.integers(2, 18, 2)
-            ImageDraw.Draw(image).ellipse((x, y, x + 20, y + 20), fill=colour)
-            image.save(root / "classes" / colour / f"{i}.png")
-            rows.append(f"classes/{colour}/{i}.png,a {colour} disc")
-    (root / "pairs.csv").write_text("\n".join(rows) + "\n")
-    (root / "tiny.json").write_text(json.dumps(TINY))
-    return root
-
-
-def settings_for(folder: Path, out: Path, **changes: Any) -> Settings:
-    values: dict[str, Any] = {"epochs": 4, "batch_size": 16, "lr": 3e-3, "workers": 0} | changes
-    return Settings(sources=(folder / "pairs.csv",), out=out, model=str(folder / "tiny.json"), **values)
+from tests.trainer.conftest import COLOURS, settings_for
+from tests.trainer.test_checkpoints import Payload
+from tests.trainer.test_shards import write_shards
 
 
 @pytest.mark.slow
@@ -75,29 +48,7 @@ def test_a_run_leaves_a_checkpoint_for_open_clip_and_the_same_model_for_search(f
     assert (ours.encode_images(paths) * image).sum(1).min() > 0.999
 
 
-@pytest.mark.slow
-def test_a_run_that_was_stopped_ends_with_the_same_weights(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0)
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
-    whole = train(settings_for(folder, tmp_path / "whole"), lambda line: None)
-
-    def stop(line: dict[str, Any]) -> None:
-        if line["step"] == 6:
-            raise KeyboardInterrupt  # after the step, before its checkpoint: step 6 is done again
-
-    with pytest.raises(KeyboardInterrupt):
-        train(settings_for(folder, tmp_path / "stopped"), stop)
-    stopped = train(settings_for(folder, tmp_path / "stopped", resume=True, workers=2), lambda line: None)
-    one, two = (load_file(run / "open_clip_model.safetensors") for run in (whole, stopped))
-    assert one.keys() == two.keys()
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], atol=1e-6, rtol=0)
-    steps = [json.loads(line)["step"] for line in (stopped / "metrics.jsonl").read_text().splitlines()]
-    assert steps == list(range(1, 13))
-
-
+@pytest.mark.usefixtures("unpublished")
 def test_a_frozen_tower_does_not_change_and_sentences_teach_the_other(folder: Path, tmp_path: Path) -> None:
     sentences = tmp_path / "sentences.txt"
     sentences.write_text("".join(f"a {colour} disc\n" for colour in COLOURS) * 8)
@@ -133,6 +84,11 @@ def test_a_second_run_does_not_overwrite_the_first(folder: Path, tmp_path: Path)
         (["pairs.csv", "--weights", "1,2"], "2 weights for 1 sources"),
         (["pairs.csv", "--model", "no-such-model"], "no model config 'no-such-model'"),
         (["pairs.csv", "--init", "nowhere"], "no checkpoint at nowhere"),
+        (["pairs.csv", "--interpolate", "0.5"], "--interpolate .* needs --init"),
+        (["pairs.csv", "--loss", "sigmoid", "--label-smoothing", "0.1"], "belongs to the softmax loss"),
+        (["pairs.csv", "--batch-size", "10", "--accumulate", "3"], "a batch of 10 does not divide"),
+        (["pairs-{0..1}.tar"], "no such file: pairs-0.tar"),
+        (["pairs.csv", "--weights", "-1"], "a weight is a number above 0"),
         (["tiny.json"], "not a .csv, .tsv, .jsonl file or a folder"),
     ],
 )
@@ -156,3 +112,139 @@ def test_the_learning_rate_warms_up_and_falls_to_nought() -> None:
     assert max(rates) == rates[10] == 1.0
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert rates[100] == pytest.approx(0)
+
+
+@pytest.mark.slow
+def test_sigmoid_from_a_start_mixed_with_it_ends_as_a_model_for_search(folder: Path, tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    first = train(
+        settings_for(folder, tmp_path / "first", loss="sigmoid", model=str(folder / "vit.json")), lines.append
+    )
+    assert first.joinpath("README.md").read_text().count("Not measured") == 1
+    assert Model.open(first).logit_bias == pytest.approx(-10, abs=1)
+    changes = {"init": first, "model": None, "interpolate": 0.25, "loss": "sigmoid", "val": folder / "pairs.csv"}
+    second = train(settings_for(folder, tmp_path / "second", accumulate=2, average=0.9, **changes), lines.append)
+    state = load_file(second / "training.safetensors")
+    start, mixed = (load_file(run / "open_clip_model.safetensors") for run in (first, second))
+    name = "visual.proj"
+    expected = start[name].lerp(state[f"average/module.{name}"], 0.25)
+    torch.testing.assert_close(mixed[name], expected)
+    assert not torch.equal(state[f"average/module.{name}"], state[f"model/{name}"])
+    assert {f"{way}_r{k}" for way in ("text_to_image", "image_to_text") for k in (1, 5, 10)} <= lines[-1].keys()
+    assert np.isfinite(Model.open(second).encode_texts(["a red disc"])).all()
+    card = (second / "README.md").read_text()
+    for said in (
+        "# second",
+        "ViT, 32 × 32 pixels",
+        "- pairs.csv: 48 records × 1",
+        "recall@1",
+        "| interpolate | 0.25 |",
+    ):
+        assert said in card, said
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_pt_checkpoints_are_weights_or_refused(folder: Path, tmp_path: Path) -> None:
+    few = {"epochs": 0.1, "model": str(folder / "vit.json")}
+    first = train(settings_for(folder, tmp_path / "first", **few), lambda line: None)
+    weights = load_file(first / "open_clip_model.safetensors")
+    foreign = {"epoch": 3, "state_dict": {f"module.{name}": tensor for name, tensor in weights.items()}}
+    torch.save(foreign, tmp_path / "epoch_3.pt")  # as open_clip's own training writes it
+    frozen = few | {"init": tmp_path / "epoch_3.pt", "freeze": "image", "seed": 5}
+    second = train(settings_for(folder, tmp_path / "second", **frozen), lambda line: None)
+    assert torch.equal(load_file(second / "open_clip_model.safetensors")["visual.proj"], weights["visual.proj"])
+
+    refused = {
+        "payload.pt": (Payload(tmp_path / "owned"), "is refused: it holds more than weights"),
+        "other.pt": ({"visual.proj": torch.zeros(2, 2)}, "not hold the weights of this architecture"),
+        "list.pt": ([1, 2], "not hold the weights of this architecture"),
+    }
+    for name, (content, said) in refused.items():
+        torch.save(content, tmp_path / name)
+        with pytest.raises(SearcherError, match=said) as caught:
+            train(settings_for(folder, tmp_path / "third", init=tmp_path / name), lambda line: None)
+        assert "\n" not in str(caught.value)
+    (tmp_path / "empty.pt").touch()
+    (tmp_path / "garbage.safetensors").write_bytes(b"garbage")
+    for name in ("empty.pt", "garbage.safetensors"):
+        with pytest.raises(SearcherError, match="is not a file of weights"):
+            train(settings_for(folder, tmp_path / "third", init=tmp_path / name), lambda line: None)
+    assert not (tmp_path / "owned").exists()
+    assert not (tmp_path / "third").exists()
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_a_teacher_beside_pairs_is_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "classes").symlink_to(folder / "classes")
+    (tmp_path / "pairs.csv").write_text((folder / "pairs.csv").read_text())
+    np.save(tmp_path / "pairs.npy", np.random.default_rng(0).standard_normal((48, 32)).astype(np.float16))
+    lines: list[dict[str, Any]] = []
+    train(settings_for(tmp_path, tmp_path / "run", epochs=14, model=str(folder / "tiny.json")), lines.append)
+    assert lines[-1]["distillation"] < lines[0]["distillation"] - 0.05
+    assert lines[-1]["loss"] == pytest.approx(lines[-1]["distillation"] + lines[-1]["contrastive"], abs=1e-4)
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_records_that_cannot_be_used_are_counted_and_told(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "classes").symlink_to(folder / "classes")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    rows = (folder / "pairs.csv").read_text().splitlines()[:9]
+    rows += [
+        "gone.png,a caption",
+        "classes/red/0.png,",
+        "broken.png,a caption",
+        f"classes/blue/0.png,{'word ' * 10_000}",
+    ]
+    rows += ["classes/green/0.png,一张绿色圆盘的照片", "classes/blue/1.png,🔵 on grey 🙂"]
+    (tmp_path / "pairs.csv").write_text("\n".join(rows) + "\n")
+    lines: list[dict[str, Any]] = []
+    remarks: list[str] = []
+    changes = {"batch_size": 12, "epochs": 2, "model": str(folder / "vit.json")}
+    train(settings_for(tmp_path, tmp_path / "run", **changes), lines.append, remarks.append)
+    assert remarks == ["2 records cannot be used, the first: record 9: no such image: gone.png"]
+    assert lines[-1]["bad"] == 2 + 2  # the broken picture, once an epoch
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_one_row_is_a_run_and_no_row_is_an_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "classes").symlink_to(folder / "classes")
+    lines: list[dict[str, Any]] = []
+    cases = {
+        "one": "image,caption\nclasses/red/0.png,a red disc\n",
+        "none": "image,caption\n",
+        "other": "photo,caption\nclasses/red/0.png,a red disc\n",
+        "broken": "image,caption\nbroken.png,a red disc\n",
+    }
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    for name, text in cases.items():
+        (tmp_path / f"{name}.csv").write_text(text)
+    values = {"model": str(folder / "vit.json"), "batch_size": 4, "epochs": 1}
+    train(settings_for(folder, tmp_path / "run", sources=(tmp_path / "one.csv",), **values), lines.append)
+    assert lines[-1]["loss"] == pytest.approx(math.log(4), abs=1e-3)  # four times the same, a quarter each
+    for name, said in (
+        ("none", "no usable .image, caption. pair"),
+        ("other", "has no column image or filepath; its columns are: photo, caption"),
+        ("broken", "no image of a whole batch could be read"),
+    ):
+        with pytest.raises(SearcherError, match=said):
+            sources = (tmp_path / f"{name}.csv",)
+            train(settings_for(folder, tmp_path / name, sources=sources, **values), lambda line: None)
+
+
+@pytest.mark.usefixtures("unpublished")
+def test_shards_and_files_make_one_run(folder: Path, tmp_path: Path) -> None:
+    write_shards(folder, tmp_path, 2)
+    lines: list[dict[str, Any]] = []
+    sources = (tmp_path / "discs-{0..1}.tar", folder / "pairs.csv", folder / "classes")
+    values = {"sources": sources, "weights": (1.0, 0.5, 0.5), "model": str(folder / "vit.json"), "epochs": 4}
+    train(settings_for(folder, tmp_path / "run", **values), lines.append)
+    assert lines[-1]["step"] == 4 * (48 + 24 + 24) // 16
+
+
+@pytest.mark.parametrize("name", ["resnet-64", "vit-64", "resnet18-64"])
+def test_the_configs_that_ship_are_small_models(name: str) -> None:
+    model, tokenizer = checkpoint.create(checkpoint.model_config(name))
+    assert sum(parameter.numel() for parameter in model.parameters()) < 25e6
+    with torch.no_grad():
+        image = model.eval().encode_image(torch.zeros(1, 3, 64, 64))
+        assert image.shape == model.encode_text(tokenizer(["a photo"])).shape

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from open_clip.loss import ClipLoss
+from open_clip.loss import ClipLoss, SigLipLoss
 
-from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss
+from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss, sigmoid_loss
 
 
 def features(n: int, seed: int) -> torch.Tensor:
@@ -56,3 +56,41 @@ def test_prototype_loss_counts_only_images_of_a_class() -> None:
     expected = F.cross_entropy(scale * image[[0, 2]] @ prototypes.T, torch.tensor([2, 0]))
     torch.testing.assert_close(loss, expected)
     assert prototype_loss(image, prototypes, scale, torch.full((4,), -1)).item() == 0
+
+
+def test_sigmoid_loss_and_all_its_gradients_equal_open_clips() -> None:
+    ours = [features(12, 1), features(12, 2), torch.tensor(9.0, requires_grad=True)]
+    ours.append(torch.tensor(-7.0, requires_grad=True))
+    theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
+    loss, expected = sigmoid_loss(*ours), SigLipLoss()(*theirs)
+    loss.backward()
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-6)
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine.grad, other.grad, atol=1e-6, rtol=0)
+
+
+def test_sigmoid_loss_says_yes_to_rows_that_share_an_id() -> None:
+    image, text, scale, bias = features(3, 1), features(3, 2), torch.tensor(9.0), torch.tensor(-2.0)
+    logits = scale * image @ text.T + bias
+    yes = torch.tensor([[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.bool)
+    expected = -(yes * F.logsigmoid(logits) + ~yes * F.logsigmoid(-logits)).sum() / 3
+    found = sigmoid_loss(image, text, scale, bias, torch.tensor([[4], [4], [5]]))
+    torch.testing.assert_close(found, expected)
+
+
+def test_label_smoothing_gives_every_row_its_part_of_the_target() -> None:
+    image, text, scale = features(5, 1), features(5, 2), torch.tensor(20.0)
+    logits = scale * image @ text.T
+    target = 0.9 * torch.eye(5) + 0.1 / 5
+    expected = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    for ids in (None, torch.arange(5)[:, None]):
+        torch.testing.assert_close(clip_loss(image, text, scale, ids, label_smoothing=0.1), expected)
+
+
+def test_a_teacher_that_is_silent_on_a_row_does_not_count_there() -> None:
+    student, teacher = features(4, 1), features(4, 2).detach()
+    expected = distillation_loss(student[:3], teacher[:3])
+    silent = torch.cat([teacher[:3], torch.zeros(1, 16)])
+    torch.testing.assert_close(distillation_loss(student, silent), expected)
+    assert distillation_loss(student, torch.zeros(4, 16)).item() == 0

@@ -1,0 +1,50 @@
+"""From an RGB picture to the pixels that the image encoder takes, at random or as search will do it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random resized crop, horizontal flip, brightness and contrast; then mean and standard deviation are removed."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    min_area: float = 0.5
+    jitter: float = 0.3
+
+    def __call__(self, image: Image.Image, rng: np.random.Generator, mirror: bool = True) -> Tensor:
+        """RGB image → float32 [3, size, size], mirrored half of the time where that may be."""
+        width, height = image.size
+        for _ in range(10):
+            area = rng.uniform(self.min_area, 1.0) * width * height
+            aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))) * width / height
+            w, h = np.sqrt(area * aspect), np.sqrt(area / aspect)
+            if w <= width and h <= height:
+                break
+        else:
+            w, h = width, height
+        left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
+        pixels = self._resize(image, (left, top, left + w, top + h))
+        if rng.random() < 0.5 and mirror:
+            pixels = pixels[:, ::-1]
+        brightness, contrast = (1 + rng.uniform(-self.jitter, self.jitter, 2)).astype(np.float32)
+        pixels = ((pixels - pixels.mean()) * contrast + pixels.mean()) * brightness
+        return self._normalise(np.clip(pixels, 0, 1))
+
+    def plain(self, image: Image.Image) -> Tensor:
+        """What search will do: the whole picture squashed to size × size. RGB image → float32 [3, size, size]."""
+        return self._normalise(self._resize(image, (0, 0, *image.size)))
+
+    def _resize(self, image: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
+        small = image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
+        return np.asarray(small, np.float32) / 255
+
+    def _normalise(self, pixels: np.ndarray) -> Tensor:
+        pixels = (pixels - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))

@@ -1,0 +1,96 @@
+"""One process or several: who this one is, where it computes, and what it tells the others."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all that train together, and its device.
+
+    Gradients are summed over processes after the whole backward pass, by one call (`mean_gradients`): no wrapper around
+    the model stands between the loop and its towers, a locked tower costs nothing, and accumulation needs no exception.
+    """
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = CPU
+    dtype: torch.dtype | None = torch.bfloat16  # of autocast; None computes in float32
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes files and reports."""
+        return self.rank == 0
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """[n, …] → [count · n, …]: the rows of all processes, in order of rank. Gradients flow back to their owners."""
+        if self.count == 1:
+            return tensor
+        rows: Tensor = _Gather.apply(tensor, self)
+        return rows
+
+    def mean(self, tensor: Tensor) -> Tensor:
+        """The mean of a tensor over processes, without gradient."""
+        tensor = tensor.detach().clone()
+        if self.count > 1:
+            dist.all_reduce(tensor)
+        return tensor / self.count
+
+    def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace each gradient by its mean over processes, all of them in one message."""
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        if self.count == 1 or not gradients:
+            return
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.count
+        for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor, processes: Processes) -> Tensor:
+        ctx.rows = slice(processes.rank * len(tensor), (processes.rank + 1) * len(tensor))
+        parts = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(processes.count)]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)  # what every process's rows ask of ours
+        return total[ctx.rows], None
+
+
+@contextmanager
+def join() -> Iterator[Processes]:
+    """The processes that `torchrun` started, or this one alone; on CUDA where there is a GPU for it."""
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", local) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        yield Processes(device=device)
+        return
+    # The others wait while the first one validates.
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=2))
+    try:
+        yield Processes(dist.get_rank(), count, device)
+    finally:
+        dist.destroy_process_group()

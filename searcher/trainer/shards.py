@@ -1,0 +1,194 @@
+"""WebDataset shards: tar files of an image and its captions side by side, streamed.
+
+Each process and each of its workers streams shards of its own (or, where shards are fewer, every so many-th record), in
+an order that is a function of (seed, epoch), through a buffer that shuffles. On resume the stream is replayed to its
+position without decoding; so the order depends on how many processes and workers there are, unlike that of files.
+"""
+
+import hashlib
+import json
+import os
+import random
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import webdataset
+from braceexpand import braceexpand
+from torch.utils.data import IterableDataset, get_worker_info
+from webdataset.tariterators import base_plus_ext, tarfile_samples
+
+from searcher.datasets import CAPTION_COLUMNS, Source
+from searcher.errors import SearcherError
+from searcher.photos.decode import PhotoError, read_bytes
+from searcher.photos.scan import PHOTO_SUFFIXES
+from searcher.trainer.data import Layout, Sample, SampleMaker, collate, load
+
+BUFFER = 1000  # records that are shuffled among each other
+SUFFIXES = tuple(suffix.decode()[1:] for suffix in sorted(PHOTO_SUFFIXES))
+
+
+@dataclass(frozen=True)
+class Shards:
+    """The shards of one source that can be read, how many records they hold, and what is wrong with others."""
+
+    path: Path
+    files: tuple[Path, ...]
+    records: int
+    bad: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, not decoded: `image` is the file's bytes, or its path."""
+
+    key: str
+    image: bytes | str | None
+    captions: tuple[str, ...]
+    epoch: int
+
+
+def is_shards(path: Path) -> bool:
+    return path.suffix.lower() == ".tar"
+
+
+def read_shards(path: Path) -> Shards:
+    """Count the records of shards by the names inside, without their contents; `path` may have braces: x-{00..31}.tar.
+
+    Raises SearcherError in one line for what cannot be read at all; a broken shard among others is counted.
+    """
+    try:
+        files = [Path(name) for name in braceexpand(str(path))]
+    except ValueError as error:
+        raise SearcherError(f"the braces of {path} do not match") from error
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise SearcherError(f"no such file: {missing[0]}")
+    good, records, bad = [], 0, []
+    for file in files:
+        found = 0
+        try:
+            with tarfile.open(file, "r:") as tar:
+                keys: dict[str, set[str]] = {}
+                for member in tar:
+                    key, suffix = base_plus_ext(member.name)
+                    if key and member.isreg():
+                        keys.setdefault(key, set()).add(suffix.lower())
+                    tar.members.clear()  # type: ignore[attr-defined]
+            found = sum(not kinds.isdisjoint(SUFFIXES) and bool(kinds & {"txt", "json"}) for kinds in keys.values())
+        except (tarfile.TarError, OSError) as error:
+            bad.append(f"{file}: {error}")
+        if found:
+            good.append(file)
+            records += found
+    if not records:
+        raise SearcherError(f"no record of an image and a .txt or .json in {path}" + (f": {bad[0]}" if bad else ""))
+    return Shards(path, tuple(good), records, bad)
+
+
+def size(source: Shards | Source) -> int:
+    """How many records can be drawn from a source."""
+    return source.records if isinstance(source, Shards) else len(source.pairs)
+
+
+class Streams:
+    """Data from shards, alone or beside other sources, each drawn from in proportion to weight × records."""
+
+    def __init__(self, sources: list[Shards | Source], weights: list[float], make: SampleMaker, layout: Layout) -> None:
+        slots = layout.processes.count * max(1, layout.workers)
+        for source in sources:
+            if size(source) < slots:
+                raise SearcherError(f"{source.path} has fewer records than there are processes × workers ({slots})")
+        shares = np.array([w * size(s) for w, s in zip(weights, sources, strict=True)], float)
+        self.steps_per_epoch = max(1, int(shares.sum() // layout.batch_size))
+        self.layout = layout
+        self.dataset = _Stream(sources, shares / shares.sum(), make, layout)
+
+    def parts(self, step: int, total: int) -> Iterator[Sample]:
+        self.dataset.start = step * self.layout.parts
+        parts = load(self.dataset, self.layout, batch_size=None)
+        return islice(parts, (total - step) * self.layout.parts)
+
+
+class _Stream(IterableDataset[Sample]):
+    """Parts without end, in the order of this process and worker."""
+
+    def __init__(self, sources: list[Shards | Source], shares: np.ndarray, make: SampleMaker, layout: Layout) -> None:
+        self.sources, self.shares, self.make, self.layout = sources, shares, make, layout
+        self.part_size = layout.part_size
+        self.start = 0  # parts that this process has had already
+
+    def __iter__(self) -> Iterator[Sample]:
+        info = get_worker_info()
+        worker, workers = (info.id, info.num_workers) if info else (0, 1)
+        # The loader asks the workers in turn, beginning with the first: that one takes the stream whose turn it is.
+        stream = (worker + self.start) % workers
+        ranks = self.layout.processes
+        records = self._records(ranks.rank * workers + stream, ranks.count * workers)
+        for _ in range(len(range(stream, self.start, workers)) * self.part_size):
+            next(records)
+        while True:
+            yield collate([self._sample(next(records)) for _ in range(self.part_size)])
+
+    def _records(self, slot: int, slots: int) -> Iterator[Record]:
+        rng = np.random.default_rng((self.layout.seed, slot))
+        streams = [self._endless(number, slot, slots) for number in range(len(self.sources))]
+        if len(streams) == 1:
+            yield from streams[0]
+        while True:
+            yield next(streams[rng.choice(len(streams), p=self.shares)])
+
+    def _endless(self, number: int, slot: int, slots: int) -> Iterator[Record]:
+        source, seed = self.sources[number], self.layout.seed
+        for epoch in count():
+            rng = np.random.default_rng((seed, number, epoch))
+            if isinstance(source, Shards):
+                stream = _from_shards(source, rng, slot, slots, epoch)
+                rest = random.Random(f"{seed} {number} {epoch} {slot}")
+                yield from webdataset.shuffle(BUFFER, initial=BUFFER, rng=rest)(stream)
+            else:
+                for i in rng.permutation(len(source.pairs))[slot::slots]:
+                    pair = source.pairs[i]
+                    yield Record(pair.label or pair.image, pair.image, pair.captions, epoch)
+
+    def _sample(self, record: Record) -> Sample | None:
+        digest = int.from_bytes(hashlib.blake2b(record.key.encode(errors="replace"), digest_size=8).digest(), "little")
+        rng = np.random.default_rng((self.layout.seed, record.epoch, digest))
+        try:
+            image = read_bytes(os.fsencode(record.image)) if isinstance(record.image, str) else record.image
+            return self.make(image, record.captions, record.key, rng) if image and record.captions else None
+        except PhotoError:
+            return None
+
+
+def _from_shards(source: Shards, rng: np.random.Generator, slot: int, slots: int, epoch: int) -> Iterator[Record]:
+    """One epoch of a slot's records: whole shards of its own, or every so many-th record where shards are fewer."""
+    files = [source.files[i] for i in rng.permutation(len(source.files))]
+    by_shard = len(files) >= slots
+    own = files[slot::slots] if by_shard else files
+    samples = tarfile_samples([{"url": str(file)} for file in own], handler=lambda error: True)
+    found = False
+    for sample in samples if by_shard else islice(samples, slot, None, slots):
+        image = next((sample[suffix] for suffix in SUFFIXES if suffix in sample), None)
+        yield Record(f"{sample['__url__']} {sample['__key__']}", image, _captions(sample), epoch)
+        found = True
+    if not found:
+        raise SearcherError(f"no record can be read any more from {source.path}")
+
+
+def _captions(sample: dict[str, Any]) -> tuple[str, ...]:
+    """The lines of `.txt`, or what `.json` calls the caption."""
+    if "txt" in sample:
+        texts: Any = sample["txt"].decode(errors="replace").splitlines()
+    else:
+        try:
+            row = json.loads(sample.get("json", b"{}"))
+            texts = next((row[name] for name in CAPTION_COLUMNS if name in row), [])
+        except (ValueError, TypeError):
+            return ()
+    texts = [texts] if isinstance(texts, str) else texts
+    return tuple(" ".join(text.split()) for text in texts if isinstance(text, str) and text.strip())

@@ -1,0 +1,82 @@
+"""What a run learns from: opened before anything is written, so that wrong input is one line and leaves nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searcher.datasets import Source, read_source
+from searcher.errors import SearcherError
+from searcher.trainer.augment import Augment
+from searcher.trainer.data import (
+    Data,
+    Layout,
+    PairDataset,
+    Records,
+    SampleMaker,
+    SentenceDataset,
+    Teacher,
+    read_teacher,
+)
+from searcher.trainer.shards import Shards, Streams, is_shards, read_shards, size
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Pairs and shards, or one file of sentences.
+
+    weights: how often an epoch takes each record of a source. bad: a line for each record that cannot be used.
+    captions_of: the captions of each class, where pairs come from class folders.
+    """
+
+    opened: list[Source | Shards] | Path
+    weights: list[float]
+    bad: list[str]
+
+    @property
+    def captions_of(self) -> dict[str, tuple[str, ...]]:
+        opened = [] if isinstance(self.opened, Path) else self.opened
+        pairs = [pair for source in opened if isinstance(source, Source) for pair in source.pairs]
+        return {pair.label: pair.captions for pair in pairs if pair.label is not None}
+
+    def describe(self) -> list[tuple[str, str]]:
+        """(name, how much there is of it) of each source."""
+        if isinstance(self.opened, Path):
+            return [(self.opened.name, "sentences with a teacher's embeddings")]
+        return [
+            (source.path.name, f"{size(source):,} records × {w:g}")
+            for source, w in zip(self.opened, self.weights, strict=True)
+        ]
+
+    def data(self, augment: Augment, tokenizer: Any, layout: Layout, dim: int) -> Data:
+        """The records of all sources. dim: of the embeddings, which a teacher's must have, too."""
+        if isinstance(self.opened, Path):
+            sentences = SentenceDataset(self.opened, tokenizer, dim)
+            return Records(sentences, np.ones(len(sentences.sentences)), layout)
+        make = SampleMaker(augment, tokenizer)
+        files = [source for source in self.opened if isinstance(source, Source)]
+        if len(files) < len(self.opened):
+            return Streams(self.opened, self.weights, make, layout)
+        teachers = [(read_teacher(source.path, source.records, dim), source.pairs) for source in files]
+        teacher = Teacher(teachers, dim) if any(rows is not None for rows, _ in teachers) else None
+        pairs = [pair for source in files for pair in source.pairs]
+        weights = np.repeat(self.weights, [len(source.pairs) for source in files])
+        return Records(PairDataset(pairs, make, layout.seed, teacher), weights, layout)
+
+
+def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: str | None) -> Sources:
+    """Read what `searcher train` was given. Raises SearcherError in one line."""
+    if weights and len(weights) != len(paths):
+        raise SearcherError(f"{len(weights)} weights for {len(paths)} sources")
+    if any(not 0 < weight < float("inf") for weight in weights):
+        raise SearcherError("a weight is a number above 0")
+    texts = [path for path in paths if path.suffix == ".txt"]
+    if texts:
+        if len(paths) > 1 or freeze != "image":
+            raise SearcherError("sentences are a source of their own: give one .txt file, and --freeze image")
+        if not texts[0].is_file():
+            raise SearcherError(f"no such file: {texts[0]}")
+        return Sources(texts[0], [1.0], [])
+    opened = [read_shards(path) if is_shards(path) else read_source(path) for path in paths]
+    return Sources(opened, list(weights or (1.0,) * len(paths)), [line for source in opened for line in source.bad])

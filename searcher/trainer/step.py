@@ -1,0 +1,97 @@
+"""The gradient of one step: encode → loss → backward, in one piece or in several."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from searcher.trainer.distributed import Processes
+from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss, sigmoid_loss
+from searcher.trainer.text import FrozenText
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is computed from a batch: features by the model, and losses of them."""
+
+    model: Any  # an open_clip model
+    processes: Processes
+    loss: str = "softmax"  # or "sigmoid"
+    label_smoothing: float = 0.0
+    frozen: FrozenText | None = None
+
+    def encode(self, batch: Batch) -> Batch:
+        """Features, float32 [n, d], unit length: "image" and "text", or "text" alone for sentences."""
+        features = {}
+        with self.processes.autocast():
+            if "images" in batch:
+                pixels = batch["images"].contiguous(memory_format=torch.channels_last)
+                features["image"] = self.model.encode_image(pixels, normalize=True)
+            if self.frozen:
+                features["text"] = self.frozen.features(batch)
+            else:
+                features["text"] = self.model.encode_text(batch["texts"], normalize=True)
+        return {side: tensor.float() for side, tensor in features.items()}
+
+    def losses(self, features: Batch, batch: Batch) -> Batch:
+        """The terms whose sum is minimised, by name: contrastive with images, distillation where there is a teacher."""
+        scale, gather = self.model.logit_scale.exp(), self.processes.gather
+        terms = {}
+        if "image" in features:
+            pair = features["image"], features["text"], scale
+            if self.loss == "sigmoid":
+                terms["contrastive"] = sigmoid_loss(*pair, self.model.logit_bias, batch["ids"], gather=gather)
+            else:
+                smoothing = self.label_smoothing
+                terms["contrastive"] = clip_loss(*pair, batch["ids"], label_smoothing=smoothing, gather=gather)
+            if self.frozen and self.frozen.prototypes is not None:
+                prototypes, classes = self.frozen.prototypes, batch["classes"]
+                terms["prototypes"] = prototype_loss(features["image"], prototypes, scale, classes, gather=gather)
+        if "teacher" in batch:
+            student = features["image"] if "image" in features else features["text"]
+            terms["distillation"] = distillation_loss(student, batch["teacher"], gather=gather)
+        return terms
+
+
+def backward(objective: Objective, parts: Sequence[Batch], draw: Sequence[int] = (0,)) -> Batch:
+    """Put the gradient of the loss over the whole batch into the parameters; returns the mean of each loss.
+
+    `parts`: this process's share of the batch. With several, features are computed without gradient first, the loss of
+    the whole batch gives the gradient of each feature, and every part is encoded again to pass it on (Gao et al. 2021):
+    negatives span the whole batch, as with open_clip's accum_freq, in the memory of one part. `draw`: numbers that,
+    with the rank and the part, seed what a tower draws at random (dropout), so that both passes draw the same.
+    """
+    rank = objective.processes.rank
+    batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0] if key not in ("images", "texts")}
+    if len(parts) == 1:
+        seed_towers((*draw, rank, 0))
+        terms = objective.losses(objective.encode(parts[0]), batch)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    else:
+        cached = []
+        with torch.no_grad():
+            for number, part in enumerate(parts):
+                seed_towers((*draw, rank, number))
+                cached.append(objective.encode(part))
+        features = {side: torch.cat([part[side] for part in cached]).requires_grad_() for side in cached[0]}
+        terms = objective.losses(features, batch)
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        start = 0
+        for number, part in enumerate(parts):
+            seed_towers((*draw, rank, number))
+            rows = slice(start, start := start + len(part["texts"]))
+            again = {side: tensor for side, tensor in objective.encode(part).items() if tensor.requires_grad}
+            wanted: list[Any] = [features[side].grad for side in again]
+            torch.autograd.backward(list(again.values()), [gradient[rows] for gradient in wanted])
+    objective.processes.mean_gradients(objective.model.parameters())
+    return {name: objective.processes.mean(term) for name, term in terms.items()}
+
+
+def seed_towers(draw: Sequence[int]) -> None:
+    """Whatever a tower draws at random is a function of these numbers."""
+    torch.manual_seed(int(np.random.SeedSequence(draw).generate_state(1)[0]))

@@ -1,0 +1,56 @@
+"""Discs of four colours to learn from, and model configs that train in seconds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from searcher.trainer import loop
+from searcher.trainer.loop import Settings
+
+COLOURS = ("red", "green", "blue", "yellow")
+TEXT = {"context_length": 12, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}
+CONFIGS: dict[str, dict[str, Any]] = {
+    "tiny": {"layers": [1, 1, 1, 1], "width": 8, "image_size": 32, "head_width": 16},
+    "vit": {"layers": 2, "width": 32, "head_width": 16, "patch_size": 8, "image_size": 32},
+    "timm": {
+        "timm_model_name": "resnet10t", "timm_model_pretrained": False, "timm_pool": "avg", "timm_proj": "linear",
+        "image_size": 32,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Discs in class folders, a CSV of them, and the configs as `tiny.json` (a ResNet), `vit.json`, `timm.json`."""
+    root = tmp_path_factory.mktemp("discs")
+    rng = np.random.default_rng(0)
+    rows = ["image,caption"]
+    for colour in COLOURS:
+        (root / "classes" / colour).mkdir(parents=True)
+        for i in range(12):
+            image = Image.new("RGB", (40, 40), (int(rng.integers(90, 160)),) * 3)
+            x, y = rng.integers(2, 18, 2)
+            ImageDraw.Draw(image).ellipse((x, y, x + 20, y + 20), fill=colour)
+            image.save(root / "classes" / colour / f"{i}.png")
+            rows.append(f"classes/{colour}/{i}.png,a {colour} disc")
+    (root / "pairs.csv").write_text("\n".join(rows) + "\n")
+    for name, vision in CONFIGS.items():
+        (root / f"{name}.json").write_text(json.dumps({"embed_dim": 32, "vision_cfg": vision, "text_cfg": TEXT}))
+    return root
+
+
+def settings_for(folder: Path, out: Path, **changes: Any) -> Settings:
+    """A run of 12 steps over the discs, unless said otherwise."""
+    values: dict[str, Any] = {"epochs": 4, "batch_size": 16, "lr": 3e-3, "workers": 0} | changes
+    values = {"sources": (folder / "pairs.csv",), "model": str(folder / "tiny.json")} | values
+    return Settings(out=out, **values)
+
+
+@pytest.fixture
+def unpublished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs end with the checkpoint: the export has its own tests, and takes longer than these runs."""
+    monkeypatch.setattr(loop, "publish", lambda *arguments: None)

@@ -1,0 +1,53 @@
+"""Pictures of discs with captions of colour, count and position, to see whether a model learns what is composed."""
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
+COUNTS = ("one", "two", "three")
+PLACES = {"at the top": (24, 15), "at the bottom": (24, 33), "on the left": (15, 24), "on the right": (33, 24)}
+TEMPLATES = ("a picture of {}.", "here we see {}.", "{} on grey.", "{}")
+SIDE = 48  # pixels
+
+Combination = tuple[int, int, int]
+ALL: list[Combination] = list(product(range(len(COLOURS)), range(len(COUNTS)), range(len(PLACES))))
+HELD_OUT = [c for c in ALL if sum(c) % 6 == 0]  # no colour, count or place is rarer among them than others
+
+
+def name_of(combination: Combination) -> str:
+    colour, count, place = combination
+    return f"{COUNTS[count]} {COLOURS[colour]} disc{'s' if count else ''} {list(PLACES)[place]}"
+
+
+def draw(combination: Combination, rng: np.random.Generator) -> Image.Image:
+    """A cluster of discs, not quite round and not quite in place, on a grey that varies."""
+    colour, count, place = combination
+    image = Image.new("RGB", (SIDE, SIDE), (int(rng.integers(110, 170)),) * 3)
+    x, y = list(PLACES.values())[place] + rng.uniform(-3, 3, 2)
+    pen = ImageDraw.Draw(image)
+    for corner in rng.permutation(4)[: count + 1]:
+        cx, cy = x + 9 * (corner % 2) - 4.5 + rng.uniform(-1, 1), y + 9 * (corner // 2) - 4.5 + rng.uniform(-1, 1)
+        rx, ry = rng.uniform(3, 4, 2)
+        pen.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=COLOURS[colour])
+    return image
+
+
+def write(root: Path, each: int, held_out_each: int) -> None:
+    """`train.csv` with `each` pictures of a combination, and class folders `held out/` of those not trained on."""
+    rng = np.random.default_rng(0)
+    rows = ["image,caption"]
+    (root / "train").mkdir()
+    for combination in ALL:
+        name = name_of(combination)
+        held_out = combination in HELD_OUT
+        folder = root / "held out" / name if held_out else root / "train"
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(held_out_each if held_out else each):
+            file = folder / f"{name} {i}.png"
+            draw(combination, rng).save(file)
+            if not held_out:
+                rows += [f"{file.relative_to(root)},{template.format(name)}" for template in TEMPLATES]
+    (root / "train.csv").write_text("\n".join(rows) + "\n")

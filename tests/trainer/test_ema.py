@@ -1,0 +1,28 @@
+"""The moving average of the weights."""
+
+import pytest
+import torch
+
+from searcher.trainer.ema import averaged
+from tests.trainer.test_step import model_of
+
+
+def test_the_average_follows_slowly_and_leaves_what_does_not_change() -> None:
+    model = model_of("tiny")
+    average = averaged(model, decay=0.9)
+    mask = model.attn_mask.clone()
+    assert torch.isinf(mask).any()
+    values, expected = [], None
+    for step in range(30):
+        with torch.no_grad():
+            model.logit_scale.fill_(float(step))
+            model.visual.bn1.running_mean.fill_(float(step))
+        average.update_parameters(model)
+        kept = min(0.9, (1 + step) / (10 + step))
+        expected = float(step) if expected is None else kept * expected + (1 - kept) * step
+        values.append(average.module.logit_scale.item())
+        assert values[-1] == pytest.approx(expected, rel=1e-5)
+        assert average.module.visual.bn1.running_mean[0].item() == pytest.approx(expected, rel=1e-5)
+    assert values[-1] < 29 - 2
+    assert torch.equal(average.module.attn_mask, mask)
+    assert torch.equal(average.module.visual.conv1.weight, model.visual.conv1.weight)

@@ -1,0 +1,58 @@
+"""What a two-minute run on a CPU learns: combinations of colour, count and place that it never saw."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from searcher.datasets import Label, read_class_folder
+from searcher.evaluate import zero_shot
+from searcher.models import Model
+from searcher.trainer.loop import Settings, train
+from tests.trainer.shapes import ALL, HELD_OUT, SIDE, TEMPLATES, name_of, write
+
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+TOWERS = {
+    "ResNet": {"layers": [1, 1, 1, 1], "width": 16, "head_width": 32, "image_size": SIDE, "patch_size": None},
+    "ViT": {"layers": 4, "width": 96, "head_width": 32, "patch_size": 8, "image_size": SIDE},
+}
+STEPS = {"ResNet": 300, "ViT": 600}
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("shapes")
+    write(root, each=40, held_out_each=20)
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tower", TOWERS)
+def test_combinations_held_out_of_training_are_named(
+    tower: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"embed_dim": 64, "vision_cfg": TOWERS[tower], "text_cfg": TEXT}))
+    records = 40 * (len(ALL) - len(HELD_OUT))
+    settings = Settings(
+        sources=(shapes / "train.csv",), out=tmp_path / "run", model=str(config), epochs=STEPS[tower] * 128 / records,
+        batch_size=128, lr=2e-3, warmup=50,
+    )  # fmt: skip
+    started = time.monotonic()
+    out = train(settings, lambda line: None)
+    seconds = time.monotonic() - started
+    labels = [Label(name_of(combination), (name_of(combination),)) for combination in ALL]
+    found = zero_shot(Model.open(out), read_class_folder(shapes / "held out"), templates=TEMPLATES, labels=labels)
+    assert found.bare is not None
+    table = (
+        f"\n{tower}, {STEPS[tower]} steps in {seconds:.0f} s: {found.n} pictures of {len(HELD_OUT)} combinations held"
+        f"\nout, among {len(ALL)} (chance {1 / len(ALL):.1%})    top-1   top-5"
+        f"\n  {found.templates} prompts each            {found.top1:7.1%} {found.top5:7.1%}"
+        f"\n  bare names                {found.bare[0]:7.1%} {found.bare[1]:7.1%}\n"
+    )
+    with capsys.disabled():
+        sys.stdout.write(table)
+    assert found.top1 >= 0.9
+    assert found.top1 >= found.bare[0]
