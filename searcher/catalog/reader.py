@@ -170,6 +170,11 @@ class Reader:
         sql = "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id WHERE c.digest = ? AND e.model_id = ?"
         return self._row(sql, digest, model_id) is not None
 
+    def precision(self, model_id: int) -> str | None:
+        """The encoder's precision that a model's first embedding here was made with, None where there is none."""
+        row = self._row("SELECT precision FROM embeddings WHERE model_id = ? LIMIT 1", model_id)
+        return None if row is None else str(row[0])
+
     def embedding_count(self, model_id: int, after: int = 0) -> int:
         """How many embeddings of a model have an id greater than `after`."""
         if not after:

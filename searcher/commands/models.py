@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from searcher.models.importing import Imported
 
 
-TRYING = "Trying the model, making int8 encoders and comparing them with float32 …"
-EXPORTING = "Exporting the model, then trying it in int8 and float32 …"
+TRYING = "Trying the model in each of its precisions …"
+EXPORTING = "Exporting the model, then trying it in each of its precisions …"
 
 
 @click.group()

@@ -124,8 +124,21 @@ class Library:
                     f"the library {self.folder} was made with the model {row.label}, not with {model.name}: leave "
                     f"--model out, use another --library, or give this one that model (searcher index --model)"
                 )
-            self._model = model
+            self._model = model if row is None else self._fitting(model, row)
         return self._model
+
+    def _fitting(self, model: "Model", row: ModelRow) -> "Model":
+        """`model`, in the precision of the embeddings that are here where others would stray from them."""
+        made = self.reader().precision(row.id)
+        if made is None or made == model.precision or model.mixes_with(made):
+            return model
+        try:
+            return model.in_precision(made)
+        except SearcherError as error:
+            raise SearcherError(
+                f"the photos in {self.folder} were embedded with {row.label} in {made}, which its {model.precision} "
+                f"strays from: import it again with --precision {made}"
+            ) from error
 
     def new_model(self) -> "Model | None":
         """The model that was asked for, where the library's is another one; None where it is the same, or none was.
@@ -136,7 +149,10 @@ class Library:
         if row is None or self._asked_model is None:
             return None
         model = self._open_asked()
-        return None if model.digest == row.digest else model
+        if model.digest == row.digest:
+            return None
+        begun = self.reader().model_by_digest(model.digest)
+        return model if begun is None else self._fitting(model, begun)
 
     def _open_asked(self) -> "Model":
         asked = self._asked_model

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from searcher.models.drift import drift_photos
-from searcher.models.folder import CONFIG, MANIFEST, ModelError, ModelFolder, write_manifest
+from searcher.models.folder import CONFIG, FACTS, MANIFEST, ModelError, ModelFolder, write_manifest
 from searcher.models.model import Model
 from searcher.models.quantize import choose_precision
 from searcher.models.store import check_name, copy_model_files, models_dir, move_into_store
@@ -74,6 +74,9 @@ def finish(partial: Path, name: str, precision: str | None, facts: Mapping[str, 
             write_manifest(partial, name=name, **facts)
         elif problems := folder.verify():
             raise ModelError(f"{partial}: {'; '.join(problems)}")
+        elif manifest.get("name") != name:
+            known = {key: manifest.get(key) for key in FACTS}
+            write_manifest(partial, name=name, precision=folder.precision, **known)
         try_out(Model(ModelFolder.read(partial)))
         notices = choose_precision(partial, precision)
     except ModelError as error:

@@ -95,12 +95,23 @@ class Model:
     @property
     def close_to_float32(self) -> bool:
         """Whether its vectors may stand beside float32's in one index, by the drift that was measured."""
-        if self.precision == "float32":
+        return self._is_close(self.precision)
+
+    def mixes_with(self, precision: str) -> bool:
+        """Whether its vectors may stand beside those of another of its precisions."""
+        return precision == self.precision or (self.close_to_float32 and self._is_close(precision))
+
+    def _is_close(self, precision: str) -> bool:
+        if precision == "float32":
             return True
         from searcher.models.drift import acceptable
 
-        drift = (self.info.get("drift") or {}).get(self.precision)
+        drift = (self.info.get("drift") or {}).get(precision)
         return drift is not None and acceptable(drift)
+
+    def in_precision(self, precision: str) -> "Model":
+        """The same model in another precision. Raises ModelError where it has none such."""
+        return Model(self._folder, precision=precision, threads=self._threads)
 
     @property
     def digest(self) -> str:

@@ -215,6 +215,39 @@ def test_another_model_than_the_librarys_is_refused_in_one_line(full: Album) -> 
         library.search("red")
 
 
+class Precise(HistogramModel):
+    """A model that has one precision in its folder."""
+
+    def __init__(self, precision: str, close: bool) -> None:
+        super().__init__()
+        self.precision, self.close = precision, close
+
+    def mixes_with(self, precision: str) -> bool:
+        return self.close
+
+    def in_precision(self, precision: str) -> HistogramModel:
+        if precision == "float32":
+            return HistogramModel()
+        raise SearcherError(f"no precision {precision}")
+
+
+def test_precisions_that_stray_from_each_other_do_not_mix(full: Album) -> None:
+    folder = full.library.folder
+    close, stray = Precise("int8", close=True), Precise("int8", close=False)
+    for given, used in ((close, close), (stray, None)):
+        with Library.open(folder, model=given) as library:  # type: ignore[arg-type]
+            assert library.search("red")
+            assert (library.model is given) == (used is not None)
+            assert library.model.precision == ("int8" if used else "float32")
+    with closing(sqlite3.connect(folder / CATALOG_NAME)) as catalog, catalog:
+        catalog.execute("UPDATE embeddings SET precision = 'int4'")
+    with (
+        Library.open(folder, model=stray) as library,  # type: ignore[arg-type]
+        pytest.raises(SearcherError, match="in int4, which its int8 strays from: import it again"),
+    ):
+        library.search("red")
+
+
 def test_a_model_that_is_gone_is_one_line(full: Album, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "store"))
     with Library.open(full.library.folder) as library:

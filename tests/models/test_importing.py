@@ -44,6 +44,9 @@ def test_an_import_makes_int8_records_its_drift_and_uses_it(published: Path) -> 
     assert int8.digest == float32.digest == Model.open(published).digest
     assert int8.close_to_float32
     assert float32.close_to_float32
+    assert int8.mixes_with("float32") and float32.mixes_with("int8")
+    assert not float32.mixes_with("int4")
+    assert int8.in_precision("float32").precision == "float32"
     found = int8.info["drift"]["int8"]
     assert set(found) == {"image_cosine", "image_least", "text_cosine", "text_least", "top10"}
     assert 0.99 <= found["image_cosine"] <= 1
@@ -52,6 +55,14 @@ def test_an_import_makes_int8_records_its_drift_and_uses_it(published: Path) -> 
     assert 0 < found["top10"] <= 1
     assert found == measure_drift(float32, int8)
     assert int8.info["source"] == str(published)
+
+
+def test_a_model_is_called_what_it_was_imported_as(small_folder: Path) -> None:
+    imported = import_folder(small_folder, "mine", "float32")
+    assert imported.folder.name == Model.open("mine").name == "mine"
+    assert imported.folder.digest == Model.open(small_folder).digest
+    assert imported.folder.manifest["licence"] == "Apache-2.0"
+    assert imported.folder.verify() == []
 
 
 def test_int8_that_strays_from_float32_is_not_used_and_a_line_says_so(
