@@ -13,6 +13,7 @@ from searcher.catalog.writer import Writer
 if TYPE_CHECKING:
     import numpy as np
 
+CACHE_KB = 65_536
 _NOW = "strftime('%Y-%m-%dT%H:%M:%SZ')"
 
 
@@ -22,6 +23,8 @@ class TagWriter:
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self._raw = writer._raw
+        # answers go to a thousand places of the index by label: these pages have to stay in memory
+        self._raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
 
     # labels
 
