@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from searcher.catalog.reader import Reader
 
-# Queries that mean nothing. A photo that fits a real query scores better than the best photos for these do.
+# Queries that mean nothing. A photo that fits a real query scores better than the best photo for one of these does.
 MEANINGLESS = (
     "asdf qwer zxcv",
     "xkcd blorf wug",
@@ -171,9 +171,13 @@ def photo_path(photo: PhotoRow) -> str:
 
 
 def noise_floor(reader: "Reader", search: Search, vectors: "np.ndarray") -> float | None:
-    """What queries (n, dim) that mean nothing score in this library: the best hit of any of them."""
+    """What a query that means nothing scores in this library: of such queries (n, dim), the lowest best hit.
+
+    The lowest, because a small model finds something for most of them: to doubt a good query is worse than to miss a
+    bad one.
+    """
     best = [hits[0].score for vector in vectors if (hits := find(reader, search, vector, 1))]
-    return max(best, default=None)
+    return min(best, default=None)
 
 
 def nothing_fits(hits: list[Hit], query: Query, model: ModelRow) -> bool:
