@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
 COUNTS = ("one", "two", "three")
-PLACES = {"at the top": (24, 15), "at the bottom": (24, 33), "on the left": (15, 24), "on the right": (33, 24)}
+PLACES = {"at the top": (24, 14), "at the bottom": (24, 34), "on the left": (14, 24), "on the right": (34, 24)}
 TEMPLATES = ("a picture of {}.", "here we see {}.", "{} on grey.", "{}")
 SIDE = 48  # pixels
 
@@ -26,12 +26,13 @@ def draw(combination: Combination, rng: np.random.Generator) -> Image.Image:
     """A cluster of discs, not quite round and not quite in place, on a grey that varies."""
     colour, count, place = combination
     image = Image.new("RGB", (SIDE, SIDE), (int(rng.integers(110, 170)),) * 3)
-    x, y = list(PLACES.values())[place] + rng.uniform(-3, 3, 2)
+    centre = np.array(list(PLACES.values())[place]) + rng.uniform(-2, 2, 2)
+    discs = np.array([(i % 2, i // 2) for i in rng.permutation(4)[: count + 1]]) * 9.0
+    discs += centre - discs.mean(0) + rng.uniform(-1, 1, discs.shape)
     pen = ImageDraw.Draw(image)
-    for corner in rng.permutation(4)[: count + 1]:
-        cx, cy = x + 9 * (corner % 2) - 4.5 + rng.uniform(-1, 1), y + 9 * (corner // 2) - 4.5 + rng.uniform(-1, 1)
+    for x, y in discs:
         rx, ry = rng.uniform(3, 4, 2)
-        pen.ellipse((cx - rx, cy - ry, cx + rx, cy + ry), fill=COLOURS[colour])
+        pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=COLOURS[colour])
     return image
 
 
