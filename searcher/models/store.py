@@ -161,13 +161,15 @@ def _not_model_files(folder: str, names: list[str]) -> set[str]:
 
 def keep_copy(model: "Model") -> Path:
     """Copy the built-in model to the store, so that an upgrade leaves its vectors searchable; others stay
-    where they are. Returns the folder that will remain.
+    where they are. A copy of the same encoders whose other facts (thresholds, say) have changed is made anew.
+    Returns the folder that will remain.
     """
     if model.folder != BUILTIN_FOLDER:
         return model.folder
     name = f"{model.slug}-{model.digest[:8]}"
     kept = models_dir() / name
-    return kept if (kept / MANIFEST).is_file() else add_folder(model.folder, name)
+    same = (kept / MANIFEST).is_file() and (kept / MANIFEST).read_bytes() == (model.folder / MANIFEST).read_bytes()
+    return kept if same else add_folder(model.folder, name)
 
 
 def remove_model(name: str) -> None:

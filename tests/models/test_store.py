@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -59,6 +60,15 @@ def test_the_built_in_is_copied_once_and_found_after_an_upgrade(small_folder: Pa
     found = find_digest(model.digest)
     assert found == kept
     assert Model.open(kept).encode_texts(["a dog"]).shape == (1, 48)
+
+
+def test_the_copy_follows_facts_that_changed_while_the_encoders_are_the_same(small_folder: Path, tmp_path: Path) -> None:
+    builtin = Path(shutil.copytree(small_folder, tmp_path / "builtin"))
+    kept = keep_copy(Model.open(builtin))
+    manifest = json.loads((builtin / "searcher.json").read_text())
+    (builtin / "searcher.json").write_text(json.dumps(manifest | {"thresholds": {"*": 0.9}}))
+    assert keep_copy(Model.open(builtin)) == kept
+    assert json.loads((kept / "searcher.json").read_text())["thresholds"] == {"*": 0.9}
 
 
 def test_a_model_of_the_users_stays_where_it_is(small_folder: Path, own_store: Path) -> None:
