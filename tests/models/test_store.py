@@ -62,7 +62,7 @@ def test_the_built_in_is_copied_once_and_found_after_an_upgrade(small_folder: Pa
     assert Model.open(kept).encode_texts(["a dog"]).shape == (1, 48)
 
 
-def test_the_copy_follows_facts_that_changed_while_the_encoders_are_the_same(small_folder: Path, tmp_path: Path) -> None:
+def test_the_copy_follows_facts_that_changed_while_the_encoders_stay(small_folder: Path, tmp_path: Path) -> None:
     builtin = Path(shutil.copytree(small_folder, tmp_path / "builtin"))
     kept = keep_copy(Model.open(builtin))
     manifest = json.loads((builtin / "searcher.json").read_text())
