@@ -5,14 +5,15 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from searcher import Library, SearcherError
 from tests.pictures import draw
 
 CHECKOUT = Path(__file__).parents[2]
@@ -162,15 +163,17 @@ def test_a_reader_that_closes_early_is_no_error(program, photos) -> None:
 
 
 def images_in(library: Path) -> int:
+    """Asked of SQLite itself: opening a Library takes so long on a busy machine that the run may be over."""
     try:
-        with Library.open(library) as opened:
-            return opened.status().images
-    except SearcherError:
+        with closing(sqlite3.connect(f"file:{library / 'catalog.sqlite'}?mode=ro", uri=True)) as catalog:
+            return int(catalog.execute("SELECT count(*) FROM images").fetchone()[0])
+    except sqlite3.OperationalError:  # not there yet
         return 0
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> None:
-    folder = photos(1500)
+    folder = photos(3000)
     index = subprocess.Popen(
         [sys.executable, "-m", "searcher", "index", str(folder), "--json"],
         stdout=subprocess.PIPE,
@@ -187,10 +190,10 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> 
     assert err.decode().strip().startswith("Interrupted") and err.count(b"\n") == 1
 
     done = program.json("status")["images"]
-    assert 0 < done < 1500
+    assert 0 < done < 3000
     assert program.json("check")["ok"]
     report = program.json("index", folder)
-    assert (report["added"], report["unchanged"], report["failed"]) == (1500 - done, done, 0)
+    assert (report["added"], report["unchanged"], report["failed"]) == (3000 - done, done, 0)
 
 
 def test_the_program_needs_no_terminal_and_no_locale(program, photos) -> None:
