@@ -179,6 +179,8 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=program.environment,
+        # a shell ignores Ctrl-C for what it runs in the background, and so would everything that is run from there
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while images_in(program.home / "library") == 0 and index.poll() is None:
         time.sleep(0.01)
