@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from searcher.datasets import Label, read_class_folder
+from searcher.errors import SearcherError
 from searcher.models import Model
-from searcher.photos.ahead import ahead
-from searcher.photos.decode import open_photo
+from searcher.models.files import embed_files
 from searcher.tagger.calibrate import calibrate, for_all, store_thresholds
 from searcher.tagger.question import Question
 
@@ -39,17 +39,15 @@ def main() -> None:
             photos.setdefault(name, []).extend(images[:MOST_PHOTOS])
     files = [file for images in photos.values() for file in images]
     numbers = np.repeat(np.arange(len(photos)), [len(images) for images in photos.values()])
-    pixels = ahead(lambda file: model.preprocess(open_photo(file, min_side=model.image_size).image), files)
-    parts, batch = [], []
-    for number, one in enumerate(pixels, start=1):
-        batch.append(one)
-        if len(batch) == 256 or number == len(files):
-            parts.append(model.encode_pixels(np.stack(batch)))
-            batch = []
-            print(f"{number}/{len(files)}", end="\r", file=sys.stderr)
+    vectors = []
+    for embedded in embed_files(model, files):
+        if embedded.vector is None:
+            raise SearcherError(f"{embedded.path}: {embedded.error}")
+        vectors.append(embedded.vector)
+        print(f"{len(vectors)}/{len(files)}", end="\r", file=sys.stderr)
     truth = np.arange(len(photos)) == numbers[:, None]
     question = Question(tuple(Label(name, (name,)) for name in photos))
-    found = calibrate(model, question, np.concatenate(parts), truth, arguments.beta)
+    found = calibrate(model, question, np.stack(vectors), truth, arguments.beta)
     print(json.dumps({"photos": len(files), "labels": len(photos), **found._asdict()}, indent=1))
     if arguments.store:
         store_thresholds(model.folder, for_all(found))

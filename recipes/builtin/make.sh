@@ -29,14 +29,14 @@ train text "$prepared/sentences.txt" --model "$here/resnet18-48.json" --freeze i
 train image-48 "${pairs[@]}" --weights 1,1,3,0.7,1,3,4 --model "$here/resnet18-48.json" \
     --init "$out/text" --freeze text --epochs 1.8 --batch-size 256 --lr 1.5e-3
 # 3. (the text encoder once more)
-train text-2 "$prepared/sentences.txt" --model "$here/resnet18-64.json" --init "$out/image-48" --freeze image \
+train text-2 "$prepared/sentences.txt" --model resnet18-64 --init "$out/image-48" --freeze image \
     --epochs 0.9 --batch-size 512 --lr 1.5e-3 --seed 7
 # 4. ... then larger ones.
-train image-64 "${pairs[@]}" --weights 1,0.5,2,0.3,0.5,1,1 --model "$here/resnet18-64.json" \
+train image-64 "${pairs[@]}" --weights 1,0.5,2,0.3,0.5,1,1 --model resnet18-64 \
     --init "$out/text-2" --freeze text --epochs 3.5 --batch-size 256 --lr 3e-3 --seed 11 \
     --val "$prepared/measure/tiny-seen"
 # 5. ... and last, the sources of ordinary photos count more: three tenths of what that changes are taken over.
-train image-last "${pairs[@]}" --weights 0.35,0.25,6,0.3,1.2,1.5,3 --model "$here/resnet18-64.json" \
+train image-last "${pairs[@]}" --weights 0.35,0.25,6,0.3,1.2,1.5,3 --model resnet18-64 \
     --init "$out/image-64" --freeze text --epochs 1 --batch-size 256 --lr 1.2e-3 --seed 12 --interpolate 0.3 \
     --val "$prepared/measure/tiny-seen"
 # 6. Into the package, with the threshold for tags.

@@ -3,21 +3,19 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from searcher.photos.ahead import ahead
-from searcher.photos.decode import PhotoError, open_photo
+from searcher.models.files import BATCH_SIZE, Embedded, embed_files
 from searcher.tagger.answers import Scorer, answer
 from searcher.tagger.question import Question
 from searcher.tagger.scorer import NoCache, Taught, make_scorer
 
 if TYPE_CHECKING:
     from searcher.models import Model
-
-BATCH = 32
 
 
 class Classified(NamedTuple):
@@ -33,34 +31,21 @@ def classify(
 ) -> Iterator[Classified]:
     """The labels of image files, in their order. `taught`: those of the question's labels that were taught."""
     scorer = make_scorer(question, model, taught or {}, NoCache())
-
-    def read(path: Path) -> tuple[Path, np.ndarray | str]:
-        try:
-            return path, model.preprocess(open_photo(path, min_side=model.image_size).image)
-        except PhotoError as error:
-            return path, error.reason
-
-    batch: list[tuple[Path, np.ndarray | str]] = []
-    with closing(ahead(read, paths)) as reads:
-        for found in reads:
-            batch.append(found)
-            if len(batch) == BATCH:
-                yield from _answered(model, question, scorer, batch)
-                batch = []
-    yield from _answered(model, question, scorer, batch)
+    embedded = embed_files(model, paths)
+    with closing(embedded):
+        while batch := list(islice(embedded, BATCH_SIZE)):
+            yield from _answered(question, scorer, batch)
 
 
-def _answered(
-    model: "Model", question: Question, scorer: Scorer, batch: Sequence[tuple[Path, np.ndarray | str]]
-) -> Iterator[Classified]:
-    pixels = [found for _, found in batch if not isinstance(found, str)]
-    tags: list[list[tuple[str, float]]] = [[] for _ in pixels]
-    if pixels:
-        answers = answer(model.encode_pixels(np.stack(pixels)), scorer, question.most)
+def _answered(question: Question, scorer: Scorer, batch: Sequence[Embedded]) -> Iterator[Classified]:
+    vectors = [photo.vector for photo in batch if photo.vector is not None]
+    tags: list[list[tuple[str, float]]] = [[] for _ in vectors]
+    if vectors:
+        answers = answer(np.stack(vectors), scorer, question.most)
         chances = np.round(answers.probabilities.astype(np.float64), 6)
         for row, label, chance in zip(answers.rows.tolist(), answers.labels.tolist(), chances.tolist(), strict=True):
             tags[row].append((question.labels[label].name, chance))
     given = iter(tags)
-    for path, found in batch:
-        where = os.path.abspath(path)  # noqa: PTH100  without following links, and any bytes
-        yield Classified(where, (), found) if isinstance(found, str) else Classified(where, tuple(next(given)))
+    for photo in batch:
+        where = os.path.abspath(photo.path)  # noqa: PTH100  without following links, and any bytes
+        yield Classified(where, () if photo.vector is None else tuple(next(given)), photo.error)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from searcher.models.files import BATCH_SIZE
 from searcher.models.folder import read_json
 from searcher.tagger import ask, tag, tagged_photos
 from searcher.tagger.calibrate import best_threshold, calibrate, measured, store_thresholds
-from searcher.tagger.loose import BATCH, classify
+from searcher.tagger.loose import classify
 from searcher.tagger.scorer import BACKGROUND, NoCache, background_vector
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
@@ -37,13 +38,13 @@ def test_a_loose_photo_gets_what_it_gets_in_a_library(album: Album, one: bool) -
 def test_a_file_that_is_no_photo_is_reported_and_the_others_are_in_order(album: Album) -> None:
     album.fill()
     (album.folder / "broken.jpg").write_bytes(b"nothing")
-    names = ["red.png", "broken.jpg", "green.png"] * BATCH
+    names = ["red.png", "broken.jpg", "green.png"] * BATCH_SIZE
     found = list(classify(album.model, ask(["red", "green"], one=True), [album.folder / name for name in names]))  # type: ignore[arg-type]
     assert [photo.tags[0][0] if photo.tags else photo.error is not None for photo in found] == [
         "red",
         True,
         "green",
-    ] * BATCH
+    ] * BATCH_SIZE
 
 
 def test_the_background_is_the_mean_of_its_prompts() -> None:
