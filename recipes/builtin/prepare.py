@@ -3,13 +3,14 @@
     python recipes/builtin/prepare.py DATA OUT
 
 DATA holds `tiny-imagenet-200/`, `caltech/101_ObjectCategories/`, `scenes/` (Kaggle's scene classification),
-`miniimagenet/` and `imagenette/` (folders named by WordNet id), `flowers/` (a folder a flower), `flickr8k/` (images
-and captions.txt) and `sentences/*.txt` (one caption a line; Multi30k's were used). WordNet 3.0's dictionary is read
-from `/usr/share/wordnet` (Debian's `wordnet-base`). What is held out is decided here, once, for every source:
+`miniimagenet/` and `imagenette/` (folders named by WordNet id), `flowers/` (a folder a flower), `labelled/SET/LABEL/`
+(photos in folders named by a plain word; README.md names the sets), `flickr8k/` (images and captions.txt) and
+`sentences/*.txt` (one caption a line; Multi30k's were used). WordNet 3.0's dictionary is read from
+`/usr/share/wordnet` (Debian's `wordnet-base`). What is held out is decided here, once, for every source:
 
 - every tenth of the sorted WordNet ids of Tiny ImageNet is never trained on, nor is a class elsewhere of the same name;
 - the validation images of Tiny ImageNet, a fifth of every Caltech-101 class and an eighth of Flickr8k only measure;
-- a photo of another ImageNet subset that looks the same as a Tiny ImageNet validation photo is left out.
+- a photo of another source that looks the same as a photo that measures is left out.
 """
 
 import csv
@@ -112,6 +113,48 @@ CALTECH = {
     "yin_yang": ["a yin yang symbol", "a black and white symbol"],
 }
 
+# Labels of the sets of plain photos, where "a" and the label would not do.
+LABELLED = {
+    "airplane": ["an airplane", "a plane", "a jet", "an aircraft"],
+    "bicycle": ["a bicycle", "a bike"],
+    "boat": ["a boat", "a boat on the water"],
+    "brown cap mushroom": ["brown mushrooms", "a mushroom"],
+    "bus": ["a bus", "a vehicle"],
+    "car": ["a car", "an automobile", "a vehicle"],
+    "car carrier ship": ["a car carrier", "a ship", "a large ship at sea"],
+    "cargo ship": ["a cargo ship", "a ship", "a freighter"],
+    "carrots": ["carrots", "a carrot", "a vegetable"],
+    "cat": ["a cat", "a kitty", "a pet"],
+    "cloudy sky": ["a cloudy sky", "clouds", "grey clouds in the sky"],
+    "coral": ["coral", "a coral reef"],
+    "cow": ["a cow", "cattle", "a farm animal"],
+    "cruise ship": ["a cruise ship", "a ship", "an ocean liner"],
+    "deer": ["a deer", "a wild animal"],
+    "dog": ["a dog", "a puppy", "a pet"],
+    "garlic": ["garlic", "a vegetable"],
+    "ginger": ["ginger", "a ginger root"],
+    "horse": ["a horse", "a pony"],
+    "motorcycle": ["a motorcycle", "a motorbike"],
+    "oatghurt": ["yoghurt"],
+    "pants": ["pants", "trousers", "a pair of trousers"],
+    "person": ["a person", "a man or a woman"],
+    "rain": ["rain", "rainy weather"],
+    "sea slug": ["a sea slug", "a nudibranch"],
+    "ship": ["a ship", "a large ship"],
+    "shoes": ["shoes", "a shoe", "a pair of shoes"],
+    "shorts": ["shorts", "a pair of shorts"],
+    "satsumas": ["satsumas", "a tangerine"],
+    "sour milk": ["a carton of sour milk", "a milk carton"],
+    "soyghurt": ["yoghurt"],
+    "starfish": ["a starfish", "a sea star"],
+    "sunny sky": ["a sunny sky", "sunshine", "a blue sky"],
+    "sunrise": ["a sunrise", "a sunset", "the sun on the horizon"],
+    "truck": ["a truck", "a lorry", "a vehicle"],
+}
+# Their photos may show kinds that are held out (tarantulas, spiny lobsters), or hardly what the label says.
+NOT_LABELLED = {"spider", "lobster", "plant"}
+SMALL, SMALL_EVERY = 32, 3  # pixels of the blurred copies, and of which photos they are made
+
 
 @dataclass(frozen=True)
 class Synset:
@@ -204,6 +247,14 @@ def link(images: list[Path], folder: Path) -> None:
             target.symlink_to(image.resolve())
 
 
+def shrunk(image: Path, copy: Path) -> Path:
+    """A copy of SMALL × SMALL pixels, as CIFAR's are: enlarged again, it is a blur."""
+    copy.parent.mkdir(exist_ok=True)
+    with Image.open(image) as photo:
+        photo.convert("RGB").resize((SMALL, SMALL), Image.Resampling.BICUBIC).save(copy)
+    return copy
+
+
 def thumbnails(images: list[Path]) -> np.ndarray:
     """Grey 16 × 16 thumbnails, centred and of unit length: float32 [n, 256]. The same photo has a product near 1."""
     rows = np.empty((len(images), 256), dtype=np.float32)
@@ -281,7 +332,8 @@ def main(data: Path, out: Path) -> None:
     )
     print(f"scenes.jsonl: {n} images")
 
-    measured = thumbnails([image for images in by_wnid.values() for image in images])
+    held_out_photos = (out / "measure").glob("caltech-held-out/*/*")
+    measured = thumbnails([*(image for images in by_wnid.values() for image in images), *held_out_photos])
     for source in ("miniimagenet", "imagenette"):
         train = []
         for folder in sorted((data / source).glob("*/n*")):
@@ -303,6 +355,25 @@ def main(data: Path, out: Path) -> None:
         texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
         train += [(image, texts, flower) for image in sorted(folder.glob("*.jpg"))]
     print(f"flowers.jsonl: {write_pairs(out / 'flowers.jsonl', iter(train))} images")
+
+    train = []
+    for folder in sorted((data / "labelled").glob("*/*")):
+        label = folder.name
+        if label in held_out_names | NOT_LABELLED:
+            print(f"  {folder.parent.name} {label}: left out of training")
+            continue
+        phrases = LABELLED.get(label, [with_article(label)])
+        texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
+        train += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
+    print(f"labelled.jsonl: {write_pairs(out / 'labelled.jsonl', iter(train))} images")
+
+    small = []
+    for source in ("tiny", "miniimagenet", "labelled"):
+        for row in (out / f"{source}.jsonl").read_text().splitlines()[::SMALL_EVERY]:
+            pair = json.loads(row)
+            copy = out / "small" / f"{source}-{len(small)}.png"
+            small.append((shrunk(Path(pair["image"]), copy).resolve(), pair["captions"], pair["label"]))
+    print(f"small.jsonl: {write_pairs(out / 'small.jsonl', iter(small))} images")
 
     by_image: dict[str, list[str]] = {}
     with (data / "flickr8k" / "captions.txt").open(newline="") as file:
@@ -328,7 +399,7 @@ def main(data: Path, out: Path) -> None:
     trained = {wnid: texts for wnid, texts in captions.items() if wnid not in held_out}
     for texts in trained.values():
         sentences.update(dict.fromkeys(texts))
-    for phrases in [*CALTECH.values(), *SCENES.values()]:
+    for phrases in [*CALTECH.values(), *SCENES.values(), *LABELLED.values()]:
         sentences.update(dict.fromkeys([*phrases, *(f"a photo of {phrase}" for phrase in phrases)]))
     sentences.pop("", None)
     (out / "sentences.txt").write_text("\n".join(s.replace("\n", " ") for s in sentences) + "\n")

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+import searcher.trainer.towers  # noqa: F401 (gives timm a name)
 from searcher.errors import SearcherError
 
 CONFIGS = Path(__file__).parent / "configs"

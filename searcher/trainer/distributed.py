@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 CPU = torch.device("cpu")
 
@@ -32,8 +33,13 @@ class Processes:
         """Whether this process is the one that writes files and reports."""
         return self.rank == 0
 
-    def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """In the precision of this run. On a CPU, attention in plain matrix products: torch's fused one is slow to go
+        back through (a batch of 128 through a ViT of 36 patches: 250 ms with it, 190 ms without)."""
+        attention = sdpa_kernel(SDPBackend.MATH) if self.device.type == "cpu" else nullcontext()
+        with attention, torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            yield
 
     def gather(self, tensor: Tensor) -> Tensor:
         """[n, …] → [count · n, …]: the rows of all processes, in order of rank. Gradients flow back to their owners."""

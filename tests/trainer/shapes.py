@@ -7,10 +7,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
-COUNTS = ("one", "two", "three")
-PLACES = {"at the top": (24, 14), "at the bottom": (24, 34), "on the left": (14, 24), "on the right": (34, 24)}
-TEMPLATES = ("a picture of {}.", "here we see {}.", "{} on grey.", "{}")
+COUNTS = {"one": 1, "three": 3, "nine": 9}
+PLACES = {"at the top": (24, 13), "at the bottom": (24, 35), "on the left": (13, 24), "on the right": (35, 24)}
+TEMPLATES = ("a picture of {}.", "here we see {}.", "{} on grey.")  # no caption is a bare name
 SIDE = 48  # pixels
+SPACING = 6.0  # between the centres of discs
 
 Combination = tuple[int, int, int]
 ALL: list[Combination] = list(product(range(len(COLOURS)), range(len(COUNTS)), range(len(PLACES))))
@@ -19,7 +20,7 @@ HELD_OUT = [c for c in ALL if sum(c) % 6 == 0]  # no colour, count or place is r
 
 def name_of(combination: Combination) -> str:
     colour, count, place = combination
-    return f"{COUNTS[count]} {COLOURS[colour]} disc{'s' if count else ''} {list(PLACES)[place]}"
+    return f"{list(COUNTS)[count]} {COLOURS[colour]} disc{'s' if count else ''} {list(PLACES)[place]}"
 
 
 def draw(combination: Combination, rng: np.random.Generator) -> Image.Image:
@@ -27,11 +28,11 @@ def draw(combination: Combination, rng: np.random.Generator) -> Image.Image:
     colour, count, place = combination
     image = Image.new("RGB", (SIDE, SIDE), (int(rng.integers(110, 170)),) * 3)
     centre = np.array(list(PLACES.values())[place]) + rng.uniform(-2, 2, 2)
-    discs = np.array([(i % 2, i // 2) for i in rng.permutation(4)[: count + 1]]) * 9.0
+    discs = np.array([(i % 3, i // 3) for i in rng.permutation(9)[: list(COUNTS.values())[count]]]) * SPACING
     discs += centre - discs.mean(0) + rng.uniform(-1, 1, discs.shape)
     pen = ImageDraw.Draw(image)
     for x, y in discs:
-        rx, ry = rng.uniform(3, 4, 2)
+        rx, ry = rng.uniform(2, 2.8, 2)
         pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=COLOURS[colour])
     return image
 

@@ -14,16 +14,19 @@ from searcher.trainer.loop import Settings, train
 from tests.trainer.shapes import ALL, HELD_OUT, SIDE, TEMPLATES, name_of, write
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
+BATCH, EACH = 64, 80  # EACH: pictures of a combination
 TOWERS = {
     "ResNet": {"layers": [1, 1, 1, 1], "width": 16, "head_width": 32, "image_size": SIDE, "patch_size": None},
+    "ViT": {"layers": 2, "width": 96, "head_width": 32, "image_size": SIDE, "patch_size": 8}
+    | {"pos_embed_type": "sin_cos_2d"},
 }
-STEPS = {"ResNet": 300}
+STEPS, LR = {"ResNet": 500, "ViT": 800}, {"ResNet": 2e-3, "ViT": 1e-3}
 
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("shapes")
-    write(root, each=40, held_out_each=20)
+    write(root, each=EACH, held_out_each=20)
     return root
 
 
@@ -34,10 +37,10 @@ def test_combinations_held_out_of_training_are_named(
 ) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"embed_dim": 64, "vision_cfg": TOWERS[tower], "text_cfg": TEXT}))
-    records = 40 * (len(ALL) - len(HELD_OUT))
+    records = EACH * (len(ALL) - len(HELD_OUT))
     settings = Settings(
-        sources=(shapes / "train.csv",), out=tmp_path / "run", model=str(config), epochs=STEPS[tower] * 128 / records,
-        batch_size=128, lr=2e-3, warmup=50,
+        sources=(shapes / "train.csv",), out=tmp_path / "run", model=str(config), epochs=STEPS[tower] * BATCH / records,
+        batch_size=BATCH, lr=LR[tower], warmup=50,
     )  # fmt: skip
     started = time.monotonic()
     out = train(settings, lambda line: None)
@@ -46,12 +49,13 @@ def test_combinations_held_out_of_training_are_named(
     found = zero_shot(Model.open(out), read_class_folder(shapes / "held out"), templates=TEMPLATES, labels=labels)
     assert found.bare is not None
     table = (
-        f"\n{tower}, {STEPS[tower]} steps in {seconds:.0f} s: {found.n} pictures of {len(HELD_OUT)} combinations held"
-        f"\nout, among {len(ALL)} (chance {1 / len(ALL):.1%})    top-1   top-5"
+        f"\n{tower}, {STEPS[tower]} steps of {BATCH} in {seconds:.0f} s:"
+        f"\n{found.n} pictures of {len(HELD_OUT)} combinations never seen, among"
+        f"\n{len(ALL)} (chance {1 / len(ALL):.1%})            top-1   top-5"
         f"\n  {found.templates} prompts each            {found.top1:7.1%} {found.top5:7.1%}"
         f"\n  bare names                {found.bare[0]:7.1%} {found.bare[1]:7.1%}\n"
     )
     with capsys.disabled():
         sys.stdout.write(table)
     assert found.top1 >= 0.9
-    assert found.top1 >= found.bare[0] - 0.02  # the bare name is one of the captions trained on: equal, but for chance
+    assert found.top1 >= found.bare[0]
