@@ -2,10 +2,7 @@
 
     python recipes/builtin/prepare.py DATA OUT
 
-DATA holds `tiny-imagenet-200/`, `caltech/101_ObjectCategories/`, `scenes/` (Kaggle's scene classification),
-`miniimagenet/` and `imagenette/` (folders named by WordNet id), `flowers/` (a folder a flower), `labelled/SET/LABEL/`
-(photos in folders named by a plain word; README.md names the sets), `flickr8k/` (images and captions.txt) and
-`sentences/*.txt` (one caption a line; Multi30k's were used). WordNet 3.0's dictionary is read from
+DATA is what `extract.py` made of the repositories that it names. WordNet 3.0's dictionary is read from
 `/usr/share/wordnet` (Debian's `wordnet-base`). What is held out is decided here, once, for every source:
 
 - every tenth of the sorted WordNet ids of Tiny ImageNet is never trained on, nor is a class elsewhere of the same name;
@@ -135,7 +132,6 @@ LABELLED = {
     "ginger": ["ginger", "a ginger root"],
     "horse": ["a horse", "a pony"],
     "motorcycle": ["a motorcycle", "a motorbike"],
-    "oatghurt": ["yoghurt"],
     "pants": ["pants", "trousers", "a pair of trousers"],
     "person": ["a person", "a man or a woman"],
     "rain": ["rain", "rainy weather"],
@@ -145,7 +141,6 @@ LABELLED = {
     "shorts": ["shorts", "a pair of shorts"],
     "satsumas": ["satsumas", "a tangerine"],
     "sour milk": ["a carton of sour milk", "a milk carton"],
-    "soyghurt": ["yoghurt"],
     "starfish": ["a starfish", "a sea star"],
     "sunny sky": ["a sunny sky", "sunshine", "a blue sky"],
     "sunrise": ["a sunrise", "a sunset", "the sun on the horizon"],
@@ -153,7 +148,6 @@ LABELLED = {
 }
 # Their photos may show kinds that are held out (tarantulas, spiny lobsters), or hardly what the label says.
 NOT_LABELLED = {"spider", "lobster", "plant"}
-SMALL, SMALL_EVERY = 32, 3  # pixels of the blurred copies, and of which photos they are made
 
 
 @dataclass(frozen=True)
@@ -247,14 +241,6 @@ def link(images: list[Path], folder: Path) -> None:
             target.symlink_to(image.resolve())
 
 
-def shrunk(image: Path, copy: Path) -> Path:
-    """A copy of SMALL × SMALL pixels, as CIFAR's are: enlarged again, it is a blur."""
-    copy.parent.mkdir(exist_ok=True)
-    with Image.open(image) as photo:
-        photo.convert("RGB").resize((SMALL, SMALL), Image.Resampling.BICUBIC).save(copy)
-    return copy
-
-
 def thumbnails(images: list[Path]) -> np.ndarray:
     """Grey 16 × 16 thumbnails, centred and of unit length: float32 [n, 256]. The same photo has a product near 1."""
     rows = np.empty((len(images), 256), dtype=np.float32)
@@ -284,16 +270,13 @@ def main(data: Path, out: Path) -> None:
     held_out = set(wnids[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
     held_out_names = {word.lower() for wnid in held_out for word in wordnet[wnid].words}
     captions = {wnid: captions_of(*names_of(wnid, wordnet)) for wnid in wnids}
-    n = write_pairs(
-        out / "tiny.jsonl",
-        (
-            (image, captions[wnid], wnid)
-            for wnid in wnids
-            if wnid not in held_out
-            for image in sorted((tiny / "train" / wnid / "images").iterdir())
-        ),
-    )
-    print(f"tiny.jsonl: {n} images of {len(wnids) - len(held_out)} classes; held out: {len(held_out)}")
+    imagenet: list[tuple[Path, list[str], str]] = [
+        (image, captions[wnid], wnid)
+        for wnid in wnids
+        if wnid not in held_out
+        for image in sorted((tiny / "train" / wnid / "images").iterdir())
+    ]
+    print(f"tiny: {len(imagenet)} images of {len(wnids) - len(held_out)} classes; held out: {len(held_out)}")
     by_wnid: dict[str, list[Path]] = {}
     for line in (tiny / "val" / "val_annotations.txt").read_text().splitlines():
         name, wnid = line.split("\t")[:2]
@@ -334,19 +317,16 @@ def main(data: Path, out: Path) -> None:
 
     held_out_photos = (out / "measure").glob("caltech-held-out/*/*")
     measured = thumbnails([*(image for images in by_wnid.values() for image in images), *held_out_photos])
-    for source in ("miniimagenet", "imagenette"):
-        train = []
+    for source in ("miniimagenet", "imagenette", "imagewoof"):
         for folder in sorted((data / source).glob("*/n*")):
             wnid = folder.name
             names = {word.lower() for word in wordnet[wnid].words}
             if names & held_out_names:
                 print(f"  {source} {wnid} {wordnet[wnid].words[0]}: left out of training (a held-out class)")
                 continue
-            if source == "imagenette" and folder.parent.name == "val":
-                continue  # of ImageNet's validation set, which others measure on
             captions[wnid] = captions_of(*names_of(wnid, wordnet))
-            train += [(image, captions[wnid], wnid) for image in not_among(sorted(folder.iterdir()), measured)]
-        print(f"{source}.jsonl: {write_pairs(out / f'{source}.jsonl', iter(train))} images")
+            imagenet += [(image, captions[wnid], wnid) for image in not_among(sorted(folder.iterdir()), measured)]
+    print(f"imagenet.jsonl: {write_pairs(out / 'imagenet.jsonl', iter(imagenet))} images")
 
     train = []
     for folder in sorted((data / "flowers").glob("*/*")):
@@ -356,7 +336,7 @@ def main(data: Path, out: Path) -> None:
         train += [(image, texts, flower) for image in sorted(folder.glob("*.jpg"))]
     print(f"flowers.jsonl: {write_pairs(out / 'flowers.jsonl', iter(train))} images")
 
-    train = []
+    labelled: dict[str, list[tuple[Path, list[str], str]]] = {"labelled": [], "ships": []}
     for folder in sorted((data / "labelled").glob("*/*")):
         label = folder.name
         if label in held_out_names | NOT_LABELLED:
@@ -364,22 +344,17 @@ def main(data: Path, out: Path) -> None:
             continue
         phrases = LABELLED.get(label, [with_article(label)])
         texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
-        train += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
-    print(f"labelled.jsonl: {write_pairs(out / 'labelled.jsonl', iter(train))} images")
-
-    small = []
-    for source in ("tiny", "miniimagenet", "labelled"):
-        for row in (out / f"{source}.jsonl").read_text().splitlines()[::SMALL_EVERY]:
-            pair = json.loads(row)
-            copy = out / "small" / f"{source}-{len(small)}.png"
-            small.append((shrunk(Path(pair["image"]), copy).resolve(), pair["captions"], pair["label"]))
-    print(f"small.jsonl: {write_pairs(out / 'small.jsonl', iter(small))} images")
+        # A cargo ship is a ship as well: what is told from each other lies in a file of its own.
+        rows_of = labelled["ships" if folder.parent.name == "ships" else "labelled"]
+        rows_of += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
+    for name, photos_of in labelled.items():
+        print(f"{name}.jsonl: {write_pairs(out / f'{name}.jsonl', iter(photos_of))} images")
 
     by_image: dict[str, list[str]] = {}
     with (data / "flickr8k" / "captions.txt").open(newline="") as file:
         for row in csv.DictReader(file):
             by_image.setdefault(row["image"], []).append(row["caption"].strip(' ."') + ".")
-    photos = data / "flickr8k" / "data" / "images"
+    photos = data / "flickr8k" / "images"
     kept = {name: texts for i, (name, texts) in enumerate(sorted(by_image.items())) if i % 8}
     n = write_pairs(out / "flickr8k.jsonl", ((photos / name, texts, None) for name, texts in kept.items()))
     print(f"flickr8k.jsonl: {n} images")
@@ -387,7 +362,7 @@ def main(data: Path, out: Path) -> None:
     write_pairs(out / "measure" / "flickr8k-held-out.jsonl", rest)
 
     sentences = dict.fromkeys(
-        line.strip() for path in sorted((data / "sentences").glob("*.txt")) for line in path.read_text().splitlines()
+        line.strip() for path in sorted((data / "sentences").iterdir()) for line in path.read_text().splitlines()
     )
     for synset in wordnet.values():
         names = synset.words[:3]
@@ -395,12 +370,6 @@ def main(data: Path, out: Path) -> None:
         for name in names:
             if name.count(" ") < 2:
                 sentences[name if len(name) % 2 else f"a photo of {with_article(name)}"] = None
-    sentences.update(dict.fromkeys(text for texts in kept.values() for text in texts))
-    trained = {wnid: texts for wnid, texts in captions.items() if wnid not in held_out}
-    for texts in trained.values():
-        sentences.update(dict.fromkeys(texts))
-    for phrases in [*CALTECH.values(), *SCENES.values(), *LABELLED.values()]:
-        sentences.update(dict.fromkeys([*phrases, *(f"a photo of {phrase}" for phrase in phrases)]))
     sentences.pop("", None)
     (out / "sentences.txt").write_text("\n".join(s.replace("\n", " ") for s in sentences) + "\n")
     print(f"sentences.txt: {len(sentences)} sentences")

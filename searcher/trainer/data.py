@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from searcher.trainer.augment import Augment
 from searcher.trainer.distributed import Processes
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)  # a caption that is wrong of the picture in a mirror
+CAPTIONS_KNOWN = 100_000  # captions whose tokens are kept: those of classes come again and again
 Draw = tuple[int, int, int]  # epoch, record, repetition
 Sample = dict[str, Tensor]
 
@@ -71,6 +72,7 @@ class SampleMaker:
 
     augment: Augment
     tokenizer: Any
+    known: dict[str, Tensor] = field(default_factory=dict)  # tokens of captions
 
     def __call__(self, data: bytes, captions: Sequence[str], same: str, rng: np.random.Generator) -> Sample:
         """One caption is drawn. Rows with an equal `same` describe the same thing. Raises PhotoError."""
@@ -78,18 +80,37 @@ class SampleMaker:
         image = decode(data, min_side=2 * self.augment.size).image
         return {
             "images": self.augment(image, rng, mirror=not SIDES.search(caption)),
-            "texts": self.tokenizer([caption])[0],
+            "texts": self._tokens(caption),
             "ids": torch.tensor([caption_id(caption), caption_id(same)]),
         }
 
+    def _tokens(self, caption: str) -> Tensor:
+        tokens = self.known.get(caption)
+        if tokens is None:
+            tokens = self.tokenizer([caption])[0]
+            if len(self.known) < CAPTIONS_KNOWN:
+                self.known[caption] = tokens
+        return tokens
+
 
 class PairDataset(Dataset[Sample | None]):
-    """Images with one of their captions each. An image that cannot be read gives None (counted by the loop)."""
+    """Images with one of their captions each. An image that cannot be read gives None (counted by the loop).
 
-    def __init__(self, pairs: list[Pair], make: SampleMaker, seed: int, teacher: "Teacher | None" = None) -> None:
-        self.pairs, self.make, self.seed, self.teacher = pairs, make, seed, teacher
-        self.captions_of: dict[str, tuple[str, ...]] = {p.label: p.captions for p in pairs if p.label is not None}
-        self.classes = {label: i for i, label in enumerate(self.captions_of)}
+    `rivals` says which classes a source knows: an image is told from those. What another source calls its photos may
+    be right of it as well ("a car", of a convertible).
+    """
+
+    def __init__(
+        self, sources: list[list[Pair]], make: SampleMaker, seed: int, teacher: "Teacher | None" = None
+    ) -> None:
+        self.make, self.seed, self.teacher = make, seed, teacher
+        self.pairs = [pair for pairs in sources for pair in pairs]
+        self.source_of = np.repeat(np.arange(len(sources)), [len(pairs) for pairs in sources])
+        labels = dict.fromkeys(pair.label for pair in self.pairs if pair.label is not None)
+        self.classes = {label: i for i, label in enumerate(labels)}
+        self.rivals = torch.zeros(len(sources), len(labels), dtype=torch.bool)
+        for number, pairs in enumerate(sources):
+            self.rivals[number, list({self.classes[pair.label] for pair in pairs if pair.label is not None})] = True
 
     def __getitem__(self, draw: Draw) -> Sample | None:
         pair = self.pairs[draw[1]]
@@ -100,6 +121,7 @@ class PairDataset(Dataset[Sample | None]):
         except PhotoError:
             return None
         sample["classes"] = torch.tensor(-1 if pair.label is None else self.classes[pair.label])
+        sample["rivals"] = self.rivals[self.source_of[draw[1]]]
         if self.teacher:
             sample["teacher"] = self.teacher[draw[1]]
         return sample

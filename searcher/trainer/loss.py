@@ -67,14 +67,20 @@ def sigmoid_loss(
 
 
 def prototype_loss(
-    image_features: Tensor, prototypes: Tensor, logit_scale: Tensor, classes: Tensor, *, gather: Gather = alone
+    image_features: Tensor,
+    prototypes: Tensor,
+    logit_scale: Tensor,
+    classes: Tensor,
+    rivals: Tensor,
+    *,
+    gather: Gather = alone,
 ) -> Tensor:
     """Cross-entropy of images against the mean caption of every class, not only of those in the batch.
 
     image_features: [n, d]; prototypes: [k, d], the frozen text tower's, unit length; classes: integers [n], -1 for an
-    image of no class, which does not count.
+    image of no class, which does not count; rivals: bool [n, k], the classes among which an image is told.
     """
-    logits = logit_scale * image_features @ prototypes.T
+    logits = (logit_scale * image_features @ prototypes.T).masked_fill(~rivals, -1e4)
     return _mean_of(F.cross_entropy(logits, classes, ignore_index=-1, reduction="none"), classes >= 0, gather)
 
 

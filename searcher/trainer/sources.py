@@ -60,7 +60,7 @@ class Sources:
             return Streams(self.opened, self.weights, make, layout)
         teachers = [(read_teacher(source.path, source.records, dim), source.pairs) for source in files]
         teacher = Teacher(teachers, dim) if any(rows is not None for rows, _ in teachers) else None
-        pairs = [pair for source in files for pair in source.pairs]
+        pairs = [source.pairs for source in files]
         weights = np.repeat(self.weights, [len(source.pairs) for source in files])
         return Records(PairDataset(pairs, make, layout.seed, teacher), weights, layout)
 

@@ -49,9 +49,9 @@ class Objective:
             else:
                 smoothing = self.label_smoothing
                 terms["contrastive"] = clip_loss(*pair, batch["ids"], label_smoothing=smoothing, gather=gather)
-            if self.frozen and self.frozen.prototypes is not None:
-                prototypes, classes = self.frozen.prototypes, batch["classes"]
-                terms["prototypes"] = prototype_loss(features["image"], prototypes, scale, classes, gather=gather)
+            if self.frozen and self.frozen.prototypes is not None and "classes" in batch:  # shards know no classes
+                of_images = features["image"], self.frozen.prototypes, scale
+                terms["prototypes"] = prototype_loss(*of_images, batch["classes"], batch["rivals"], gather=gather)
         if "teacher" in batch:
             student = features["image"] if "image" in features else features["text"]
             terms["distillation"] = distillation_loss(student, batch["teacher"], gather=gather)

@@ -67,7 +67,7 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
         draw(tmp_path / f"{i}.jpg", i)
         pairs.append(Pair(str(tmp_path / f"{i}.jpg"), (f"picture {i}", f"image {i}")))
     pairs.append(Pair(str(tmp_path / "gone.jpg"), ("gone",)))
-    dataset = PairDataset(pairs, SampleMaker(AUGMENT, words), seed=5)
+    dataset = PairDataset([pairs], SampleMaker(AUGMENT, words), seed=5)
     runs = [list(records(dataset, workers=workers).parts(0, 8)) for workers in (0, 1, 2)]
     for other in runs[1:]:
         for one, two in zip(runs[0], other, strict=True):
@@ -79,12 +79,27 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(spoilt["images"][5], spoilt["images"][0])  # the first stands in for the one that is gone
 
 
+def test_an_image_is_told_from_the_classes_that_its_source_knows(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png", 1)
+
+    def pairs(*labels: str | None) -> list[Pair]:
+        return [Pair(str(tmp_path / "a.png"), ("a picture",), label) for label in labels]
+
+    sources = [pairs("dog", "cat"), pairs("poodle", "dog", "beagle"), pairs(None)]
+    dataset = PairDataset(sources, SampleMaker(AUGMENT, words), seed=5)
+    assert list(dataset.classes) == ["dog", "cat", "poodle", "beagle"]
+    samples = [dataset[(0, record, 0)] for record in range(6)]
+    assert [sample and sample["classes"].item() for sample in samples] == [0, 1, 2, 0, 3, -1]
+    rivals = [sample["rivals"].int().tolist() for sample in samples if sample]
+    assert rivals == [[1, 1, 0, 0]] * 2 + [[1, 0, 1, 1]] * 3 + [[0, 0, 0, 0]]
+
+
 def test_processes_and_parts_cut_the_same_batches(tmp_path: Path) -> None:
     pairs = []
     for i in range(16):
         draw(tmp_path / f"{i}.jpg", i)
         pairs.append(Pair(str(tmp_path / f"{i}.jpg"), (f"picture {i}",)))
-    dataset = PairDataset(pairs, SampleMaker(AUGMENT, words), seed=5)
+    dataset = PairDataset([pairs], SampleMaker(AUGMENT, words), seed=5)
     whole = list(records(dataset, batch_size=8).parts(1, 4))
     shares = [
         list(records(dataset, batch_size=8, parts=2, processes=Processes(rank, 2)).parts(1, 4)) for rank in (0, 1)
@@ -135,6 +150,15 @@ def test_a_picture_is_not_mirrored_under_a_caption_of_left_or_right(tmp_path: Pa
 
     assert mirrored("white on the Left, black on the right") == mirrored("left") == 0
     assert 3 < mirrored("leftovers") < 17
+
+
+def test_a_blurred_picture_holds_half_the_resolution() -> None:
+    image = Image.effect_noise((64, 64), 90).convert("RGB")
+    plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "min_area": 1.0, "jitter": 0.0}
+    sharp, blurred = (Augment(32, blur=blur, **plain)(image, np.random.default_rng(0), mirror=False) for blur in (0, 1))
+    half = image.resize((16, 16), Image.Resampling.BICUBIC)
+    assert (sharp - Augment(32, **plain).plain(image)).abs().max() < 0.01
+    assert (blurred - Augment(32, **plain).plain(half)).abs().max() < 0.01
 
 
 def test_augmented_pixels_are_float32_and_differ_from_draw_to_draw() -> None:

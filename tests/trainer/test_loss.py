@@ -52,10 +52,20 @@ def test_distillation_loss_is_nought_for_the_teachers_direction_and_two_for_the_
 
 def test_prototype_loss_counts_only_images_of_a_class() -> None:
     image, prototypes, scale = features(4, 1), features(3, 2).detach(), torch.tensor(10.0)
-    loss = prototype_loss(image, prototypes, scale, torch.tensor([2, -1, 0, -1]))
+    every = torch.ones(4, 3, dtype=torch.bool)
+    loss = prototype_loss(image, prototypes, scale, torch.tensor([2, -1, 0, -1]), every)
     expected = F.cross_entropy(scale * image[[0, 2]] @ prototypes.T, torch.tensor([2, 0]))
     torch.testing.assert_close(loss, expected)
-    assert prototype_loss(image, prototypes, scale, torch.full((4,), -1)).item() == 0
+    assert prototype_loss(image, prototypes, scale, torch.full((4,), -1), every).item() == 0
+
+
+def test_prototype_loss_tells_an_image_from_its_rivals_alone() -> None:
+    image, prototypes, scale = features(2, 1), features(3, 2).detach(), torch.tensor(10.0)
+    rivals = torch.tensor([[True, False, True], [True, True, True]])
+    loss = prototype_loss(image, prototypes, scale, torch.tensor([2, 1]), rivals)
+    first = F.cross_entropy(scale * image[:1] @ prototypes[[0, 2]].T, torch.tensor([1]))
+    second = F.cross_entropy(scale * image[1:] @ prototypes.T, torch.tensor([1]))
+    torch.testing.assert_close(loss, (first + second) / 2)
 
 
 def test_sigmoid_loss_and_all_its_gradients_equal_open_clips() -> None:

@@ -105,7 +105,7 @@ def test_what_a_tower_draws_at_random_is_drawn_again_for_the_second_pass() -> No
 def test_a_locked_text_tower_gets_no_gradient_and_is_asked_once_for_each_caption() -> None:
     model = model_of("tiny")
     freeze(model, "text")
-    batch = batch_of(8, classes=torch.tensor([0, 1, 2, -1] * 2))
+    batch = batch_of(8, classes=torch.tensor([0, 1, 2, -1] * 2), rivals=torch.ones(8, 3, dtype=torch.bool))
     asked: list[int] = []
     encode = model.encode_text
     model.encode_text = lambda texts, normalize: asked.append(len(texts)) or encode(texts, normalize=normalize)
@@ -192,7 +192,7 @@ def teacher_and_classes(n: int) -> dict[str, torch.Tensor]:
     teacher[:3] = 0
     classes = torch.arange(n) % 2
     classes[: n // 2 + 2] = -1
-    return {"teacher": teacher, "classes": classes}
+    return {"teacher": teacher, "classes": classes, "rivals": torch.ones(n, 2, dtype=torch.bool)}
 
 
 def words(texts: list[str]) -> torch.Tensor:

@@ -1,11 +1,14 @@
-"""Plain photos in folders named by a word, from clones of public repositories: what `prepare.py` reads as `labelled/`.
+"""From clones of public repositories to the data folders that `prepare.py` reads.
 
-    python recipes/builtin/labelled.py CLONES OUT
+    python recipes/builtin/extract.py CLONES DATA
 
-CLONES holds a git clone (bare or not) of each repository of SETS, `https://github.com/OWNER/NAME` as `OWNER+NAME`. OUT
-becomes `SET/LABEL/` with photos whose shorter side has 112 pixels at most.
+CLONES holds a git clone (bare or not) of each repository of WHOLE and SETS, `https://github.com/OWNER/NAME` as
+`OWNER+NAME`. WHOLE sets are taken as they are; of SETS, plain photos in folders named by a word, DATA gets
+`labelled/SET/LABEL/`, at most EACH of a label. Photos that are only trained on come out with a shorter side of SIDE
+pixels at most: they are read faster so.
 """
 
+import gzip
 import io
 import random
 import re
@@ -18,7 +21,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-SIDE, EACH = 112, 600  # pixels of the shorter side; photos of a label in a set
+SIDE, EACH = 96, 600  # pixels of the shorter side; photos of a label in a set
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,40 @@ class Source:
     paths: str
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A set that is taken as it is: what `paths` captures as `rest` goes below `folder`."""
+
+    folder: str
+    source: Source
+    small: bool = False
+
+
+TINY = "tiny-imagenet-200"
+WHOLE = [
+    Whole(
+        TINY, Source("seshuad/IMagenet", "153dbc161", TINY + r"/(?P<rest>(?:train|val)/.+\.(?:JPEG|txt)|wnids\.txt)")
+    ),
+    Whole(
+        "caltech",
+        Source("MachineLearning2020/Homework2-Caltech101", "836044d", r"(?P<rest>101_ObjectCategories/.+\.jpg)"),
+    ),
+    Whole(
+        "scenes",
+        Source(
+            "ndb796/Scene-Classification-Dataset",
+            "e38f98b5",
+            r"(?P<rest>train-scene classification/train(?:\.csv|/.+\.jpg))",
+        ),
+    ),
+    Whole("miniimagenet", Source("Deo0330/split_minidataset", "557ebcae", r"(?P<rest>(?:train|val)/n\d+/.+\.jpg)")),
+    Whole("imagenette", Source("thunderInfy/imagenette", "b850f03", r"(?P<rest>train/n\d+/.+\.JPEG)"), small=True),
+    Whole("imagewoof", Source("thunderInfy/imagewoof", "6338aee", r"(?P<rest>train/n\d+/.+\.JPEG)"), small=True),
+    Whole("flowers", Source("martinwestin/flower_classification", "c169e7e", r"(?P<rest>flowers/.+\.jpg)")),
+    Whole("flickr8k", Source("RlNZLER/Image-Text-Matching", "56a15d9", r"data/(?P<rest>images/.+\.jpg)"), small=True),
+    Whole("flickr8k", Source("quantumnaan/sic_translator", "d27da85", r"data/ignore_(?P<rest>captions\.txt)")),
+    Whole("sentences", Source("multi30k/dataset", "a3d2e0d", r"data/task2/raw/(?P<rest>train\.\d\.en)\.gz")),
+]
 SETS = {
     "hcaptcha": [Source("MaxAndolini/hCaptcha-Images", "b59c816", r"(?P<label>[^/]+)/[^/]+")],
     "hcaptcha2": [Source("orlov-ai/hcaptcha-dataset", "a1b180f", r"(?P<label>[^/]+)/[^/]+")],
@@ -91,6 +128,12 @@ SETS = {
             r"dataset/(?:train|val|test)/[^/]+/(?P<label>[^/]+)/(?:[^/]+/)?[^/]+",
         )
     ],
+    "instruments": [
+        Source("aizadaaskar/dl-homework", "e1f4d17", r"(?:train|valid|test)/(?P<label>[^/]+)/[^/]+"),
+    ],
+    "natural": [  # of 30 pixels: blurred, as CIFAR-10 is
+        Source("Keunyoung-Jung/my_first_DL", "2396825", r"natural_images/(?P<label>[^/]+)/[^/]+"),
+    ],
     "weather": [
         Source(
             "afaq-ahmad/Image-Classification-using-Multi-Class-weather-dataset-by-general-VGG-and-customize-VGG-model-keras",
@@ -108,27 +151,43 @@ RENAMED: dict[str, str | None] = {
     "outwear": "jacket", "milk": "milk carton", "juice": "juice carton", "cloudy": "cloudy sky",
     "shine": "sunny sky", "clams": "clam", "corals": "coral", "crabs": "crab", "jelly fish": "jellyfish",
     "nudibranchs": "sea slug", "puffers": "pufferfish", "sea rays": "stingray", "sea urchins": "sea urchin",
-    "sharks": "shark", "turtle tortoise": "turtle",
+    "sharks": "shark", "turtle tortoise": "turtle", "oatghurt": "yoghurt", "soyghurt": "yoghurt",
+    "motorbike": "motorcycle", "acordian": "accordion", "alphorn": "alpenhorn", "bagpipes": "bagpipe",
+    "bongo drum": "bongo drums", "casaba": "cabasa", "marakas": "maracas", "saxaphone": "saxophone",
     # not photos of what they say
     "empty": None, "horse made of clouds": None, "elephant made of clouds": None, "dog with closed eyes": None,
     "vertical river": None, "airplane in the sky flying left": None,
 }  # fmt: skip
 
 
-def photos(source: Source, clones: Path) -> Iterator[tuple[str, str]]:
-    """(label, git object) of every picture file of a source, in a random order that is always the same."""
-    clone = clones / source.repository.replace("/", "+")
-    listing = ["git", "-C", str(clone), "ls-tree", "-r", "-z", source.commit]
+def files(source: Source, clones: Path) -> Iterator[tuple[re.Match[str], str]]:
+    """(path, git object) of the files of a source, in a random order that is always the same."""
+    listing = ["git", "-C", str(clone(source, clones)), "ls-tree", "-r", "-z", source.commit]
     lines = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.split("\0")[:-1]
     random.Random(0).shuffle(lines)
     for line in lines:
         about, path = line.split("\t", 1)
-        found = re.fullmatch(source.paths, path)
-        if found and path.lower().endswith((".jpg", ".jpeg", ".png")):
-            label = re.sub(r"[-_ ]+", " ", found["label"]).lower()
+        if found := re.fullmatch(source.paths, path):
+            yield found, about.split()[2]
+
+
+def photos(source: Source, clones: Path) -> Iterator[tuple[str, str]]:
+    """(label, git object) of every picture file of a source."""
+    for path, git_object in files(source, clones):
+        if path[0].lower().endswith((".jpg", ".jpeg", ".png")):
+            label = re.sub(r"[-_ ]+", " ", path["label"]).lower()
             label = "t-shirt" if label == "t shirt" else label
             if renamed := RENAMED.get(label, label):
-                yield renamed, about.split()[2]
+                yield renamed, git_object
+
+
+def clone(source: Source, clones: Path) -> Path:
+    return clones / source.repository.replace("/", "+")
+
+
+def reader(source: Source, clones: Path) -> subprocess.Popen[bytes]:
+    command = ["git", "-C", str(clone(source, clones)), "cat-file", "--batch"]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 def read(git: subprocess.Popen[bytes], name: str) -> bytes:
@@ -154,14 +213,26 @@ def shrink(data: bytes, path: Path) -> bool:
     return True
 
 
-def main(clones: Path, out: Path) -> None:
+def main(clones: Path, data: Path) -> None:
+    for whole in WHOLE:
+        count = 0
+        with reader(whole.source, clones) as git:
+            for path, git_object in files(whole.source, clones):
+                target, content = data / whole.folder / path["rest"], read(git, git_object)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if whole.small and target.suffix != ".txt":
+                    count += shrink(content, target)
+                else:
+                    content = gzip.decompress(content) if path[0].endswith(".gz") else content
+                    count += target.write_bytes(content) > 0
+        print(f"{whole.folder}: {count} files", flush=True)
+
+    out = data / "labelled"
     for name, sources in SETS.items():
         counts: Counter[str] = Counter()
         seen = set()
         for source in sources:
-            clone = clones / source.repository.replace("/", "+")
-            command = ["git", "-C", str(clone), "cat-file", "--batch"]
-            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as git:
+            with reader(source, clones) as git:
                 for label, git_object in photos(source, clones):
                     if counts[label] >= EACH or git_object in seen:
                         continue  # the same photo twice is the same git object
