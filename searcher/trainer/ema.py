@@ -2,23 +2,35 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 
 def averaged(model: Any, decay: float) -> AveragedModel:
-    """The average of `model`'s weights and buffers; after each step call `update_parameters(model)`.
+    """The average of `model`'s weights and running statistics; after each step call `update_parameters(model)`.
 
     The first steps count less than `decay` says, so that the average does not cling to the random start: after n steps
-    it looks back over min(1 / (1 - decay), n / 9) of them, about.
+    it looks back over min(1 / (1 - decay), n / 9) of them, about. What does not change is not averaged: locked weights
+    and constants (a text tower's mask) are the model's own, in the same memory.
     """
 
-    def mixed(average: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
-        if not average.is_floating_point():
-            return current
+    def mix(averages: Any, currents: Any, steps: Tensor | int) -> None:
         kept = min(decay, (1 + int(steps)) / (10 + int(steps)))
-        # What is equal stays as it is: a text tower's mask is a buffer of -inf, of which no mean can be taken.
-        return torch.where(average == current, current, current.lerp(average, kept))
+        for average, current in zip(averages, currents, strict=True):
+            if average.data_ptr() == current.data_ptr():
+                continue
+            if average.is_floating_point():
+                average.lerp_(current, 1 - kept)
+            else:
+                average.copy_(current)
 
-    return AveragedModel(model, avg_fn=mixed, use_buffers=True)
+    average = AveragedModel(model, multi_avg_fn=mix, use_buffers=True)
+    for mine, theirs in zip(average.module.parameters(), model.parameters(), strict=True):
+        if not theirs.requires_grad:
+            mine.data = theirs.data
+    for ours, module in zip(average.module.modules(), model.modules(), strict=True):
+        if not isinstance(module, _BatchNorm):
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(ours, name, buffer)
+    return average

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from searcher.trainer.ema import averaged
+from searcher.trainer.loop import freeze
 from tests.trainer.test_step import model_of
 
 
@@ -26,3 +27,16 @@ def test_the_average_follows_slowly_and_leaves_what_does_not_change() -> None:
     assert values[-1] < 29 - 2
     assert torch.equal(average.module.attn_mask, mask)
     assert torch.equal(average.module.visual.conv1.weight, model.visual.conv1.weight)
+
+
+def test_a_locked_tower_is_not_averaged_but_shared() -> None:
+    model = model_of("tiny")
+    freeze(model, "text")
+    average = averaged(model, decay=0.9)
+    for _ in range(3):
+        with torch.no_grad():
+            model.visual.conv1.weight.add_(1.0)
+        average.update_parameters(model)
+    assert average.module.token_embedding.weight.data_ptr() == model.token_embedding.weight.data_ptr()
+    assert average.module.visual.conv1.weight.data_ptr() != model.visual.conv1.weight.data_ptr()
+    assert (average.module.visual.conv1.weight < model.visual.conv1.weight).all()
