@@ -97,8 +97,10 @@ class State:
     def save(self, path: Path, facts: dict[str, Any]) -> None:
         """Weights, buffers, their average, and the optimizer's moments, each under the parameter's name; `facts`."""
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
-        if self.average:
-            tensors |= {f"average/{name}": tensor for name, tensor in self.average.state_dict().items()}
+        if self.average:  # less what it shares with the model
+            held = {tensor.data_ptr() for tensor in tensors.values()}
+            own = {name: t for name, t in self.average.state_dict().items() if t.data_ptr() not in held}
+            tensors |= {f"average/{name}": tensor for name, tensor in own.items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
@@ -113,7 +115,7 @@ class State:
         try:
             self.model.load_state_dict(_below("model/", tensors))
             if self.average:
-                self.average.load_state_dict(_below("average/", tensors))
+                self.average.load_state_dict(_below("average/", tensors), strict=False)
         except RuntimeError as error:
             raise SearcherError(f"cannot resume from {path}: it is the state of another model") from error
         parameters = dict(self.model.named_parameters())

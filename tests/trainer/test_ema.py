@@ -1,8 +1,11 @@
 """The moving average of the weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from searcher.trainer.checkpoint import State
 from searcher.trainer.ema import averaged
 from searcher.trainer.loop import freeze
 from tests.trainer.test_step import model_of
@@ -40,3 +43,23 @@ def test_a_locked_tower_is_not_averaged_but_shared() -> None:
     assert average.module.token_embedding.weight.data_ptr() == model.token_embedding.weight.data_ptr()
     assert average.module.visual.conv1.weight.data_ptr() != model.visual.conv1.weight.data_ptr()
     assert (average.module.visual.conv1.weight < model.visual.conv1.weight).all()
+
+
+def test_the_state_of_a_run_with_a_locked_tower_and_an_average_comes_back(tmp_path: Path) -> None:
+    states = []
+    for _ in range(2):
+        model = model_of("tiny")
+        freeze(model, "text")
+        optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+        states.append(State(model, optimizer, averaged(model, decay=0.9)))
+    first, second = states
+    for _ in range(3):
+        with torch.no_grad():
+            first.model.visual.conv1.weight.add_(1.0)
+        first.average.update_parameters(first.model)
+    first.save(tmp_path / "state", {"step": 3})
+    second.load(tmp_path / "state")
+    for one, two in ((first.model, second.model), (first.average, second.average)):
+        expected, found = one.state_dict(), two.state_dict()
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
