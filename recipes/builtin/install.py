@@ -20,7 +20,7 @@ def main(checkpoint: Path, folder: Path) -> None:
         folder,
         name="builtin",
         precision="compact",
-        version="1",
+        version="2",
         description="A small pair of encoders, trained from nothing on public photos by recipes/builtin.",
         source="recipes/builtin",
         languages=["en"],

@@ -17,6 +17,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
 
+import searcher.trainer.towers  # noqa: F401 (gives timm a name)
 from searcher.errors import SearcherError
 from searcher.models.folder import (
     CONFIG,
