@@ -98,13 +98,19 @@ class State:
         """Weights, buffers, their average, and the optimizer's moments, each under the parameter's name; `facts`."""
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         if self.average:  # less what it shares with the model
-            held = {tensor.data_ptr() for tensor in tensors.values()}
-            own = {name: t for name, t in self.average.state_dict().items() if t.data_ptr() not in held}
+            shared = self._shared()
+            own = {name: tensor for name, tensor in self.average.state_dict().items() if name not in shared}
             tensors |= {f"average/{name}": tensor for name, tensor in own.items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer/{key}/{name}"] = value
         save_tensors(tensors, path, facts)
+
+    def _shared(self) -> dict[str, Tensor]:
+        """What lies in the average as in the model, in the same memory."""
+        held = {tensor.data_ptr() for tensor in self.model.state_dict().values()}
+        average = self.average.state_dict() if self.average else {}
+        return {name: tensor for name, tensor in average.items() if tensor.data_ptr() in held}
 
     def load(self, path: Path) -> None:
         """Put a saved state back."""
@@ -115,7 +121,7 @@ class State:
         try:
             self.model.load_state_dict(_below("model/", tensors))
             if self.average:
-                self.average.load_state_dict(_below("average/", tensors), strict=False)
+                self.average.load_state_dict(self._shared() | _below("average/", tensors))
         except RuntimeError as error:
             raise SearcherError(f"cannot resume from {path}: it is the state of another model") from error
         parameters = dict(self.model.named_parameters())
