@@ -1,26 +1,50 @@
 """Put a trained checkpoint into the package as the model in the box: install.py CHECKPOINT searcher/models/builtin
 
 Weights are stored as int8, one scale an output channel, and computed in float32 (`compact`); the card is card.md.
+A photo's embedding is the mean of its own and its mirror image's: more photos are named right, for twice the computing.
 """
 
+import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
 
 from searcher.models.folder import CARD
-from searcher.trainer.export import export_checkpoint
+from searcher.trainer.export import export_model
 
 HERE = Path(__file__).parent
 LIMIT = 25_000_000  # bytes, in every clone for ever
 
 
+def from_both_sides(model: Any) -> Any:
+    """Let the image encoder look at a picture and at its mirror image: it then gives the mean of both embeddings."""
+    encode = model.encode_image
+
+    def encode_image(image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
+        features = encode(image, normalize=True) + encode(image.flip(-1), normalize=True)
+        return torch.nn.functional.normalize(features, dim=-1) if normalize else features / 2
+
+    model.encode_image = encode_image
+    return model
+
+
 def main(checkpoint: Path, folder: Path) -> None:
-    export_checkpoint(
-        checkpoint,
+    name = f"local-dir:{checkpoint}"
+    config = json.loads((checkpoint / "open_clip_config.json").read_text())["model_cfg"]
+    model: Any = open_clip.create_model(name, weights_only=True)
+    export_model(
+        from_both_sides(model),
+        model.visual.preprocess_cfg,
+        open_clip.get_tokenizer(name),
+        config,
         folder,
         name="builtin",
         precision="compact",
-        version="2",
+        version="3",
         description="A small pair of encoders, trained from nothing on public photos by recipes/builtin.",
         source="recipes/builtin",
         languages=["en"],
