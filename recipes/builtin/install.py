@@ -4,17 +4,15 @@ Weights are stored as int8, one scale an output channel, and computed in float32
 A photo's embedding is the mean of its own and its mirror image's: more photos are named right, for twice the computing.
 """
 
-import json
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import torch
 
 from searcher.models.folder import CARD
-from searcher.trainer.export import export_model
+from searcher.trainer.export import export_model, open_checkpoint
 
 HERE = Path(__file__).parent
 LIMIT = 25_000_000  # bytes, in every clone for ever
@@ -33,13 +31,11 @@ def from_both_sides(model: Any) -> Any:
 
 
 def main(checkpoint: Path, folder: Path) -> None:
-    name = f"local-dir:{checkpoint}"
-    config = json.loads((checkpoint / "open_clip_config.json").read_text())["model_cfg"]
-    model: Any = open_clip.create_model(name, weights_only=True)
+    model, tokenizer, config = open_checkpoint(checkpoint)
     export_model(
         from_both_sides(model),
         model.visual.preprocess_cfg,
-        open_clip.get_tokenizer(name),
+        tokenizer,
         config,
         folder,
         name="builtin",

