@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
+from searcher.trainer.distributed import CPU, Processes, fast_dtype
+
 BATCH = 256
 
 
@@ -27,7 +29,7 @@ def main(path: Path) -> None:
         batch = tokenizer(
             [sentences[i] for i in rows], padding=True, truncation=True, max_length=64, return_tensors="pt"
         )
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with Processes(dtype=fast_dtype(CPU)).autocast():
             hidden = model(**batch).last_hidden_state.float()
         mask = batch["attention_mask"][..., None].float()
         mean = (hidden * mask).sum(1) / mask.sum(1)  # sentence-transformers' mean pooling

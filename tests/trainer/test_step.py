@@ -20,7 +20,7 @@ from searcher.trainer.step import Objective, backward
 from searcher.trainer.text import FrozenText
 from tests.trainer.conftest import CONFIGS, TEXT
 
-EXACT = Processes(dtype=None)
+EXACT = Processes()
 
 
 def model_of(name: str, **config: Any) -> Any:

@@ -1,0 +1,38 @@
+from typing import Any
+
+import pytest
+import torch
+
+from searcher.trainer.distributed import fast_dtype
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"avx2": True, "avx512_f": False, "avx512_bf16": False}, None),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False}, None),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"neon": True, "bf16": True}, torch.bfloat16),
+        ({"neon": True, "bf16": False}, None),
+    ],
+)
+def test_a_cpu_rounds_to_bf16_only_where_it_has_instructions_for_it(
+    known: dict[str, Any], expected: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert fast_dtype(CPU) is expected
+
+
+def test_a_torch_that_does_not_know_the_cpu_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert fast_dtype(CPU) is None
+
+
+def test_without_onednn_bf16_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": True}, raising=False)
+
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert fast_dtype(CPU) is None
