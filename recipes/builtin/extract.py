@@ -4,8 +4,8 @@
 
 CLONES holds a git clone (bare or not) of each repository of WHOLE and SETS, `https://github.com/OWNER/NAME` as
 `OWNER+NAME`. WHOLE sets are taken as they are; of SETS, plain photos in folders named by a word, DATA gets
-`labelled/SET/LABEL/`, at most EACH of a label. Photos that are only trained on come out with a shorter side of SIDE
-pixels at most: they are read faster so.
+`labelled/SET/LABEL/`, at most EACH of a label (or as MORE says). Photos that are only trained on come out with a
+shorter side of SIDE pixels at most: they are read faster so.
 """
 
 import gzip
@@ -22,15 +22,22 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 SIDE, EACH = 96, 600  # pixels of the shorter side; photos of a label in a set
+SMALL = 32  # pixels of every third photo of the sets: all labels are seen blurred, or blur would tell a label
+GREY = 6  # every sixth photo of the sets is in grey, as old photos are
+MORE = {"hcaptcha": 2500, "critters": 1300, "food": 150}  # many horses, boats and trucks; not as much food
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a set's photos lie: a commit, and the form of their paths, in which `label` names the label."""
+    """Where a set's photos lie: a commit, and the form of their paths, in which `label` names the label.
+
+    `turned`: a file whose lines tell how many degrees a photo (label/file) was turned to the left.
+    """
 
     repository: str
     commit: str
     paths: str
+    turned: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,9 +138,29 @@ SETS = {
     "instruments": [
         Source("aizadaaskar/dl-homework", "e1f4d17", r"(?:train|valid|test)/(?P<label>[^/]+)/[^/]+"),
     ],
-    "natural": [  # of 30 pixels: blurred, as CIFAR-10 is
-        Source("Keunyoung-Jung/my_first_DL", "2396825", r"natural_images/(?P<label>[^/]+)/[^/]+"),
+    "horses": [Source("shenshutao/image_segmentation", "2653401", r"weizmann_horse_db/rgb/(?P<label>horse)\d+\.jpg")],
+    "critters": [
+        Source("idouros/critters", "6bdf25f", r"Data/Original/(?P<label>[^/]+)/[^/]+", "Data/Original/orientations.txt")
     ],
+    "coins": [
+        Source("SimhadriSantosh/Coin-Classifier", "35f1bea", r"(?P<label>data)/train/\d+/[^/]+"),
+        Source("cho0h5/coin-detection", "64b677e", r"(?P<label>data)/train/[^/]+/[^/]+"),
+    ],
+    "loose_coins": [Source("kaa/coins-dataset", "dbfaaa6", r"(?P<label>src|classified)/.+")],
+    "brick": [
+        Source(
+            "dimitrisdais/crack_detection_CNN_masonry", "83c371c", r"dataset/(?P<label>crack_detection_224_images)/.+"
+        )
+    ],
+    "temples": [Source("Nirajan17/temple-classification", "2523e7a", r"(?P<label>dataset)/(?:train|test)/[^/]+/[^/]+")],
+    "heritage": [
+        Source(
+            "shuxinqiao/Architectural-Heritage-Elements-Classification",
+            "34f82a3",
+            r"dataset/(?:train|val|test)/(?P<label>[^/]+)/[^/]+",
+        )
+    ],
+    "food": [Source("Gandolier/genai_food101_repo", "1ed9ca6f2", r"data/train/(?P<label>[^/]+)/[^/]+")],
     "weather": [
         Source(
             "afaq-ahmad/Image-Classification-using-Multi-Class-weather-dataset-by-general-VGG-and-customize-VGG-model-keras",
@@ -154,6 +181,8 @@ RENAMED: dict[str, str | None] = {
     "sharks": "shark", "turtle tortoise": "turtle", "oatghurt": "yoghurt", "soyghurt": "yoghurt",
     "motorbike": "motorcycle", "acordian": "accordion", "alphorn": "alpenhorn", "bagpipes": "bagpipe",
     "bongo drum": "bongo drums", "casaba": "cabasa", "marakas": "maracas", "saxaphone": "saxophone",
+    "data": "coin", "src": "coin", "classified": "coin", "crack detection 224 images": "brick wall",
+    "dataset": "temple", "dome(outer)": "dome", "dome(inner)": "ceiling of a dome",
     # not photos of what they say
     "empty": None, "horse made of clouds": None, "elephant made of clouds": None, "dog with closed eyes": None,
     "vertical river": None, "airplane in the sky flying left": None,
@@ -171,14 +200,19 @@ def files(source: Source, clones: Path) -> Iterator[tuple[re.Match[str], str]]:
             yield found, about.split()[2]
 
 
-def photos(source: Source, clones: Path) -> Iterator[tuple[str, str]]:
-    """(label, git object) of every picture file of a source."""
+def photos(source: Source, clones: Path) -> Iterator[tuple[str, str, int]]:
+    """(label, git object, degrees by which it is turned to the left) of every picture file of a source."""
+    turned: dict[str, str] = {}
+    if source.turned:
+        show = ["git", "-C", str(clone(source, clones)), "show", f"{source.commit}:{source.turned}"]
+        lines = subprocess.run(show, check=True, capture_output=True, text=True).stdout.splitlines()
+        turned = dict(line.rsplit(" ", 1) for line in lines if " " in line)
     for path, git_object in files(source, clones):
         if path[0].lower().endswith((".jpg", ".jpeg", ".png")):
             label = re.sub(r"[-_ ]+", " ", path["label"]).lower()
             label = "t-shirt" if label == "t shirt" else label
             if renamed := RENAMED.get(label, label):
-                yield renamed, git_object
+                yield renamed, git_object, int(turned.get("/".join(path[0].split("/")[-2:]), 0))
 
 
 def clone(source: Source, clones: Path) -> Path:
@@ -199,18 +233,20 @@ def read(git: subprocess.Popen[bytes], name: str) -> bytes:
     return git.stdout.read(int(head[2]) + 1)[:-1] if head[1] == b"blob" else b""
 
 
-def shrink(data: bytes, path: Path) -> bool:
-    """Write the photo with a shorter side of SIDE at most. False for what is no photo."""
+def upright(data: bytes, side: int = SIDE, turned: int = 0) -> Image.Image | None:
+    """The photo with a shorter side of `side` pixels at most. None for what is no photo."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            scale = min(1.0, SIDE / min(image.size))
+            scale = min(1.0, side / min(image.size))
             size = round(image.width * scale), round(image.height * scale)
-            photo = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            return image.convert("RGB").resize(size, Image.Resampling.LANCZOS).rotate(-turned, expand=True)
     except (OSError, UnidentifiedImageError, ValueError):
-        return False
+        return None
+
+
+def write(photo: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     photo.save(path, quality=90)
-    return True
 
 
 def main(clones: Path, data: Path) -> None:
@@ -221,7 +257,9 @@ def main(clones: Path, data: Path) -> None:
                 target, content = data / whole.folder / path["rest"], read(git, git_object)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if whole.small and target.suffix != ".txt":
-                    count += shrink(content, target)
+                    if photo := upright(content):
+                        write(photo, target)
+                        count += 1
                 else:
                     content = gzip.decompress(content) if path[0].endswith(".gz") else content
                     count += target.write_bytes(content) > 0
@@ -233,11 +271,14 @@ def main(clones: Path, data: Path) -> None:
         seen = set()
         for source in sources:
             with reader(source, clones) as git:
-                for label, git_object in photos(source, clones):
-                    if counts[label] >= EACH or git_object in seen:
+                for label, git_object, turned in photos(source, clones):
+                    if counts[label] >= MORE.get(name, EACH) or git_object in seen:
                         continue  # the same photo twice is the same git object
                     seen.add(git_object)
-                    if shrink(read(git, git_object), out / name / label / f"{git_object}.jpg"):
+                    small, grey = int(git_object[:4], 16) % 3 == 0, int(git_object[4:8], 16) % GREY == 0
+                    photo = upright(read(git, git_object), SMALL if small else SIDE, turned)
+                    if photo:
+                        write(photo.convert("L") if grey else photo, out / name / label / f"{git_object}.jpg")
                         counts[label] += 1
         print(f"{name}: {sum(counts.values())} photos: {dict(sorted(counts.items()))}", flush=True)
 
