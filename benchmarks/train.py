@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from searcher.trainer import checkpoint, loop
-from searcher.trainer.distributed import Processes, fast_dtype
+from searcher.trainer.distributed import CPU, Processes, fast_dtype
 from searcher.trainer.step import Objective, backward
 
 BATCH = 128
@@ -35,7 +35,7 @@ def bare(name: str) -> float:
     texts[:, 9] = 49407
     ids = torch.arange(BATCH)[:, None]
     batch = {"images": torch.randn(BATCH, 3, height, width), "texts": texts, "ids": ids}
-    objective = Objective(model, Processes(dtype=fast_dtype(torch.device("cpu"))))
+    objective = Objective(model, Processes(dtype=fast_dtype(CPU)))
     started = 0.0
     for step in range(STEPS + 2):
         if step == 2:  # warm

@@ -22,8 +22,9 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 SIDE, EACH = 96, 600  # pixels of the shorter side; photos of a label in a set
-SMALL = 32  # pixels of every third photo of the sets: all labels are seen blurred, or blur would tell a label
-GREY = 6  # every sixth photo of the sets is in grey, as old photos are
+SMALL = 32  # pixels of the SMALL_EVERYth photo of the sets: were one set alone so small, it would tell its labels
+SMALL_EVERY = 3
+GREY_EVERY = 6  # photos of the sets of which one is grey, as old photos are
 MORE = {"hcaptcha": 2500, "critters": 1300, "food": 150}  # many horses, boats and trucks; not as much food
 
 
@@ -275,7 +276,8 @@ def main(clones: Path, data: Path) -> None:
                     if counts[label] >= MORE.get(name, EACH) or git_object in seen:
                         continue  # the same photo twice is the same git object
                     seen.add(git_object)
-                    small, grey = int(git_object[:4], 16) % 3 == 0, int(git_object[4:8], 16) % GREY == 0
+                    small = int(git_object[:4], 16) % SMALL_EVERY == 0
+                    grey = int(git_object[4:8], 16) % GREY_EVERY == 0
                     photo = upright(read(git, git_object), SMALL if small else SIDE, turned)
                     if photo:
                         write(photo.convert("L") if grey else photo, out / name / label / f"{git_object}.jpg")

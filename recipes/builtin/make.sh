@@ -46,7 +46,7 @@ images image-64b 1,0.7,0.5,5,0.2,0.3,1 --model "$here/config.json" --init "$out/
 images image-48c 1,1.2,0.5,3,0.2,0.3,1 --model "$here/config-48.json" --init "$out/image-64b" \
     --epochs 1.5 --lr 1.2e-3 --seed 8
 images image-64c 1,1.2,0.5,3,0.2,0.3,1 --model "$here/config.json" --init "$out/image-48c" \
-    --epochs 0.3 --lr 5e-4 --seed 9
+    --epochs 0.8 --lr 8e-4 --seed 9
 # 3. Into the package, with the threshold for tags.
 python "$here/install.py" "$out/image-64c" "$here/../../searcher/models/builtin"
 python "$here/calibrate.py" "$here/../../searcher/models/builtin" "$prepared/measure/caltech-held-out" --store

@@ -359,7 +359,8 @@ def main(data: Path, out: Path) -> None:
         rows_of = labelled["ships" if folder.parent.name == "ships" else "labelled"]
         rows_of += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
     for word in PLAIN:
-        images = [image for image, _, wnid in imagenet if word in names_of(wnid, wordnet)[1]]
+        kinds = {wnid for wnid in captions if word in names_of(wnid, wordnet)[1]}
+        images = [image for image, _, wnid in imagenet if wnid in kinds]
         texts = [with_article(word), f"a photo of {with_article(word)}"]
         labelled["labelled"] += [(image, texts, word) for image in images[:: max(1, len(images) // PLAIN_EACH)]]
     for name, photos_of in labelled.items():

@@ -3,9 +3,7 @@ from typing import Any
 import pytest
 import torch
 
-from searcher.trainer.distributed import fast_dtype
-
-CPU = torch.device("cpu")
+from searcher.trainer.distributed import CPU, fast_dtype
 
 
 @pytest.mark.parametrize(
@@ -33,6 +31,5 @@ def test_a_torch_that_does_not_know_the_cpu_computes_in_float32(monkeypatch: pyt
 
 def test_without_onednn_bf16_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"bf16": True}, raising=False)
-
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert fast_dtype(CPU) is None
