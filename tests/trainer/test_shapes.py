@@ -21,7 +21,7 @@ TOWERS = {
     "ViT": {"layers": 2, "width": 96, "head_width": 32, "image_size": SIDE, "patch_size": 8}
     | {"pos_embed_type": "sin_cos_2d"},
 }
-STEPS, LR = {"ResNet": 500, "ViT": 800}, 2e-3
+STEPS, LR = {"ResNet": 350, "ViT": 600}, 2e-3
 
 
 @pytest.fixture(scope="module")
