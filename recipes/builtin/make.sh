@@ -23,7 +23,7 @@ images() { # NAME WEIGHTS MORE…; two processes of one thread each: 8 % faster 
     local name=$1 weights=$2
     shift 2
     OMP_NUM_THREADS=1 once "$name" torchrun --nproc-per-node 2 -m searcher train "${sources[@]}" \
-        --weights "$weights" --workers 0 --freeze text --blur 0.25 --batch-size 256 --average 0.999 \
+        --weights "$weights" --workers 0 --freeze text --batch-size 256 --average 0.999 \
         --val "$prepared/measure/tiny-seen" --resume --out "$out/$name" "$@"
 }
 

@@ -26,9 +26,6 @@ from searcher.errors import SearcherError
 @click.option("--val", type=click.Path(path_type=Path), help="Class folders or pairs that measure it meanwhile.")
 @click.option("--loss", type=click.Choice(["softmax", "sigmoid"]), default="softmax", show_default=True)
 @click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True)
-@click.option(
-    "--blur", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Share of pictures seen half as sharp."
-)
 @click.option("--epochs", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=2), default=256, show_default=True, help="Over all processes.")
 @click.option(

@@ -12,17 +12,13 @@ LEVELS = np.arange(256, dtype=np.float32) / 255  # what a byte of a picture stan
 
 @dataclass(frozen=True)
 class Augment:
-    """Random resized crop, horizontal flip, brightness and contrast; then mean and standard deviation are removed.
-
-    blur: the share of pictures that go through half the resolution first, as small pictures do that are enlarged.
-    """
+    """Random resized crop, horizontal flip, brightness and contrast; then mean and standard deviation are removed."""
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     min_area: float = 0.5
     jitter: float = 0.3
-    blur: float = 0.0
 
     def __call__(self, image: Image.Image, rng: np.random.Generator, mirror: bool = True) -> Tensor:
         """RGB image → float32 [3, size, size], mirrored half of the time where that may be."""
@@ -37,10 +33,6 @@ class Augment:
             w, h = width, height
         left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
         box = left, top, left + w, top + h
-        if rng.random() < self.blur:
-            half = self.size // 2, self.size // 2
-            image = image.resize(half, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
-            box = 0, 0, *half
         pixels = self._resize(image, box)
         if rng.random() < 0.5 and mirror:
             pixels = pixels[:, ::-1]

@@ -49,7 +49,6 @@ class Settings:
     val: Path | None = None  # class folders or pairs that measure the model while it trains
     loss: str = "softmax"  # or "sigmoid"
     label_smoothing: float = 0.0
-    blur: float = 0.0  # the share of pictures that are seen at half the resolution
     epochs: float = 10.0
     batch_size: int = 256  # over all processes
     accumulate: int = 1  # parts in which a process puts its share of a batch through the encoders
@@ -72,7 +71,7 @@ class Settings:
 
 # What a resumed run must share with its beginning; the rest may differ.
 SCHEDULE = ("epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "seed")
-FIXED = ("model", "weights", "freeze", "loss", "label_smoothing", "blur", *SCHEDULE)
+FIXED = ("model", "weights", "freeze", "loss", "label_smoothing", *SCHEDULE)
 
 
 def train(settings: Settings, report: Report, note: Callable[[str], None] = lambda remark: None) -> Path:
@@ -112,7 +111,7 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
     # The whole picture squashed into the square: a search should see what lies at the edges, too.
     preprocess = dict(open_clip.get_model_preprocess_cfg(model)) | start.get("preprocess_cfg", {})
     preprocess = preprocess | {"size": model.visual.image_size, "resize_mode": "squash", "interpolation": "bicubic"}
-    augment = Augment(int(np.max(preprocess["size"])), preprocess["mean"], preprocess["std"], blur=settings.blur)
+    augment = Augment(int(np.max(preprocess["size"])), preprocess["mean"], preprocess["std"])
     data = sources.data(augment, tokenizer, layout, config["embed_dim"])
     total = max(1, round(settings.epochs * data.steps_per_epoch))
 

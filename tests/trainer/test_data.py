@@ -152,13 +152,10 @@ def test_a_picture_is_not_mirrored_under_a_caption_of_left_or_right(tmp_path: Pa
     assert 3 < mirrored("leftovers") < 17
 
 
-def test_a_blurred_picture_holds_half_the_resolution() -> None:
+def test_the_whole_picture_without_jitter_is_what_search_sees() -> None:
     image = Image.effect_noise((64, 64), 90).convert("RGB")
-    plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), "min_area": 1.0, "jitter": 0.0}
-    sharp, blurred = (Augment(32, blur=blur, **plain)(image, np.random.default_rng(0), mirror=False) for blur in (0, 1))
-    half = image.resize((16, 16), Image.Resampling.BICUBIC)
-    assert (sharp - Augment(32, **plain).plain(image)).abs().max() < 0.01
-    assert (blurred - Augment(32, **plain).plain(half)).abs().max() < 0.01
+    augment = Augment(32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), min_area=1.0, jitter=0.0)
+    assert (augment(image, np.random.default_rng(0), mirror=False) - augment.plain(image)).abs().max() < 0.01
 
 
 def test_augmented_pixels_are_float32_and_differ_from_draw_to_draw() -> None:
