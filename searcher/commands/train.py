@@ -16,7 +16,7 @@ from searcher.errors import SearcherError
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the model goes.")
 @click.option("--model", help="An open_clip config name, or a JSON file.  [default: that of --init, or resnet18-64]")
 @click.option("--weights", default="", help="How often an epoch takes each source's records: 1,1,0.5 (default: 1).")
-@click.option("--init", type=click.Path(path_type=Path), help="Start from this open_clip checkpoint.")
+@click.option("--init", type=click.Path(path_type=Path), help="Start from this open_clip checkpoint, or from builtin.")
 @click.option("--freeze", type=click.Choice(["image", "text"]), help="Do not train this tower.")
 @click.option(
     "--interpolate",

@@ -20,6 +20,8 @@ from torch.optim.swa_utils import AveragedModel
 
 import searcher.trainer.towers  # noqa: F401 (gives timm a name)
 from searcher.errors import SearcherError
+from searcher.models.store import BUILTIN
+from searcher.trainer.builtin import builtin_config, builtin_weights
 
 CONFIGS = Path(__file__).parent / "configs"
 STATE = "training.safetensors"
@@ -48,6 +50,8 @@ def model_config(name: str) -> dict[str, Any]:
 
 def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
     """What `open_clip_config.json` says of a checkpoint folder (model_cfg, preprocess_cfg); {} for a file."""
+    if checkpoint and _in_the_box(checkpoint):
+        return builtin_config()
     path = checkpoint / CONFIG if checkpoint and checkpoint.is_dir() else None
     if path is None or not path.is_file():
         return {}
@@ -154,6 +158,11 @@ def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], prepr
     save_tensors(dict(model.state_dict()), folder / WEIGHTS, {})
 
 
+def _in_the_box(checkpoint: Path) -> bool:
+    """Whether "builtin" is asked for, and not a file or folder that happens to be called so."""
+    return checkpoint == Path(BUILTIN) and not checkpoint.exists()
+
+
 def weights_file(checkpoint: Path) -> Path:
     """The file of weights of an open_clip checkpoint: a folder or a file. Raises SearcherError where there is none."""
     places = [checkpoint / name for name in (WEIGHTS, *OTHER_WEIGHTS)] if checkpoint.is_dir() else [checkpoint]
@@ -166,7 +175,15 @@ def weights_file(checkpoint: Path) -> Path:
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Start from an open_clip checkpoint. A `.pt` is read with `weights_only=True`: nothing in it is run."""
+    """Start from an open_clip checkpoint, or from "builtin". A `.pt` is read with `weights_only=True`: nothing in it is
+    run."""
+    if _in_the_box(checkpoint):
+        counts = {name: tensor for name, tensor in model.state_dict().items() if name.endswith("num_batches_tracked")}
+        try:
+            model.load_state_dict(counts | builtin_weights())
+        except RuntimeError as error:
+            raise SearcherError(f"{BUILTIN} does not hold the weights of this architecture") from error
+        return
     path = weights_file(checkpoint)
     try:
         if path.suffix != ".safetensors":
