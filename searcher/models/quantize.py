@@ -183,6 +183,18 @@ def store_small(source: Path, target: Path, kind: str) -> None:
     onnx.save(model, str(target))
 
 
+def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """The constants of an encoder by name, those that `store_small` changed as it computes with them: float32."""
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for ending in (".stored", ".rows"):  # in this order: the scales of a table can be stored small themselves
+        for stored in [name for name in weights if name.endswith(ending)]:
+            name = stored.removesuffix(ending)
+            weights[name] = weights.pop(stored).astype(np.float32)
+            if f"{name}.scales" in weights:  # float16 has none
+                weights[name] *= weights.pop(f"{name}.scales")
+    return weights
+
+
 def _int8_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """float32 (n, …) → int8 of the same shape and float32 scales (n, 1, …): values ≈ int8 x scales."""
     highest = np.abs(values).reshape(len(values), -1).max(axis=1)

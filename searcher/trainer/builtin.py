@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from searcher.models.folder import CONFIG, MANIFEST, PREPROCESS, TEXTUAL, VISUAL, read_json
+from searcher.models.quantize import stored_weights
 from searcher.models.store import BUILTIN, find_model
 
 # Of a layer of the text encoder, in the order in which they are multiplied with.
@@ -37,22 +37,18 @@ def builtin_weights() -> dict[str, Tensor]:
 
 
 def _weights(model: onnx.ModelProto) -> Iterator[tuple[str, Tensor]]:
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for ending in (".stored", ".rows"):  # int8 and a scale a row; the scales of a table are stored so themselves
-        for name in [name for name in stored if name.endswith(ending)]:
-            whole = name.removesuffix(ending)
-            stored[whole] = stored[name] * stored[f"{whole}.scales"]
-    for name, values in stored.items():
-        if name.startswith("model.") and name != COMPUTED and not name.endswith((".stored", ".rows", ".scales")):
+    weights = stored_weights(model)
+    for name, values in weights.items():
+        if name.startswith("model.") and name != COMPUTED:
             yield _own_name(name), _tensor(values)
     products = 0
     for node in model.graph.node:
-        if node.op_type == "MatMul" and node.input[1] in stored and not node.input[1].startswith("model."):
+        if node.op_type == "MatMul" and node.input[1] in weights and not node.input[1].startswith("model."):
             layer, which = divmod(products, len(PRODUCTS))
-            yield f"transformer.resblocks.{layer}.{PRODUCTS[which]}", _tensor(stored[node.input[1]].T)
+            yield f"transformer.resblocks.{layer}.{PRODUCTS[which]}", _tensor(weights[node.input[1]].T)
             products += 1
         elif node.op_type in NORMS:  # biases that were always the same are stored once
-            yield _own_name(node.input[1]).removesuffix("weight") + "bias", _tensor(stored[node.input[2]])
+            yield _own_name(node.input[1]).removesuffix("weight") + "bias", _tensor(weights[node.input[2]])
 
 
 def _own_name(name: str) -> str:

@@ -49,7 +49,10 @@ def model_config(name: str) -> dict[str, Any]:
 
 
 def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
-    """What `open_clip_config.json` says of a checkpoint folder (model_cfg, preprocess_cfg); {} for a file."""
+    """What `open_clip_config.json` says of a checkpoint folder, or would of "builtin"; {} for a file.
+
+    Its model_cfg and preprocess_cfg, that is.
+    """
     if checkpoint and _in_the_box(checkpoint):
         return builtin_config()
     path = checkpoint / CONFIG if checkpoint and checkpoint.is_dir() else None

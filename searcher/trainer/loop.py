@@ -43,7 +43,7 @@ class Settings:
     out: Path
     model: str | None = None  # None: that of `init`, or DEFAULT_MODEL
     weights: tuple[float, ...] = ()  # how often an epoch takes each record of a source
-    init: Path | None = None  # an open_clip checkpoint to start from
+    init: Path | None = None  # an open_clip checkpoint to start from, or "builtin"
     freeze: str | None = None  # "image" or "text": the tower that is not trained
     interpolate: float | None = None  # the share of the trained weights in the result; the rest is `init`
     val: Path | None = None  # class folders or pairs that measure the model while it trains
