@@ -96,6 +96,22 @@ def test_image_weights_that_int8_would_harm_are_stored_as_float16(
     assert Model.open(folder, precision="compact").info["drift"]["compact"] == drift
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "step"), [("int8", 1 / 127), ("float16", 2**-10)])
+def test_weights_stored_small_are_read_back_by_name(small_folder: Path, tmp_path: Path, kind: str, step: float) -> None:
+    for side in ("visual", "textual"):
+        whole, small = small_folder / side / "model.onnx", tmp_path / f"{side}.onnx"
+        quantize.store_small(whole, small, kind)
+        expected = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(str(whole)).graph.initializer}
+        found = quantize.stored_weights(onnx.load(str(small)))
+        assert found.keys() == expected.keys()
+        for name, values in expected.items():
+            # token tables are int8 always, and their scales may be rounded once more; a mask holds -inf
+            highest = np.abs(values[np.isfinite(values)]).max(initial=0)
+            tolerance = (3 / 127 if "token" in name else step) * highest
+            np.testing.assert_allclose(found[name], values, rtol=0, atol=tolerance)
+
+
 def test_rounding_errors_of_stored_weights_cancel_in_every_filter() -> None:
     weights = np.random.default_rng(0).normal(size=(16, 32, 3, 3)).astype(np.float32)
     exact = weights / (np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / 127)
