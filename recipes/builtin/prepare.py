@@ -22,12 +22,10 @@ import numpy as np
 from PIL import Image
 
 WORDNET = Path("/usr/share/wordnet/data.noun")
+SENSES = WORDNET.with_name("index.noun")
 HELD_OUT_EVERY = 10  # of the sorted WordNet ids of Tiny ImageNet, the last of each ten
 SAME_PHOTO = 0.97  # product of two centred thumbnails: above it lie copies, by eye
-TEMPLATES = (
-    "{}", "a photo of {}", "a picture of {}", "a close-up photo of {}", "a photo of {} outdoors",
-    "a blurry photo of {}", "a good photo of {}", "a cropped photo of {}",
-)  # fmt: skip
+TEMPLATES = ("{}", "a photo of {}", "a good photo of {}", "a cropped photo of {}")
 SCENES = {
     0: ["buildings", "a city with tall buildings", "architecture", "houses in a town"],
     1: ["a forest", "trees in the woods", "a path through a forest", "green trees"],
@@ -184,6 +182,16 @@ def read_wordnet(path: Path) -> dict[str, Synset]:
     return synsets
 
 
+def first_senses() -> dict[str, str]:
+    """The WordNet id of the first sense of every noun, by the noun in lower case."""
+    senses = {}
+    for line in SENSES.read_text().splitlines():
+        if not line.startswith(" "):  # the licence
+            word, *fields = line.split()
+            senses[word.replace("_", " ")] = "n" + fields[-int(fields[1])]
+    return senses
+
+
 # The words that people use first, whatever the breed or make: every class below one of them is captioned with it too.
 EVERYDAY = {
     "dog", "cat", "bird", "fish", "insect", "spider", "snake", "lizard", "frog", "turtle", "monkey", "bear", "sheep",
@@ -208,8 +216,8 @@ TOO_GENERAL = {
 }  # fmt: skip
 
 
-def names_of(wnid: str, wordnet: dict[str, Synset]) -> tuple[list[str], list[str]]:
-    """The synonyms of a synset; and what it is a kind of: two everyday words at most, and the words one level up."""
+def general_words(wnid: str, wordnet: dict[str, Synset]) -> list[str]:
+    """What a synset is a kind of: two everyday words at most, and the words one level up."""
     above: list[str] = []
     level = [wnid]
     while level:
@@ -217,21 +225,23 @@ def names_of(wnid: str, wordnet: dict[str, Synset]) -> tuple[list[str], list[str
         above += [word for up in level for word in wordnet[up].words]
     everyday = [word for word in dict.fromkeys(above) if word in EVERYDAY]
     parents = [wordnet[up].words[0] for up in wordnet[wnid].hypernyms]
-    general = dict.fromkeys([*everyday[:2], *(word for word in parents if word not in TOO_GENERAL)])
-    return wordnet[wnid].words, list(general)
+    return list(dict.fromkeys([*everyday[:2], *(word for word in parents if word not in TOO_GENERAL)]))
 
 
-def captions_of(synonyms: list[str], general: list[str]) -> list[str]:
-    """Captions for one class: the plain name in every template, then a few by its synonyms and by general words.
+def captions_of(wnid: str, wordnet: dict[str, Synset]) -> list[str]:
+    """Captions for one class: its name in four templates, a synonym, general words and the definition.
 
-    More than half are the name's: what a class is drawn to is the mean of its captions, and what a person types is near
-    that mean only if the name prevails.
+    What a class is drawn to is the mean of its captions. General words and definition make that mean resemble the means
+    of like classes, also of those that no photo shows: asked by such means instead of by names, version 4 named 24 % of
+    the held-out classes' photos right instead of 18 %. `names.py` then teaches the text encoder to say the mean when it
+    reads the name.
     """
-    first, *others = [with_article(name) for name in synonyms]
+    synset = wordnet[wnid]
+    first, *others = [with_article(name) for name in synset.words]
     captions = [template.format(first) for template in TEMPLATES]
-    for name in others[:2]:
+    for name in [*others[:1], *map(with_article, general_words(wnid, wordnet))]:
         captions += [name, f"a photo of {name}"]
-    return captions + [f"a photo of {with_article(word)}" for word in general[:2]]
+    return [*captions, synset.gloss]
 
 
 def write_pairs(path: Path, rows: Iterator[tuple[Path, list[str], str | None]]) -> int:
@@ -280,7 +290,7 @@ def main(data: Path, out: Path) -> None:
     wnids = sorted((tiny / "wnids.txt").read_text().split())
     held_out = set(wnids[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
     held_out_names = {word.lower() for wnid in held_out for word in wordnet[wnid].words}
-    captions = {wnid: captions_of(*names_of(wnid, wordnet)) for wnid in wnids}
+    captions = {wnid: captions_of(wnid, wordnet) for wnid in wnids}
     imagenet: list[tuple[Path, list[str], str]] = [
         (image, captions[wnid], wnid)
         for wnid in wnids
@@ -335,9 +345,12 @@ def main(data: Path, out: Path) -> None:
             if names & held_out_names:
                 print(f"  {source} {wnid} {wordnet[wnid].words[0]}: left out of training (a held-out class)")
                 continue
-            captions[wnid] = captions_of(*names_of(wnid, wordnet))
+            captions[wnid] = captions_of(wnid, wordnet)
             imagenet += [(image, captions[wnid], wnid) for image in not_among(sorted(folder.iterdir()), measured)]
     print(f"imagenet.jsonl: {write_pairs(out / 'imagenet.jsonl', iter(imagenet))} images")
+    ours = set(wnids)  # once more in a file of its own, where they are told from each other alone, as when measured
+    of_tiny = (row for row in imagenet if row[2] in ours)
+    print(f"tiny.jsonl: {write_pairs(out / 'tiny.jsonl', of_tiny)} images")
 
     train = []
     for folder in sorted((data / "flowers").glob("*/*")):
@@ -359,7 +372,7 @@ def main(data: Path, out: Path) -> None:
         rows_of = labelled["ships" if folder.parent.name == "ships" else "labelled"]
         rows_of += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
     for word in PLAIN:
-        kinds = {wnid for wnid in captions if word in names_of(wnid, wordnet)[1]}
+        kinds = {wnid for wnid in captions if word in general_words(wnid, wordnet)}
         images = [image for image, _, wnid in imagenet if wnid in kinds]
         texts = [with_article(word), f"a photo of {with_article(word)}"]
         labelled["labelled"] += [(image, texts, word) for image in images[:: max(1, len(images) // PLAIN_EACH)]]

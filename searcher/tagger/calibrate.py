@@ -74,7 +74,7 @@ def store_thresholds(folder: "Path", thresholds: Mapping[str, float]) -> None:
     as it was."""
     manifest = read_json(folder, "searcher.json")
     facts = {key: manifest.get(key) for key in FACTS}
-    facts["thresholds"] = {name: round(value, 4) for name, value in thresholds.items()}
+    facts["thresholds"] = {name: round(value, 6) for name, value in thresholds.items()}
     write_manifest(folder, name=manifest["name"], precision=manifest.get("precision", "float32"), **facts)
 
 
