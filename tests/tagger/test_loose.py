@@ -83,5 +83,5 @@ def test_thresholds_are_stored_and_all_else_in_the_manifest_stays(small_folder: 
     before = read_json(folder, "searcher.json")
     store_thresholds(folder, {"*": 0.87654321, "dog": 0.5})
     after = read_json(folder, "searcher.json")
-    assert after["thresholds"] == {"*": 0.8765, "dog": 0.5}
+    assert after["thresholds"] == {"*": 0.876543, "dog": 0.5}
     assert json.dumps(after | {"thresholds": before["thresholds"]}) == json.dumps(before)
