@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from prepare import CALTECH
+from prepare import CALTECH, without_article
 
 from searcher.datasets import Label, read_class_folder
 from searcher.evaluate import read_data, retrieval, zero_shot
@@ -41,17 +41,11 @@ def synonyms() -> list[Label]:
     labels = []
     taken: set[str] = set()
     for folder in sorted(read_class_folder(MEASURE / "caltech-held-out").names):
-        phrases = next((texts for texts in CALTECH.values() if plain(texts[0]) == folder), [folder])
-        other = next((plain(text) for text in phrases[1:] if plain(text) not in taken), folder)
+        phrases = next((texts for texts in CALTECH.values() if without_article(texts[0]) == folder), [folder])
+        other = next((without_article(text) for text in phrases[1:] if without_article(text) not in taken), folder)
         taken.add(other)
         labels.append(Label(folder, (other,)))
     return labels
-
-
-def plain(phrase: str) -> str:
-    for article in ("a ", "an ", "the "):
-        phrase = phrase.removeprefix(article)
-    return phrase
 
 
 def everyday(model: Model) -> tuple[int, int]:

@@ -16,7 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from prepare import TEMPLATES, WORDNET, Synset, captions_of, first_senses, read_wordnet, with_article
+from prepare import (
+    TEMPLATES,
+    WORDNET,
+    Synset,
+    captions_of,
+    first_senses,
+    read_wordnet,
+    with_article,
+    without_article,
+)
 
 from searcher.datasets.templates import ENSEMBLE, fill
 from searcher.trainer.export import open_checkpoint
@@ -40,17 +49,13 @@ def class_captions(prepared: Path) -> tuple[dict[str, set[str]], dict[str, set[s
         for line in path.open():
             row = json.loads(line)
             if row["label"]:
-                first, *rest = (bare(text) for text in row["captions"] if f"a photo of {text}" in row["captions"])
+                first, *rest = (
+                    without_article(text) for text in row["captions"] if f"a photo of {text}" in row["captions"]
+                )
                 captions.setdefault(first, set()).update(row["captions"])
                 for name in rest:
                     others.setdefault(name, set()).add(first)
     return captions, {name: classes for name, classes in others.items() if name not in captions}
-
-
-def bare(name: str) -> str:
-    for article in ("a ", "an ", "the "):
-        name = name.removeprefix(article)
-    return name
 
 
 def noun_captions(wordnet: dict[str, Synset]) -> dict[str, set[str]]:

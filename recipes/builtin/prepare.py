@@ -207,6 +207,10 @@ def with_article(name: str) -> str:
     return name if name[0].isupper() else ("an " if name[0] in "aeiou" else "a ") + name
 
 
+def without_article(phrase: str) -> str:
+    return re.sub(r"^(?:an?|the) ", "", phrase)
+
+
 # Hypernyms that nobody would type when looking for a photo.
 TOO_GENERAL = {
     "whole", "unit", "artifact", "artefact", "object", "physical object", "entity", "instrumentality",
@@ -317,7 +321,7 @@ def main(data: Path, out: Path) -> None:
         plain = folder.name.replace("_", " ").lower()
         phrases = CALTECH.get(folder.name, [with_article(plain)])
         images = sorted(folder.glob("*.jpg"))
-        link(images[::5], out / "measure" / "caltech-held-out" / re.sub(r"^an? |^the ", "", phrases[0]))
+        link(images[::5], out / "measure" / "caltech-held-out" / without_article(phrases[0]))
         if plain in held_out_names:
             print(f"  caltech {plain}: left out of training (the name of a held-out class)")
             continue
