@@ -45,6 +45,13 @@ from searcher.errors import SearcherError
     show_default=True,
     help="Decay of a moving average of the weights, which becomes the result: 0.999.",
 )
+@click.option(
+    "--min-area",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="The smallest part of a picture that a random crop keeps.",
+)
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Loader processes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(

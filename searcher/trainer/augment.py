@@ -17,7 +17,7 @@ class Augment:
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    min_area: float = 0.5
+    min_area: float = 0.5  # of the picture's area
     jitter: float = 0.3
 
     def __call__(self, image: Image.Image, rng: np.random.Generator, mirror: bool = True) -> Tensor:

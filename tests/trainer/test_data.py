@@ -158,6 +158,17 @@ def test_the_whole_picture_without_jitter_is_what_search_sees() -> None:
     assert (augment(image, np.random.default_rng(0), mirror=False) - augment.plain(image)).abs().max() < 0.01
 
 
+@pytest.mark.parametrize("least", [0.2, 0.8])
+def test_a_crop_keeps_at_least_its_part_of_the_picture(least: float) -> None:
+    x, y = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    image = Image.fromarray(np.stack([x, y, x], axis=-1))  # red says how far right, green how far down
+    augment = Augment(64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), min_area=least, jitter=0.0)
+    crops = [augment(image, np.random.default_rng(seed)) for seed in range(60)]
+    areas = [float(np.ptp(crop[0].numpy()) * np.ptp(crop[1].numpy())) for crop in crops]
+    assert least - 0.05 < min(areas) < least + 0.1
+    assert max(areas) > 0.85
+
+
 def test_augmented_pixels_are_float32_and_differ_from_draw_to_draw() -> None:
     image = Image.effect_noise((80, 50), 60).convert("RGB")
     one, two = (AUGMENT(image, np.random.default_rng(seed)) for seed in (1, 2))
