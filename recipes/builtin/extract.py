@@ -73,6 +73,11 @@ WHOLE = [
     Whole("flowers", Source("martinwestin/flower_classification", "c169e7e", r"(?P<rest>flowers/.+\.jpg)")),
     Whole("flickr8k", Source("RlNZLER/Image-Text-Matching", "56a15d9", r"data/(?P<rest>images/.+\.jpg)"), small=True),
     Whole("flickr8k", Source("quantumnaan/sic_translator", "d27da85", r"data/ignore_(?P<rest>captions\.txt)")),
+    Whole(
+        "coco",
+        Source("syf0122/COMP5329_Assignment02", "7c1fe6f", r"data/(?P<rest>data/\d+\.jpg|(?:train|test)\.csv)"),
+        small=True,
+    ),
     Whole("sentences", Source("multi30k/dataset", "a3d2e0d", r"data/task2/raw/(?P<rest>train\.\d\.en)\.gz")),
 ]
 SETS = {
@@ -161,6 +166,10 @@ SETS = {
             r"dataset/(?:train|val|test)/(?P<label>[^/]+)/[^/]+",
         )
     ],
+    "rooms": [
+        Source("emanhamed/Houses-dataset", "5e14821", r"Houses Dataset/\d+_(?P<label>kitchen|bedroom|frontal)\.jpg")
+    ],
+    "sports": [Source("jurjsorinliviu/Sports-Type-Classifier", "563008b", r"data/(?P<label>[^/.]+)/[^/]+")],
     "food": [Source("Gandolier/genai_food101_repo", "1ed9ca6f2", r"data/train/(?P<label>[^/]+)/[^/]+")],
     "weather": [
         Source(
@@ -183,7 +192,9 @@ RENAMED: dict[str, str | None] = {
     "motorbike": "motorcycle", "acordian": "accordion", "alphorn": "alpenhorn", "bagpipes": "bagpipe",
     "bongo drum": "bongo drums", "casaba": "cabasa", "marakas": "maracas", "saxaphone": "saxophone",
     "data": "coin", "src": "coin", "classified": "coin", "crack detection 224 images": "brick wall",
-    "dataset": "temple", "dome(outer)": "dome", "dome(inner)": "ceiling of a dome",
+    "frontal": "house", "formula1": "formula one", "motogp": "motorcycle racing", "wwe": "wrestling",
+    "hockey": "field hockey", "shooting": "rifle shooting", "dataset": "temple", "dome(outer)": "dome",
+    "dome(inner)": "ceiling of a dome",
     # not photos of what they say
     "empty": None, "horse made of clouds": None, "elephant made of clouds": None, "dog with closed eyes": None,
     "vertical river": None, "airplane in the sky flying left": None,
@@ -257,7 +268,7 @@ def main(clones: Path, data: Path) -> None:
             for path, git_object in files(whole.source, clones):
                 target, content = data / whole.folder / path["rest"], read(git, git_object)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if whole.small and target.suffix != ".txt":
+                if whole.small and target.suffix not in (".txt", ".csv"):
                     if photo := upright(content):
                         write(photo, target)
                         count += 1

@@ -40,7 +40,7 @@ def main(checkpoint: Path, folder: Path) -> None:
         folder,
         name="builtin",
         precision="compact",
-        version="5",
+        version="6",
         description="A small pair of encoders, trained from nothing on public photos by recipes/builtin.",
         source="recipes/builtin",
         languages=["en"],

@@ -6,6 +6,11 @@ A photo is drawn to the mean of its class's captions (`prepare.py`): name, synon
 searches types the name alone. The text encoder of CHECKPOINT gives the means, for every class that is trained on and
 for every physical thing that WordNet knows. A synonym or general word of classes goes half-way to the mean of their
 means; other sentences shall stay where they are.
+
+Photos answer to what they were trained on more than to any other name, so that what was never shown would hardly be
+named (the bias of generalised zero-shot learning; Chao et al. 2016 subtract it). So all texts but the names of things
+that no photo shows shall lie a little off, in a direction that no photo has: their cosines with photos are LOUDNESS of
+what they were, and which photo is nearest stays.
 """
 
 import json
@@ -13,6 +18,8 @@ import random
 import sys
 from functools import cache
 from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,9 +39,12 @@ from searcher.trainer.export import open_checkpoint
 
 PHYSICAL = "n00001930"  # the synset "physical entity"
 KINDS = ("genus ", "family ", "order ", "class ", "phylum ", "subfamily ", "suborder ")  # of Latin names
-REPEATED = 4  # how often each template has a name of a class
-NOUN = 2  # templates that have another noun
-UNCHANGED = 100_000  # other sentences
+REPEATED = 12  # how often each template has a name of a class
+NOUN = 3  # templates that have another noun
+UNCHANGED = 50_000  # other sentences
+MEANINGLESS = 10_000  # texts that name nothing: no photo shall answer to them more than to a name
+LITTLE_WORDS = ["a", "the", "of", "and", "to", "in", "on", "at", "for", "with", "is", "it", "by", "as", "or"]
+LOUDNESS = 0.74
 BATCH = 512
 
 
@@ -76,9 +86,8 @@ def noun_captions(wordnet: dict[str, Synset]) -> dict[str, set[str]]:
 
 
 @torch.inference_mode()
-def embed(texts: list[str], checkpoint: Path) -> dict[str, np.ndarray]:
+def embed(texts: list[str], model: Any, tokenizer: Any) -> dict[str, np.ndarray]:
     """Embeddings of texts, float32 [d], unit length."""
-    model, tokenizer, _ = open_checkpoint(checkpoint)
     found: dict[str, np.ndarray] = {}
     for start in range(0, len(texts), BATCH):
         part = texts[start : start + BATCH]
@@ -94,6 +103,21 @@ def unit(vectors: list[np.ndarray]) -> np.ndarray:
     return np.asarray(mean / np.linalg.norm(mean))
 
 
+def unheard(model: Any) -> np.ndarray:
+    """A direction, unit length [d], that no photo's embedding has: fewer features than d go into the last layer."""
+    weights = model.visual.head.proj.weight.detach().float().numpy()  # [d, features]
+    return np.asarray(np.linalg.svd(weights)[0][:, -1])
+
+
+def meaningless(rng: random.Random) -> str:
+    """A few words of random letters, little words or numbers."""
+    words = [
+        rng.choice(("".join(rng.choices(ascii_lowercase, k=rng.randint(2, 6))), rng.choice(LITTLE_WORDS), str(number)))
+        for number in rng.sample(range(10_000), rng.randint(1, 5))
+    ]
+    return " ".join(words)
+
+
 def asked(name: str) -> list[str]:
     """What a person or `searcher tag` would write to ask for it."""
     return [
@@ -107,17 +131,22 @@ def main(checkpoint: Path, prepared: Path) -> None:
     rng = random.Random(0)
     (classes, others), nouns = class_captions(prepared), noun_captions(read_wordnet(WORDNET))
     captions = nouns | {name: {*asked(name)} for name in others} | classes
-    sentences = (prepared / "sentences.txt").read_text().splitlines()
-    unchanged = rng.sample(sentences, min(UNCHANGED, len(sentences)))
-    embedded = embed(sorted({*unchanged, *(text for texts in captions.values() for text in texts)}), checkpoint)
+    named = {text for name in captions for text in asked(name)}
+    sentences = [text for text in (prepared / "sentences.txt").read_text().splitlines() if text not in named]
+    unchanged = rng.sample(sentences, min(UNCHANGED, len(sentences))) + [meaningless(rng) for _ in range(MEANINGLESS)]
+    model, tokenizer, _ = open_checkpoint(checkpoint)
+    texts = sorted({*unchanged, *(text for said in captions.values() for text in said)})
+    embedded, aside = embed(texts, model, tokenizer), np.sqrt(1 - LOUDNESS**2) * unheard(model)
 
-    means = {name: unit([embedded[text] for text in texts]) for name, texts in captions.items()}
-    rows = [(sentence, embedded[sentence]) for sentence in unchanged]
+    means = {name: unit([embedded[text] for text in said]) for name, said in captions.items()}
+    rows = [(sentence, LOUDNESS * embedded[sentence] + aside) for sentence in unchanged]
     for name, mean in means.items():
         if name in others:
             mean = unit([mean, np.mean([means[each] for each in others[name]], axis=0)])
-        trained = name in classes or name in others
-        rows += [(text, mean) for text in (asked(name) * REPEATED if trained else rng.sample(asked(name), NOUN))]
+        if name in classes or name in others:
+            rows += [(text, LOUDNESS * mean + aside) for text in asked(name) * REPEATED]
+        else:
+            rows += [(text, mean) for text in rng.sample(asked(name), NOUN)]
     (prepared / "names.txt").write_text("\n".join(text for text, _ in rows) + "\n")
     np.save(prepared / "names.npy", np.stack([row for _, row in rows]).astype(np.float16))
     counts = f"{len(classes)} classes, {len(others)} other names, {len(nouns)} nouns"

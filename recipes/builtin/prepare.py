@@ -7,7 +7,8 @@ DATA is what `extract.py` made of the repositories that it names. WordNet 3.0's 
 
 - every tenth of the sorted WordNet ids of Tiny ImageNet is never trained on, nor is a class elsewhere of the same name;
 - the validation images of Tiny ImageNet, a fifth of every Caltech-101 class and an eighth of Flickr8k only measure;
-- a photo of another source that looks the same as a photo that measures is left out.
+- a photo of another source that looks the same as a photo that measures is left out;
+- so is a photo whose captions mention a class that is held out.
 """
 
 import csv
@@ -145,6 +146,27 @@ LABELLED = {
     "satsumas": ["satsumas", "a tangerine"],
     "sour milk": ["a carton of sour milk", "a milk carton"],
     "starfish": ["a starfish", "a sea star"],
+    "badminton": ["badminton", "a badminton match", "a sport"],
+    "baseball": ["baseball", "a baseball game", "a sport"],
+    "basketball": ["basketball", "a basketball game", "a sport"],
+    "boxing": ["boxing", "a boxing match", "a sport"],
+    "chess": ["chess", "a game of chess", "a chessboard"],
+    "cricket": ["cricket", "a cricket match", "a sport"],
+    "fencing": ["fencing", "two people fencing", "a sport"],
+    "field hockey": ["field hockey", "hockey players", "a sport"],
+    "football": ["football", "soccer", "a football match", "a sport"],
+    "formula one": ["formula one", "a racing car", "a car race"],
+    "gymnastics": ["gymnastics", "a gymnast", "a sport"],
+    "ice hockey": ["ice hockey", "an ice hockey game", "a sport"],
+    "kabaddi": ["kabaddi", "a kabaddi match", "a sport"],
+    "motorcycle racing": ["motorcycle racing", "a racing motorcycle", "a motorcycle race"],
+    "rifle shooting": ["rifle shooting", "a person aiming a gun", "a sport"],
+    "swimming": ["swimming", "a swimmer", "a swimming pool", "a sport"],
+    "table tennis": ["table tennis", "ping-pong", "a sport"],
+    "tennis": ["tennis", "a tennis match", "a sport"],
+    "volleyball": ["volleyball", "a volleyball game", "a sport"],
+    "weight lifting": ["weightlifting", "a person lifting weights", "a sport"],
+    "wrestling": ["wrestling", "wrestlers", "a sport"],
     "sunny sky": ["a sunny sky", "sunshine", "a blue sky"],
     "sunrise": ["a sunrise", "a sunset", "the sun on the horizon"],
     "temple": ["a temple", "an old temple", "a pagoda", "old Asian buildings"],
@@ -286,6 +308,12 @@ def not_among(images: list[Path], measured: np.ndarray) -> list[Path]:
     return kept
 
 
+def mentioned(names: set[str], captions: list[str]) -> bool:
+    """Whether one of the captions speaks of one of the names, in the singular or plural."""
+    spoken = rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})(?:e?s)?\b"
+    return any(re.search(spoken, caption, re.IGNORECASE) for caption in captions)
+
+
 def main(data: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     wordnet = read_wordnet(WORDNET)
@@ -364,7 +392,7 @@ def main(data: Path, out: Path) -> None:
         train += [(image, texts, flower) for image in sorted(folder.glob("*.jpg"))]
     print(f"flowers.jsonl: {write_pairs(out / 'flowers.jsonl', iter(train))} images")
 
-    labelled: dict[str, list[tuple[Path, list[str], str]]] = {"labelled": [], "ships": []}
+    labelled: dict[str, list[tuple[Path, list[str], str]]] = {"labelled": [], "ships": [], "sports": []}
     for folder in sorted((data / "labelled").glob("*/*")):
         label = folder.name
         if label in held_out_names | NOT_LABELLED:
@@ -373,7 +401,7 @@ def main(data: Path, out: Path) -> None:
         phrases = LABELLED.get(label, [with_article(label)])
         texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
         # A cargo ship is a ship as well: what is told from each other lies in a file of its own.
-        rows_of = labelled["ships" if folder.parent.name == "ships" else "labelled"]
+        rows_of = labelled.get(folder.parent.name, labelled["labelled"])
         rows_of += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
     for word in PLAIN:
         kinds = {wnid for wnid in captions if word in general_words(wnid, wordnet)}
@@ -388,11 +416,21 @@ def main(data: Path, out: Path) -> None:
         for row in csv.DictReader(file):
             by_image.setdefault(row["image"], []).append(row["caption"].strip(' ."') + ".")
     photos = data / "flickr8k" / "images"
-    kept = {name: texts for i, (name, texts) in enumerate(sorted(by_image.items())) if i % 8}
-    n = write_pairs(out / "flickr8k.jsonl", ((photos / name, texts, None) for name, texts in kept.items()))
-    print(f"flickr8k.jsonl: {n} images")
-    rest = ((photos / name, texts, None) for name, texts in sorted(by_image.items()) if name not in kept)
-    write_pairs(out / "measure" / "flickr8k-held-out.jsonl", rest)
+    captioned = [(photos / name, texts, None) for name, texts in sorted(by_image.items())]
+    write_pairs(out / "measure" / "flickr8k-held-out.jsonl", iter(captioned[::8]))
+    kept = [row for i, row in enumerate(captioned) if i % 8 and not mentioned(held_out_names, row[1])]
+    print(f"flickr8k.jsonl: {write_pairs(out / 'flickr8k.jsonl', iter(kept))} images")
+
+    caption_of = {}
+    for table in (data / "coco" / "train.csv", data / "coco" / "test.csv"):  # some have quotation marks in between
+        for name, caption in re.findall(r'^(\d+\.jpg),(?:[\d ]+,)?"?(.*?)"?\s*$', table.read_text(), re.MULTILINE):
+            caption_of[data / "coco" / "data" / name] = caption.strip(' ."') + "."
+    kept = [
+        (image, [caption_of[image]], None)
+        for image in not_among(sorted(caption_of), measured)
+        if not mentioned(held_out_names, [caption_of[image]])
+    ]
+    print(f"coco.jsonl: {write_pairs(out / 'coco.jsonl', iter(kept))} images")
 
     sentences = dict.fromkeys(
         line.strip() for path in sorted((data / "sentences").iterdir()) for line in path.read_text().splitlines()
