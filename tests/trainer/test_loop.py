@@ -114,6 +114,16 @@ def test_the_learning_rate_warms_up_and_falls_to_nought() -> None:
     assert rates[100] == pytest.approx(0)
 
 
+@pytest.mark.usefixtures("unpublished")
+def test_the_crops_of_a_run_are_as_deep_as_asked_for(folder: Path, tmp_path: Path) -> None:
+    def first_loss(out: str, **changes: Any) -> float:
+        lines: list[dict[str, Any]] = []
+        train(settings_for(folder, tmp_path / out, epochs=0.1, **changes), lines.append)
+        return float(lines[0]["loss"])
+
+    assert first_loss("half") == first_loss("said", min_area=0.5) != first_loss("deep", min_area=0.1)
+
+
 @pytest.mark.slow
 def test_sigmoid_from_a_start_mixed_with_it_ends_as_a_model_for_search(folder: Path, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
