@@ -212,6 +212,10 @@ def files(source: Source, clones: Path) -> Iterator[tuple[re.Match[str], str]]:
             yield found, about.split()[2]
 
 
+def is_photo(path: str) -> bool:
+    return path.lower().endswith((".jpg", ".jpeg", ".png"))
+
+
 def photos(source: Source, clones: Path) -> Iterator[tuple[str, str, int]]:
     """(label, git object, degrees by which it is turned to the left) of every picture file of a source."""
     turned: dict[str, str] = {}
@@ -220,7 +224,7 @@ def photos(source: Source, clones: Path) -> Iterator[tuple[str, str, int]]:
         lines = subprocess.run(show, check=True, capture_output=True, text=True).stdout.splitlines()
         turned = dict(line.rsplit(" ", 1) for line in lines if " " in line)
     for path, git_object in files(source, clones):
-        if path[0].lower().endswith((".jpg", ".jpeg", ".png")):
+        if is_photo(path[0]):
             label = re.sub(r"[-_ ]+", " ", path["label"]).lower()
             label = "t-shirt" if label == "t shirt" else label
             if renamed := RENAMED.get(label, label):
@@ -268,7 +272,7 @@ def main(clones: Path, data: Path) -> None:
             for path, git_object in files(whole.source, clones):
                 target, content = data / whole.folder / path["rest"], read(git, git_object)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                if whole.small and target.suffix not in (".txt", ".csv"):
+                if whole.small and is_photo(path[0]):
                     if photo := upright(content):
                         write(photo, target)
                         count += 1

@@ -62,7 +62,7 @@ sources=("$prepared"/{tiny,imagenet,labelled,ships,sports,caltech,scenes,flowers
 images image-48f 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config-48.json" --init "$out/image-48e" \
     --min-area 0.25 --epochs 4.6 --lr 1.5e-3 --seed 15
 images image-64e 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config.json" --init "$out/image-48f" \
-    --min-area 0.35 --epochs 3.6 --lr 1e-3 --seed 16
+    --min-area 0.35 --epochs 3.2 --lr 1e-3 --seed 16
 # 3. The text encoder learns to say of a name what the captions of the thing say on average: photos were drawn there.
 once names python "$here/names.py" "$out/image-64e" "$prepared"
 once text-names searcher train "$prepared/names.txt" --model "$here/config.json" --freeze image --init "$out/image-64e" \

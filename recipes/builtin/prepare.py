@@ -308,10 +308,18 @@ def not_among(images: list[Path], measured: np.ndarray) -> list[Path]:
     return kept
 
 
-def mentioned(names: set[str], captions: list[str]) -> bool:
-    """Whether one of the captions speaks of one of the names, in the singular or plural."""
-    spoken = rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})(?:e?s)?\b"
-    return any(re.search(spoken, caption, re.IGNORECASE) for caption in captions)
+def mention_of(names: set[str]) -> re.Pattern[str]:
+    """What is found in a caption that speaks of one of the names, in the singular or plural."""
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(names)))})(?:e?s)?\b", re.IGNORECASE)
+
+
+def sentence(caption: str) -> str:
+    return caption.strip(' ."') + "."
+
+
+def also_as_photos(phrases: list[str]) -> list[str]:
+    """The phrases, and "a photo of" each."""
+    return [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
 
 
 def main(data: Path, out: Path) -> None:
@@ -353,7 +361,7 @@ def main(data: Path, out: Path) -> None:
         if plain in held_out_names:
             print(f"  caltech {plain}: left out of training (the name of a held-out class)")
             continue
-        texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
+        texts = also_as_photos(phrases)
         train += [(image, texts, plain) for i, image in enumerate(images) if i % 5]
     print(f"caltech.jsonl: {write_pairs(out / 'caltech.jsonl', iter(train))} images")
 
@@ -361,10 +369,7 @@ def main(data: Path, out: Path) -> None:
     rows = [line.split(",") for line in (scenes / "train.csv").read_text().splitlines()[1:]]
     n = write_pairs(
         out / "scenes.jsonl",
-        (
-            (scenes / "train" / name, [*SCENES[int(c)], *(f"a photo of {s}" for s in SCENES[int(c)])], f"scene {c}")
-            for name, c in rows
-        ),
+        ((scenes / "train" / name, also_as_photos(SCENES[int(c)]), f"scene {c}") for name, c in rows),
     )
     print(f"scenes.jsonl: {n} images")
 
@@ -388,7 +393,7 @@ def main(data: Path, out: Path) -> None:
     for folder in sorted((data / "flowers").glob("*/*")):
         flower = folder.name.rstrip("s")
         phrases = [with_article(flower), "a flower", f"{flower} flowers"]
-        texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
+        texts = also_as_photos(phrases)
         train += [(image, texts, flower) for image in sorted(folder.glob("*.jpg"))]
     print(f"flowers.jsonl: {write_pairs(out / 'flowers.jsonl', iter(train))} images")
 
@@ -399,37 +404,35 @@ def main(data: Path, out: Path) -> None:
             print(f"  {folder.parent.name} {label}: left out of training")
             continue
         phrases = LABELLED.get(label, [with_article(label)])
-        texts = [*phrases, *(f"a photo of {phrase}" for phrase in phrases)]
+        texts = also_as_photos(phrases)
         # A cargo ship is a ship as well: what is told from each other lies in a file of its own.
         rows_of = labelled.get(folder.parent.name, labelled["labelled"])
         rows_of += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
     for word in PLAIN:
         kinds = {wnid for wnid in captions if word in general_words(wnid, wordnet)}
         images = [image for image, _, wnid in imagenet if wnid in kinds]
-        texts = [with_article(word), f"a photo of {with_article(word)}"]
+        texts = also_as_photos([with_article(word)])
         labelled["labelled"] += [(image, texts, word) for image in images[:: max(1, len(images) // PLAIN_EACH)]]
     for name, photos_of in labelled.items():
         print(f"{name}.jsonl: {write_pairs(out / f'{name}.jsonl', iter(photos_of))} images")
 
+    mention = mention_of(held_out_names)
     by_image: dict[str, list[str]] = {}
     with (data / "flickr8k" / "captions.txt").open(newline="") as file:
         for row in csv.DictReader(file):
-            by_image.setdefault(row["image"], []).append(row["caption"].strip(' ."') + ".")
+            by_image.setdefault(row["image"], []).append(sentence(row["caption"]))
     photos = data / "flickr8k" / "images"
     captioned = [(photos / name, texts, None) for name, texts in sorted(by_image.items())]
     write_pairs(out / "measure" / "flickr8k-held-out.jsonl", iter(captioned[::8]))
-    kept = [row for i, row in enumerate(captioned) if i % 8 and not mentioned(held_out_names, row[1])]
+    kept = [row for i, row in enumerate(captioned) if i % 8 and not any(map(mention.search, row[1]))]
     print(f"flickr8k.jsonl: {write_pairs(out / 'flickr8k.jsonl', iter(kept))} images")
 
     caption_of = {}
     for table in (data / "coco" / "train.csv", data / "coco" / "test.csv"):  # some have quotation marks in between
         for name, caption in re.findall(r'^(\d+\.jpg),(?:[\d ]+,)?"?(.*?)"?\s*$', table.read_text(), re.MULTILINE):
-            caption_of[data / "coco" / "data" / name] = caption.strip(' ."') + "."
-    kept = [
-        (image, [caption_of[image]], None)
-        for image in not_among(sorted(caption_of), measured)
-        if not mentioned(held_out_names, [caption_of[image]])
-    ]
+            if not mention.search(caption):
+                caption_of[data / "coco" / "data" / name] = sentence(caption)
+    kept = [(image, [caption_of[image]], None) for image in not_among(sorted(caption_of), measured)]
     print(f"coco.jsonl: {write_pairs(out / 'coco.jsonl', iter(kept))} images")
 
     sentences = dict.fromkeys(

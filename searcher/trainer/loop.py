@@ -71,8 +71,10 @@ class Settings:
 
 
 # What a resumed run must share with its beginning; the rest may differ.
-SCHEDULE = ("epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "min_area", "seed")
-FIXED = ("model", "weights", "freeze", "loss", "label_smoothing", *SCHEDULE)
+FIXED = (
+    "model", "weights", "freeze", "loss", "label_smoothing",
+    "epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "min_area", "seed",
+)  # fmt: skip
 
 
 def train(settings: Settings, report: Report, note: Callable[[str], None] = lambda remark: None) -> Path:
