@@ -5,7 +5,9 @@
 A photo is drawn to the mean of its class's captions (`prepare.py`): name, synonyms, general words, definition. Who
 searches types the name alone. The text encoder of CHECKPOINT gives the means, for every class that is trained on and
 for every physical thing that WordNet knows. A synonym or general word of classes goes half-way to the mean of their
-means; other sentences shall stay where they are.
+means; other sentences shall stay where they are. An everyday thing that no photo shows goes most of the way to the
+mean of the classes that it resembles (`looks.jsonl`; Norouzi et al. 2013 combine the classes that a network takes a
+photo for).
 
 Photos answer to what they were trained on more than to any other name, so that what was never shown would hardly be
 named (the bias of generalised zero-shot learning; Chao et al. 2016 subtract it). So all texts but the names of things
@@ -29,6 +31,7 @@ from prepare import (
     Synset,
     captions_of,
     first_senses,
+    read_looks,
     read_wordnet,
     with_article,
     without_article,
@@ -40,11 +43,13 @@ from searcher.trainer.export import open_checkpoint
 PHYSICAL = "n00001930"  # the synset "physical entity"
 KINDS = ("genus ", "family ", "order ", "class ", "phylum ", "subfamily ", "suborder ")  # of Latin names
 REPEATED = 12  # how often each template has a name of a class
+REPEATED_EVERYDAY = 4  # or of another thing in looks.jsonl
+RESEMBLANCE = 2  # what it resembles counts as much as twice the mean of its captions
 NOUN = 3  # templates that have another noun
 UNCHANGED = 50_000  # other sentences
 MEANINGLESS = 10_000  # texts that name nothing: no photo shall answer to them more than to a name
 LITTLE_WORDS = ["a", "the", "of", "and", "to", "in", "on", "at", "for", "with", "is", "it", "by", "as", "or"]
-LOUDNESS = 0.74
+LOUDNESS = 0.78
 BATCH = 512
 
 
@@ -70,6 +75,7 @@ def class_captions(prepared: Path) -> tuple[dict[str, set[str]], dict[str, set[s
 
 def noun_captions(wordnet: dict[str, Synset]) -> dict[str, set[str]]:
     """The captions of every physical thing, by its names: each name stands for the first of its senses."""
+    looks = read_looks()
 
     @cache
     def physical(wnid: str) -> bool:
@@ -77,7 +83,7 @@ def noun_captions(wordnet: dict[str, Synset]) -> dict[str, set[str]]:
 
     first = first_senses()
     return {
-        word: set(captions_of(wnid, wordnet))
+        word: {*captions_of(wnid, wordnet), *(looks[word].captions() if word in looks else ())}
         for wnid, synset in wordnet.items()
         if physical(wnid)
         for word in synset.words
@@ -139,12 +145,17 @@ def main(checkpoint: Path, prepared: Path) -> None:
     embedded, aside = embed(texts, model, tokenizer), np.sqrt(1 - LOUDNESS**2) * unheard(model)
 
     means = {name: unit([embedded[text] for text in said]) for name, said in captions.items()}
+    looks = read_looks()
     rows = [(sentence, LOUDNESS * embedded[sentence] + aside) for sentence in unchanged]
     for name, mean in means.items():
         if name in others:
             mean = unit([mean, np.mean([means[each] for each in others[name]], axis=0)])
         if name in classes or name in others:
             rows += [(text, LOUDNESS * mean + aside) for text in asked(name) * REPEATED]
+        elif name in looks:
+            like = [means[each] for each, times in looks[name].like.items() if each in classes for _ in range(times)]
+            mean = unit([mean, RESEMBLANCE * unit(like)])
+            rows += [(text, mean) for text in asked(name) * REPEATED_EVERYDAY]
         else:
             rows += [(text, mean) for text in rng.sample(asked(name), NOUN)]
     (prepared / "names.txt").write_text("\n".join(text for text, _ in rows) + "\n")

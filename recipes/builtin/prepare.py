@@ -17,6 +17,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from PIL import Image
 
 WORDNET = Path("/usr/share/wordnet/data.noun")
 SENSES = WORDNET.with_name("index.noun")
+LOOKS = Path(__file__).with_name("looks.jsonl")
 HELD_OUT_EVERY = 10  # of the sorted WordNet ids of Tiny ImageNet, the last of each ten
 SAME_PHOTO = 0.97  # product of two centred thumbnails: above it lie copies, by eye
 TEMPLATES = ("{}", "a photo of {}", "a good photo of {}", "a cropped photo of {}")
@@ -270,11 +272,43 @@ def captions_of(wnid: str, wordnet: dict[str, Synset]) -> list[str]:
     return [*captions, synset.gloss]
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What a kind of thing looks like and where it is seen, each said twice; and the classes that it resembles.
+
+    Each of `like` has how many of those who were asked named it. The classes, which are trained on, have none.
+    """
+
+    looks: list[str]
+    where: list[str]
+    like: dict[str, int]
+
+    def captions(self) -> list[str]:
+        return [*self.looks, *(f"a photo showing {looks}" for looks in self.looks), *self.where]
+
+
+@cache
+def read_looks() -> dict[str, Looks]:
+    """What kinds of things look like, by their names: `looks.jsonl`."""
+    rows = map(json.loads, LOOKS.read_text().splitlines())
+    return {row["name"]: Looks(row["looks"], row["where"], row.get("like", {})) for row in rows}
+
+
+def with_looks(captions: list[str]) -> list[str]:
+    """A class's captions, and at most half as many that say what the class looks like."""
+    found = read_looks().get(without_article(captions[0]))
+    return captions + found.captions()[: len(captions) // 2] if found else captions
+
+
 def write_pairs(path: Path, rows: Iterator[tuple[Path, list[str], str | None]]) -> int:
-    """Write (image, captions, label) rows as JSON lines; the label, where there is one, names the image's class."""
+    """Write (image, captions, label) rows as JSON lines; the label, where there is one, names the image's class.
+
+    A class's captions say what it looks like, too.
+    """
     n = 0
     with path.open("w") as file:
         for image, captions, label in rows:
+            captions = with_looks(captions) if label else captions
             file.write(json.dumps({"image": str(image), "captions": captions, "label": label}) + "\n")
             n += 1
     return n
@@ -330,6 +364,10 @@ def main(data: Path, out: Path) -> None:
     wnids = sorted((tiny / "wnids.txt").read_text().split())
     held_out = set(wnids[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY])
     held_out_names = {word.lower() for wnid in held_out for word in wordnet[wnid].words}
+    mention = mention_of(held_out_names)
+    for name, looks in read_looks().items():
+        if not looks.like and any(map(mention.search, looks.captions())):
+            sys.exit(f"{LOOKS}: {name}: speaks of a class that is held out")
     captions = {wnid: captions_of(wnid, wordnet) for wnid in wnids}
     imagenet: list[tuple[Path, list[str], str]] = [
         (image, captions[wnid], wnid)
@@ -416,7 +454,6 @@ def main(data: Path, out: Path) -> None:
     for name, photos_of in labelled.items():
         print(f"{name}.jsonl: {write_pairs(out / f'{name}.jsonl', iter(photos_of))} images")
 
-    mention = mention_of(held_out_names)
     by_image: dict[str, list[str]] = {}
     with (data / "flickr8k" / "captions.txt").open(newline="") as file:
         for row in csv.DictReader(file):
