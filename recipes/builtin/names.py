@@ -44,12 +44,12 @@ PHYSICAL = "n00001930"  # the synset "physical entity"
 KINDS = ("genus ", "family ", "order ", "class ", "phylum ", "subfamily ", "suborder ")  # of Latin names
 REPEATED = 12  # how often each template has a name of a class
 REPEATED_EVERYDAY = 4  # or of another thing in looks.jsonl
-RESEMBLANCE = 2  # what it resembles counts as much as twice the mean of its captions
+RESEMBLANCE = 6  # times the mean of its captions
 NOUN = 3  # templates that have another noun
 UNCHANGED = 50_000  # other sentences
 MEANINGLESS = 10_000  # texts that name nothing: no photo shall answer to them more than to a name
 LITTLE_WORDS = ["a", "the", "of", "and", "to", "in", "on", "at", "for", "with", "is", "it", "by", "as", "or"]
-LOUDNESS = 0.78
+LOUDNESS = 0.75
 BATCH = 512
 
 
