@@ -18,6 +18,7 @@ what they were, and which photo is nearest stays.
 import json
 import random
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from string import ascii_lowercase
@@ -153,7 +154,7 @@ def main(checkpoint: Path, prepared: Path) -> None:
         if name in classes or name in others:
             rows += [(text, LOUDNESS * mean + aside) for text in asked(name) * REPEATED]
         elif name in looks:
-            like = [means[each] for each, times in looks[name].like.items() if each in classes for _ in range(times)]
+            like = [means[each] for each in Counter(looks[name].like).elements()]
             mean = unit([mean, RESEMBLANCE * unit(like)])
             rows += [(text, mean) for text in asked(name) * REPEATED_EVERYDAY]
         else:
