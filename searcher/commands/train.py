@@ -52,6 +52,13 @@ from searcher.errors import SearcherError
     show_default=True,
     help="The smallest part of a picture that a random crop keeps.",
 )
+@click.option(
+    "--grayscale",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="The share of pictures that lose their colours.",
+)
 @click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Loader processes.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(

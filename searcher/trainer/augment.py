@@ -12,13 +12,14 @@ LEVELS = np.arange(256, dtype=np.float32) / 255  # what a byte of a picture stan
 
 @dataclass(frozen=True)
 class Augment:
-    """Random resized crop, horizontal flip, brightness and contrast; then mean and standard deviation are removed."""
+    """Random resized crop, grey, horizontal flip, brightness and contrast; then mean and deviation are removed."""
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     min_area: float = 0.5  # of the picture's area
     jitter: float = 0.3
+    grayscale: float = 0.0  # the share of pictures that lose their colours
 
     def __call__(self, image: Image.Image, rng: np.random.Generator, mirror: bool = True) -> Tensor:
         """RGB image → float32 [3, size, size], mirrored half of the time where that may be."""
@@ -33,6 +34,8 @@ class Augment:
             w, h = width, height
         left, top = rng.uniform(0, width - w), rng.uniform(0, height - h)
         box = left, top, left + w, top + h
+        if rng.random() < self.grayscale:
+            image = image.convert("L").convert("RGB")
         pixels = self._resize(image, box)
         if rng.random() < 0.5 and mirror:
             pixels = pixels[:, ::-1]

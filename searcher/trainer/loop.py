@@ -57,6 +57,7 @@ class Settings:
     warmup: int = 200  # steps
     average: float = 0.0  # decay of the moving average of the weights that becomes the result; 0: none
     min_area: float = 0.5  # the smallest part of a picture that a random crop keeps
+    grayscale: float = 0.0  # the share of pictures that lose their colours
     workers: int = 1
     seed: int = 0
     precision: str = "float32"  # of the exported model folder
@@ -73,7 +74,7 @@ class Settings:
 # What a resumed run must share with its beginning; the rest may differ.
 FIXED = (
     "model", "weights", "freeze", "loss", "label_smoothing",
-    "epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "min_area", "seed",
+    "epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
 )  # fmt: skip
 
 
@@ -114,7 +115,13 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
     # The whole picture squashed into the square: a search should see what lies at the edges, too.
     preprocess = dict(open_clip.get_model_preprocess_cfg(model)) | start.get("preprocess_cfg", {})
     preprocess = preprocess | {"size": model.visual.image_size, "resize_mode": "squash", "interpolation": "bicubic"}
-    augment = Augment(int(np.max(preprocess["size"])), preprocess["mean"], preprocess["std"], settings.min_area)
+    augment = Augment(
+        int(np.max(preprocess["size"])),
+        preprocess["mean"],
+        preprocess["std"],
+        min_area=settings.min_area,
+        grayscale=settings.grayscale,
+    )
     data = sources.data(augment, tokenizer, layout, config["embed_dim"])
     total = max(1, round(settings.epochs * data.steps_per_epoch))
 

@@ -169,6 +169,20 @@ def test_a_crop_keeps_at_least_its_part_of_the_picture(least: float) -> None:
     assert max(areas) > 0.85
 
 
+def test_so_many_pictures_lose_their_colours() -> None:
+    ramp = Image.linear_gradient("L")
+    image = Image.merge("RGB", [ramp.rotate(angle) for angle in (0, 90, 180)])
+
+    def how_many(share: float) -> int:
+        augment = Augment(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), grayscale=share)
+        pictures = [augment(image, np.random.default_rng(seed)) for seed in range(60)]
+        return sum(torch.equal(picture[0], picture[1]) and torch.equal(picture[1], picture[2]) for picture in pictures)
+
+    assert how_many(0.0) == 0
+    assert 15 < how_many(0.5) < 45
+    assert how_many(1.0) == 60
+
+
 def test_augmented_pixels_are_float32_and_differ_from_draw_to_draw() -> None:
     image = Image.effect_noise((80, 50), 60).convert("RGB")
     one, two = (AUGMENT(image, np.random.default_rng(seed)) for seed in (1, 2))

@@ -115,13 +115,16 @@ def test_the_learning_rate_warms_up_and_falls_to_nought() -> None:
 
 
 @pytest.mark.usefixtures("unpublished")
-def test_the_crops_of_a_run_are_as_deep_as_asked_for(folder: Path, tmp_path: Path) -> None:
+def test_the_pictures_of_a_run_are_cropped_and_grey_as_asked_for(folder: Path, tmp_path: Path) -> None:
     def first_loss(out: str, **changes: Any) -> float:
         lines: list[dict[str, Any]] = []
         train(settings_for(folder, tmp_path / out, epochs=0.1, **changes), lines.append)
         return float(lines[0]["loss"])
 
-    assert first_loss("half") == first_loss("said", min_area=0.5) != first_loss("deep", min_area=0.1)
+    plain = first_loss("plain")
+    assert plain == first_loss("said", min_area=0.5, grayscale=0.0)
+    assert plain != first_loss("deep", min_area=0.1)
+    assert plain != first_loss("grey", grayscale=1.0)
 
 
 @pytest.mark.slow
