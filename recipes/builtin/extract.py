@@ -33,12 +33,16 @@ class Source:
     """Where a set's photos lie: a commit, and the form of their paths, in which `label` names the label.
 
     `turned`: a file whose lines tell how many degrees a photo (label/file) was turned to the left.
+    `padding`: a colour that fills what lies outside of a picture; photos that have it in a corner are left out.
+    `middle`: how much of each side is kept.
     """
 
     repository: str
     commit: str
     paths: str
     turned: str = ""
+    padding: tuple[int, int, int] | None = None
+    middle: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,30 @@ SETS = {
             "dimitrisdais/crack_detection_CNN_masonry", "83c371c", r"dataset/(?P<label>crack_detection_224_images)/.+"
         )
     ],
+    "coins_on_tables": [Source("RaziRaouf/CoinDetector", "1e69eac", r"dataset/(?P<label>images)/[^/]+")],
+    "materials": [
+        Source(
+            "abdullahsherdy/DeepLearning_raw_materials_classification",
+            "579c74f",
+            r"minc-2500/images/(?P<label>brick)/[^/]+",
+            padding=(124, 117, 104),
+        ),
+        Source("Hola-Gordon/Computer-Vision-Lab2", "2f53b36", r"data/raw/(?P<label>brick|stone|wood)/[^/]+"),
+        Source("pidoko/textureClassification", "c27b763", r"(?P<label>stone|wood)/[^/]+"),
+        Source(
+            "kauevestena/deep_pavements_dataset",
+            "1733bb2",
+            r"dataset/(?P<label>asphalt|cobblestone|grass|gravel|paving stones|sett)/[^/]+",
+        ),
+    ],
+    "pages": [
+        Source("sgrpanchal31/table-detection-dataset", "8f7e17b", r"images/.+\.(?P<label>png)", middle=0.3),
+        Source("zzzDavid/ICDAR-2019-SROIE", "27be427", r"data/(?P<label>img)/\d+\.jpg", middle=0.6),
+    ],
+    "cups": [
+        Source("nhhoang-tony/Latte-art", "0f4f1a2", r"(?P<label>public)/static/img/[a-z]+-\d+\.jpeg"),
+        Source("alanshensihao/imageaugmentation", "ff793d0", r"(?P<label>mug)/\d+\.jpg"),
+    ],
     "temples": [Source("Nirajan17/temple-classification", "2523e7a", r"(?P<label>dataset)/(?:train|test)/[^/]+/[^/]+")],
     "heritage": [
         Source(
@@ -191,7 +219,8 @@ RENAMED: dict[str, str | None] = {
     "sharks": "shark", "turtle tortoise": "turtle", "oatghurt": "yoghurt", "soyghurt": "yoghurt",
     "motorbike": "motorcycle", "acordian": "accordion", "alphorn": "alpenhorn", "bagpipes": "bagpipe",
     "bongo drum": "bongo drums", "casaba": "cabasa", "marakas": "maracas", "saxaphone": "saxophone",
-    "data": "coin", "src": "coin", "classified": "coin", "crack detection 224 images": "brick wall",
+    "data": "coin", "src": "coin", "classified": "coin", "images": "coin", "crack detection 224 images": "brick wall",
+    "brick": "brick wall", "sett": "cobblestone", "png": "page of text", "img": "receipt", "public": "cup of coffee",
     "frontal": "house", "formula1": "formula one", "motogp": "motorcycle racing", "wwe": "wrestling",
     "hockey": "field hockey", "shooting": "rifle shooting", "dataset": "temple", "dome(outer)": "dome",
     "dome(inner)": "ceiling of a dome",
@@ -249,15 +278,24 @@ def read(git: subprocess.Popen[bytes], name: str) -> bytes:
     return git.stdout.read(int(head[2]) + 1)[:-1] if head[1] == b"blob" else b""
 
 
-def upright(data: bytes, side: int = SIDE, turned: int = 0) -> Image.Image | None:
-    """The photo with a shorter side of `side` pixels at most. None for what is no photo."""
+def upright(data: bytes, side: int = SIDE, turned: int = 0, middle: float = 1.0) -> Image.Image | None:
+    """The photo (or its middle part) with a shorter side of `side` pixels at most. None for what is no photo."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            scale = min(1.0, side / min(image.size))
+            x, y = image.width * (1 - middle) / 2, image.height * (1 - middle) / 2
+            box = x, y, image.width - x, image.height - y
+            scale = min(middle, side / min(image.size))
             size = round(image.width * scale), round(image.height * scale)
-            return image.convert("RGB").resize(size, Image.Resampling.LANCZOS).rotate(-turned, expand=True)
+            return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, box).rotate(-turned, expand=True)
     except (OSError, UnidentifiedImageError, ValueError):
         return None
+
+
+def has_padding(photo: Image.Image, colour: tuple[int, int, int]) -> bool:
+    """Whether a corner has the colour, as far as JPEG keeps it."""
+    right, bottom = photo.width - 1, photo.height - 1
+    corners = [photo.getpixel(at) for at in ((0, 0), (right, 0), (0, bottom), (right, bottom))]
+    return any(max(abs(a - b) for a, b in zip(corner, colour, strict=True)) < 6 for corner in corners)
 
 
 def write(photo: Image.Image, path: Path) -> None:
@@ -293,8 +331,8 @@ def main(clones: Path, data: Path) -> None:
                     seen.add(git_object)
                     small = int(git_object[:4], 16) % SMALL_EVERY == 0
                     grey = int(git_object[4:8], 16) % GREY_EVERY == 0
-                    photo = upright(read(git, git_object), SMALL if small else SIDE, turned)
-                    if photo:
+                    photo = upright(read(git, git_object), SMALL if small else SIDE, turned, source.middle)
+                    if photo and not (source.padding and has_padding(photo, source.padding)):
                         write(photo.convert("L") if grey else photo, out / name / label / f"{git_object}.jpg")
                         counts[label] += 1
         print(f"{name}: {sum(counts.values())} photos: {dict(sorted(counts.items()))}", flush=True)

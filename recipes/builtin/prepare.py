@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from searcher.photos.samples import sample_photos
+
 WORDNET = Path("/usr/share/wordnet/data.noun")
 SENSES = WORDNET.with_name("index.noun")
 LOOKS = Path(__file__).with_name("looks.jsonl")
@@ -117,6 +119,7 @@ CALTECH = {
 # Labels of the sets of plain photos, where "a" and the label would not do.
 LABELLED = {
     "airplane": ["an airplane", "a plane", "a jet", "an aircraft"],
+    "asphalt": ["asphalt", "the surface of a road"],
     "bicycle": ["a bicycle", "a bike"],
     "boat": ["a boat", "a boat on the water"],
     "brown cap mushroom": ["brown mushrooms", "a mushroom"],
@@ -128,16 +131,23 @@ LABELLED = {
     "carrots": ["carrots", "a carrot", "a vegetable"],
     "cat": ["a cat", "a kitty", "a pet"],
     "cloudy sky": ["a cloudy sky", "clouds", "grey clouds in the sky"],
+    "cobblestone": ["cobblestones", "a stone pavement"],
     "coin": ["a coin", "coins", "money"],
     "coral": ["coral", "a coral reef"],
     "cow": ["a cow", "cattle", "a farm animal"],
     "cruise ship": ["a cruise ship", "a ship", "an ocean liner"],
+    "cup of coffee": ["a cup of coffee", "coffee", "a cup"],
     "deer": ["a deer", "a wild animal"],
     "dog": ["a dog", "a puppy", "a pet"],
     "garlic": ["garlic", "a vegetable"],
     "ginger": ["ginger", "a ginger root"],
+    "grass": ["grass", "a lawn", "green grass"],
+    "gravel": ["gravel", "pebbles", "small stones"],
     "horse": ["a horse", "a pony"],
     "motorcycle": ["a motorcycle", "a motorbike"],
+    "mug": ["a mug", "a coffee mug", "a cup"],
+    "page of text": ["a page of text", "printed text", "a document"],
+    "paving stones": ["paving stones", "a brick pavement", "a pavement"],
     "pants": ["pants", "trousers", "a pair of trousers"],
     "person": ["a person", "a man or a woman"],
     "rain": ["rain", "rainy weather"],
@@ -148,6 +158,8 @@ LABELLED = {
     "satsumas": ["satsumas", "a tangerine"],
     "sour milk": ["a carton of sour milk", "a milk carton"],
     "starfish": ["a starfish", "a sea star"],
+    "stone": ["stones", "rocks", "a wall of stone"],
+    "wood": ["wood", "wooden boards", "a wooden surface"],
     "badminton": ["badminton", "a badminton match", "a sport"],
     "baseball": ["baseball", "a baseball game", "a sport"],
     "basketball": ["basketball", "a basketball game", "a sport"],
@@ -173,6 +185,18 @@ LABELLED = {
     "sunrise": ["a sunrise", "a sunset", "the sun on the horizon"],
     "temple": ["a temple", "an old temple", "a pagoda", "old Asian buildings"],
     "truck": ["a truck", "a lorry", "a vehicle"],
+}
+# Sets that have a file of their own, by its name: their labels are told from each other alone.
+OWN_FILE = {
+    "ships": "ships",  # a cargo ship is a ship as well
+    "sports": "sports",
+    "brick": "closeups",  # what fills the picture
+    "coins": "closeups",
+    "coins_on_tables": "closeups",
+    "cups": "closeups",
+    "loose_coins": "closeups",
+    "materials": "closeups",
+    "pages": "closeups",
 }
 # What the sets of plain photos hardly show and ImageNet does: told from cats and dogs only if it stands beside them.
 PLAIN = ("frog", "bird")
@@ -412,7 +436,8 @@ def main(data: Path, out: Path) -> None:
     print(f"scenes.jsonl: {n} images")
 
     held_out_photos = (out / "measure").glob("caltech-held-out/*/*")
-    measured = thumbnails([*(image for images in by_wnid.values() for image in images), *held_out_photos])
+    of_tiny_imagenet = (image for images in by_wnid.values() for image in images)
+    measured = thumbnails([*of_tiny_imagenet, *held_out_photos, *sample_photos()])
     for source in ("miniimagenet", "imagenette", "imagewoof"):
         for folder in sorted((data / source).glob("*/n*")):
             wnid = folder.name
@@ -435,7 +460,7 @@ def main(data: Path, out: Path) -> None:
         train += [(image, texts, flower) for image in sorted(folder.glob("*.jpg"))]
     print(f"flowers.jsonl: {write_pairs(out / 'flowers.jsonl', iter(train))} images")
 
-    labelled: dict[str, list[tuple[Path, list[str], str]]] = {"labelled": [], "ships": [], "sports": []}
+    labelled: dict[str, list[tuple[Path, list[str], str]]] = {"labelled": []}
     for folder in sorted((data / "labelled").glob("*/*")):
         label = folder.name
         if label in held_out_names | NOT_LABELLED:
@@ -443,8 +468,7 @@ def main(data: Path, out: Path) -> None:
             continue
         phrases = LABELLED.get(label, [with_article(label)])
         texts = also_as_photos(phrases)
-        # A cargo ship is a ship as well: what is told from each other lies in a file of its own.
-        rows_of = labelled.get(folder.parent.name, labelled["labelled"])
+        rows_of = labelled.setdefault(OWN_FILE.get(folder.parent.name, "labelled"), [])
         rows_of += [(image, texts, label) for image in not_among(sorted(folder.iterdir()), measured)]
     for word in PLAIN:
         kinds = {wnid for wnid in captions if word in general_words(wnid, wordnet)}
