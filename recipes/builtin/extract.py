@@ -32,6 +32,7 @@ MORE = {"hcaptcha": 2500, "critters": 1300, "food": 150}  # many horses, boats a
 class Source:
     """Where a set's photos lie: a commit, and the form of their paths, in which `label` names the label.
 
+    `label`: that of all its photos, where no path names it.
     `turned`: a file whose lines tell how many degrees a photo (label/file) was turned to the left.
     `padding`: a colour that fills what lies outside of a picture; photos that have it in a corner are left out.
     `middle`: how much of each side is kept.
@@ -40,6 +41,7 @@ class Source:
     repository: str
     commit: str
     paths: str
+    label: str = ""
     turned: str = ""
     padding: tuple[int, int, int] | None = None
     middle: float = 1.0
@@ -148,26 +150,35 @@ SETS = {
     "instruments": [
         Source("aizadaaskar/dl-homework", "e1f4d17", r"(?:train|valid|test)/(?P<label>[^/]+)/[^/]+"),
     ],
-    "horses": [Source("shenshutao/image_segmentation", "2653401", r"weizmann_horse_db/rgb/(?P<label>horse)\d+\.jpg")],
+    "horses": [Source("shenshutao/image_segmentation", "2653401", r"weizmann_horse_db/rgb/horse\d+\.jpg", "horse")],
     "critters": [
-        Source("idouros/critters", "6bdf25f", r"Data/Original/(?P<label>[^/]+)/[^/]+", "Data/Original/orientations.txt")
-    ],
-    "coins": [
-        Source("SimhadriSantosh/Coin-Classifier", "35f1bea", r"(?P<label>data)/train/\d+/[^/]+"),
-        Source("cho0h5/coin-detection", "64b677e", r"(?P<label>data)/train/[^/]+/[^/]+"),
-    ],
-    "loose_coins": [Source("kaa/coins-dataset", "dbfaaa6", r"(?P<label>src|classified)/.+")],
-    "brick": [
         Source(
-            "dimitrisdais/crack_detection_CNN_masonry", "83c371c", r"dataset/(?P<label>crack_detection_224_images)/.+"
+            "idouros/critters",
+            "6bdf25f",
+            r"Data/Original/(?P<label>[^/]+)/[^/]+",
+            turned="Data/Original/orientations.txt",
         )
     ],
-    "coins_on_tables": [Source("RaziRaouf/CoinDetector", "1e69eac", r"dataset/(?P<label>images)/[^/]+")],
+    "coins": [
+        Source("SimhadriSantosh/Coin-Classifier", "35f1bea", r"data/train/\d+/[^/]+", "coin"),
+        Source("cho0h5/coin-detection", "64b677e", r"data/train/[^/]+/[^/]+", "coin"),
+    ],
+    "loose_coins": [Source("kaa/coins-dataset", "dbfaaa6", r"(?:src|classified)/.+", "coin")],
+    "brick": [
+        Source(
+            "dimitrisdais/crack_detection_CNN_masonry",
+            "83c371c",
+            r"dataset/crack_detection_224_images/.+",
+            "brick wall",
+        )
+    ],
+    "coins_on_tables": [Source("RaziRaouf/CoinDetector", "1e69eac", r"dataset/images/[^/]+", "coin")],
     "materials": [
         Source(
             "abdullahsherdy/DeepLearning_raw_materials_classification",
             "579c74f",
-            r"minc-2500/images/(?P<label>brick)/[^/]+",
+            r"minc-2500/images/brick/[^/]+",
+            "brick wall",
             padding=(124, 117, 104),
         ),
         Source("Hola-Gordon/Computer-Vision-Lab2", "2f53b36", r"data/raw/(?P<label>brick|stone|wood)/[^/]+"),
@@ -179,14 +190,14 @@ SETS = {
         ),
     ],
     "pages": [
-        Source("sgrpanchal31/table-detection-dataset", "8f7e17b", r"images/.+\.(?P<label>png)", middle=0.3),
-        Source("zzzDavid/ICDAR-2019-SROIE", "27be427", r"data/(?P<label>img)/\d+\.jpg", middle=0.6),
+        Source("sgrpanchal31/table-detection-dataset", "8f7e17b", r"images/.+", "page of text", middle=0.3),
+        Source("zzzDavid/ICDAR-2019-SROIE", "27be427", r"data/img/\d+\.jpg", "receipt", middle=0.6),
     ],
     "cups": [
-        Source("nhhoang-tony/Latte-art", "0f4f1a2", r"(?P<label>public)/static/img/[a-z]+-\d+\.jpeg"),
-        Source("alanshensihao/imageaugmentation", "ff793d0", r"(?P<label>mug)/\d+\.jpg"),
+        Source("nhhoang-tony/Latte-art", "0f4f1a2", r"public/static/img/[a-z]+-\d+\.jpeg", "cup of coffee"),
+        Source("alanshensihao/imageaugmentation", "ff793d0", r"mug/\d+\.jpg", "mug"),
     ],
-    "temples": [Source("Nirajan17/temple-classification", "2523e7a", r"(?P<label>dataset)/(?:train|test)/[^/]+/[^/]+")],
+    "temples": [Source("Nirajan17/temple-classification", "2523e7a", r"dataset/(?:train|test)/[^/]+/[^/]+", "temple")],
     "heritage": [
         Source(
             "shuxinqiao/Architectural-Heritage-Elements-Classification",
@@ -219,11 +230,9 @@ RENAMED: dict[str, str | None] = {
     "sharks": "shark", "turtle tortoise": "turtle", "oatghurt": "yoghurt", "soyghurt": "yoghurt",
     "motorbike": "motorcycle", "acordian": "accordion", "alphorn": "alpenhorn", "bagpipes": "bagpipe",
     "bongo drum": "bongo drums", "casaba": "cabasa", "marakas": "maracas", "saxaphone": "saxophone",
-    "data": "coin", "src": "coin", "classified": "coin", "images": "coin", "crack detection 224 images": "brick wall",
-    "brick": "brick wall", "sett": "cobblestone", "png": "page of text", "img": "receipt", "public": "cup of coffee",
-    "frontal": "house", "formula1": "formula one", "motogp": "motorcycle racing", "wwe": "wrestling",
-    "hockey": "field hockey", "shooting": "rifle shooting", "dataset": "temple", "dome(outer)": "dome",
-    "dome(inner)": "ceiling of a dome",
+    "brick": "brick wall", "sett": "cobblestone", "frontal": "house", "formula1": "formula one",
+    "motogp": "motorcycle racing", "wwe": "wrestling", "hockey": "field hockey", "shooting": "rifle shooting",
+    "dome(outer)": "dome", "dome(inner)": "ceiling of a dome",
     # not photos of what they say
     "empty": None, "horse made of clouds": None, "elephant made of clouds": None, "dog with closed eyes": None,
     "vertical river": None, "airplane in the sky flying left": None,
@@ -254,7 +263,7 @@ def photos(source: Source, clones: Path) -> Iterator[tuple[str, str, int]]:
         turned = dict(line.rsplit(" ", 1) for line in lines if " " in line)
     for path, git_object in files(source, clones):
         if is_photo(path[0]):
-            label = re.sub(r"[-_ ]+", " ", path["label"]).lower()
+            label = source.label or re.sub(r"[-_ ]+", " ", path["label"]).lower()
             label = "t-shirt" if label == "t shirt" else label
             if renamed := RENAMED.get(label, label):
                 yield renamed, git_object, int(turned.get("/".join(path[0].split("/")[-2:]), 0))
