@@ -1,4 +1,4 @@
-"""Run searcher from a checkout: `python cli.py …` is the installed `searcher …`."""
+"""Run searcher from a checkout: `python cli.py …` does the same as the installed `searcher …`."""
 
 from searcher.commands import main
 

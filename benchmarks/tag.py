@@ -1,11 +1,11 @@
-"""Claim: 1,000,000 stored embeddings are asked for 1,000 labels in at most 60 s and 1 GB on two cores; a second run
+"""Claim: checking 1,000,000 stored embeddings for 1,000 labels takes at most 60 s and 1 GB on two cores. A second run
 with nothing new takes at most 1 s.
 
     python benchmarks/tag.py [--photos 1000000] [--labels 1000] [--dim 512]
 
-The library is synthetic: photos of three labels each, in noise, under a model whose text encoder is a table. Each run
-is a process of its own, and its time and memory are the whole process's, from the first import. `--one` and the default
-question are measured on the same library.
+The library is synthetic. Each photo has three labels plus noise, and the model's text encoder is a table. Each run is a
+separate process. Its time and memory are those of the whole process, starting with the first import. `--one` and the
+default mode are measured on the same library.
 """
 
 import argparse
@@ -29,7 +29,7 @@ CHUNK = 10_000
 
 
 class TableModel:
-    """A model whose texts are known by the number in them: as much of `searcher.models.Model` as tagging needs."""
+    """The parts of `searcher.models.Model` that tagging needs. The number in a text selects its embedding."""
 
     name = slug = "table"
     version = "1"
@@ -44,7 +44,7 @@ class TableModel:
         self.labels = np.zeros((labels, dim), np.float32)
         self.labels[:, : dim // 2] = np.random.default_rng(1).normal(size=(labels, dim // 2))
         self.labels /= np.linalg.norm(self.labels, axis=1, keepdims=True)
-        self.anything = np.eye(dim, dtype=np.float32)[-1]  # what is in every photo
+        self.anything = np.eye(dim, dtype=np.float32)[-1]  # a component of every photo
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         numbers = ["".join(filter(str.isdigit, text)) for text in texts]
@@ -82,7 +82,7 @@ def make(folder: Path, photos: int, model: TableModel) -> None:
 
 
 def run(folder: Path, labels: int, dim: int, one: bool) -> None:
-    """One run, in this process; prints what it did as JSON."""
+    """Run once in this process, and print the counts and the peak memory (bytes) as JSON."""
     from searcher.datasets.labels import Label
     from searcher.library import Library
     from searcher.tagger.question import Question
@@ -108,7 +108,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=1_000_000)
     parser.add_argument("--labels", type=int, default=1000)
     parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--folder", type=Path, help="Keep the library here, or use the one that is here.")
+    parser.add_argument("--folder", type=Path, help="Store the library here, or use the one that is already here.")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

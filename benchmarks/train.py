@@ -1,9 +1,9 @@
-"""How much of the time a training run spends on what must be: the loop, loading included, against bare steps.
+"""Measure the overhead of a training run: the speed of the loop, including loading, compared with bare steps.
 
     python benchmarks/train.py [--model resnet18-64] [--workers 1] [--threads 1] [--side 64]
 
-Bare steps are forward, loss, backward and optimizer of the same model on random tensors. The loop reads, decodes and
-augments JPEG files of `--side` pixels. Both are measured alternately, and the better of three counts.
+A bare step runs forward, loss, backward and optimizer of the same model on random tensors. The loop also reads, decodes
+and augments JPEG files of `--side` pixels. Both are measured alternately, and the better of three rounds counts.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def bare(name: str) -> float:
     objective = Objective(model, Processes(dtype=fast_dtype(CPU)))
     started = 0.0
     for step in range(STEPS + 2):
-        if step == 2:  # warm
+        if step == 2:  # the first two steps are a warm-up
             started = time.perf_counter()
         backward(objective, [batch])
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -48,7 +48,7 @@ def bare(name: str) -> float:
 
 
 def whole(name: str, pairs: Path, out: Path, workers: int) -> float:
-    """Images per second of the loop's own steps, its first two left out."""
+    """Images per second of the steps of the loop, without the first two."""
     times: list[float] = []
     settings = loop.Settings(sources=(pairs,), out=out, model=name, batch_size=BATCH, workers=workers, epochs=1)
     loop.train(settings, lambda line: times.append(time.perf_counter()))
@@ -75,7 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     loop.LOG_EVERY = 1
-    loop.publish = lambda *arguments: None  # the export is no part of the loop
+    loop.publish = lambda *arguments: None  # exporting is not part of the loop
     with tempfile.TemporaryDirectory() as scratch:
         pairs = write_pairs(Path(scratch), (STEPS + 2) * BATCH, arguments.side)
         rounds = []

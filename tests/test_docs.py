@@ -1,4 +1,4 @@
-"""The README and the docs show only what exists."""
+"""Checks that the README and the docs show only things that exist."""
 
 import re
 import shlex
@@ -15,7 +15,7 @@ PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def code_of(page: Path) -> list[str]:
-    """Every line in a fenced or indented block, and every piece of inline code."""
+    """Every line in a fenced or indented code block, and all inline code."""
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     blocks += re.findall(r"^ {4}(.*)$", text, re.MULTILINE)
@@ -24,7 +24,7 @@ def code_of(page: Path) -> list[str]:
 
 
 def shown_commands(page: Path) -> list[list[str]]:
-    """The words of each `searcher …` shown on the page, without prompt and comment."""
+    """The words of each `searcher …` command shown on the page, without prompt and comment."""
     shown = []
     for line in code_of(page):
         found = re.match(r"(?:\$ |python -m |torchrun .*-m )?searcher ([a-z-].*)", line.strip())
@@ -35,7 +35,7 @@ def shown_commands(page: Path) -> list[list[str]]:
 
 
 def check(words: list[str]) -> str | None:
-    """What is wrong with a shown command line, if anything."""
+    """What is wrong with a command line from the docs, or None."""
     if words[0].startswith("-"):
         return None if words[0] in ("--help", "--version", "-h") else f"no option {words[0]}"
     context = click.Context(main)
@@ -52,7 +52,7 @@ def check(words: list[str]) -> str | None:
     return f"no option {unknown[0]} of {shown}" if unknown else None
 
 
-def test_the_check_itself_notices_what_does_not_exist() -> None:
+def test_the_check_reports_unknown_commands_and_options() -> None:
     assert check(["search", "a cat", "--top", "5"]) is None
     assert check(["--version"]) is None
     assert check(["serach", "a cat"]) == "no command serach"
@@ -60,26 +60,26 @@ def test_the_check_itself_notices_what_does_not_exist() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_each_command_and_option_shown_exists(page: Path) -> None:
+def test_every_command_and_option_shown_exists(page: Path) -> None:
     assert not [problem for words in shown_commands(page) if (problem := check(list(words)))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_each_link_to_a_file_leads_somewhere(page: Path) -> None:
+def test_every_link_to_a_file_has_an_existing_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
     local = [link for link in links if "://" not in link]
     assert not [link for link in local if not (page.parent / link).exists()]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_each_make_target_shown_exists(page: Path) -> None:
+def test_every_make_target_shown_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     shown = {found[1] for line in code_of(page) if (found := re.match(r"(?:\$ )?make ([a-z]+)", line.strip()))}
     assert shown <= targets
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_python_shown_compiles_and_imports_what_exists(page: Path) -> None:
+def test_python_examples_compile_and_their_imports_work(page: Path) -> None:
     for block in PYTHON_BLOCK.findall(page.read_text(encoding="utf-8")):
         compile(block, str(page), "exec")
         exec("\n".join(re.findall(r"^(?:from|import) .*$", block, re.MULTILINE)), {})
@@ -90,7 +90,7 @@ def test_the_readme_shows_every_command() -> None:
     assert set(COMMANDS) <= shown
 
 
-def test_ci_runs_the_readmes_test_command() -> None:
+def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "make test" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
     last = (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]
     assert last == "exec make test"

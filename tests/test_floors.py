@@ -1,4 +1,4 @@
-"""The house rules of CONTRIBUTING.md: who may import whom."""
+"""Checks the layers of CONTRIBUTING.md: which package may import which."""
 
 import ast
 import configparser
@@ -13,21 +13,21 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "searcher"
 
-# From the top; a room imports only from floors below its own.
-FLOORS = [
+# Top layer first. A package imports only from layers below its own.
+LAYERS = [
     {"commands", "web"},
     {"library"},
     {"indexer", "query", "tagger", "evaluate"},
     {"catalog", "vector_index"},
     {"models"},
-    {"datasets"},
+    {"datasets", "sidecars"},
     {"photos"},
     {"errors"},
 ]
-FLOOR = {room: len(FLOORS) - level for level, rooms in enumerate(FLOORS) for room in rooms}
+LAYER = {package: len(LAYERS) - level for level, packages in enumerate(LAYERS) for package in packages}
 TRAINER_MAY_USE = {"trainer", "evaluate", "models", "datasets", "photos", "errors"}
 MAY_USE_TRAINER = {"commands/train.py", "commands/models.py"}
-# The import name where it is not the distribution's name.
+# Distributions whose import name differs from their own name.
 IMPORT_NAME = {"faiss-cpu": "faiss", "pillow": "PIL"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -38,7 +38,7 @@ class Import:
     file: str  # relative to the package, with slashes
     line: int
     module: str  # dotted
-    at_start: bool  # executed when the module is imported
+    at_start: bool  # runs when the module is imported
 
     def __str__(self) -> str:
         return f"searcher/{self.file}:{self.line} imports {self.module}"
@@ -56,7 +56,7 @@ def imports_of(path: Path) -> Iterator[Import]:
                 base = child.module or ""
                 if child.level:
                     base = ".".join([*dotted[: -child.level], *filter(None, [child.module])])
-                # `from searcher import catalog` names the room in the alias, not in the module
+                # in `from searcher import catalog`, the alias names the package
                 whole = base == "searcher"
                 for alias in child.names:
                     yield Import(file, child.lineno, f"{base}.{alias.name}" if whole else base, at_start)
@@ -68,11 +68,11 @@ def imports_of(path: Path) -> Iterator[Import]:
     yield from walk(ast.parse(path.read_text(encoding="utf-8")), True)
 
 
-def room_of(file: str) -> str:
+def package_of(file: str) -> str:
     return file.split("/")[0].removesuffix(".py")
 
 
-def room_used(imported: Import) -> str | None:
+def package_used(imported: Import) -> str | None:
     parts = imported.module.split(".")
     return parts[1] if parts[0] == "searcher" and len(parts) > 1 and not parts[1].startswith("__") else None
 
@@ -80,7 +80,7 @@ def room_used(imported: Import) -> str | None:
 IMPORTS = [found for path in FILES for found in imports_of(path)]
 
 
-def test_the_walk_sees_imports_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_imports_of_every_kind_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = (
         "import torch\n"
         "from searcher import catalog\n"
@@ -103,51 +103,51 @@ def test_the_walk_sees_imports_of_every_kind(tmp_path: Path, monkeypatch: pytest
     ]
 
 
-def test_every_room_has_a_floor() -> None:
-    rooms = {room_of(path.relative_to(PACKAGE).as_posix()) for path in FILES}
-    assert rooms - {"__init__", "__main__"} <= FLOOR.keys() | {"trainer"}
+def test_every_package_has_a_layer() -> None:
+    packages = {package_of(path.relative_to(PACKAGE).as_posix()) for path in FILES}
+    assert packages - {"__init__", "__main__"} <= LAYER.keys() | {"trainer"}
 
 
-def test_a_room_imports_only_from_floors_below() -> None:
+def test_a_package_imports_only_from_lower_layers() -> None:
     wrong = []
     for imported in IMPORTS:
-        room, used = room_of(imported.file), room_used(imported)
-        if used is None or room in (used, "trainer", "__init__", "__main__") or used == "trainer":
+        package, used = package_of(imported.file), package_used(imported)
+        if used is None or package in (used, "trainer", "__init__", "__main__") or used == "trainer":
             continue
-        if FLOOR.get(used, 99) >= FLOOR[room]:
+        if LAYER.get(used, 99) >= LAYER[package]:
             wrong.append(str(imported))
     assert not wrong
 
 
-def test_the_trainer_uses_only_models_datasets_and_photos() -> None:
-    inside = [i for i in IMPORTS if room_of(i.file) == "trainer" and room_used(i)]
-    assert not [str(i) for i in inside if room_used(i) not in TRAINER_MAY_USE]
+def test_the_trainer_imports_only_allowed_packages() -> None:
+    inside = [i for i in IMPORTS if package_of(i.file) == "trainer" and package_used(i)]
+    assert not [str(i) for i in inside if package_used(i) not in TRAINER_MAY_USE]
 
 
-def test_only_the_commands_that_train_or_export_import_the_trainer_and_only_when_they_run() -> None:
-    users = [i for i in IMPORTS if room_used(i) == "trainer" and room_of(i.file) != "trainer"]
+def test_only_train_and_models_import_the_trainer_and_only_when_they_run() -> None:
+    users = [i for i in IMPORTS if package_used(i) == "trainer" and package_of(i.file) != "trainer"]
     assert not [str(i) for i in users if i.file not in MAY_USE_TRAINER or i.at_start]
 
 
-def test_outside_the_trainer_only_base_dependencies_are_imported() -> None:
-    """No torch, no open_clip, nothing of an extra: `pip install searcher` alone must be able to search."""
+def test_code_outside_the_trainer_imports_only_base_dependencies() -> None:
+    """Not torch, open_clip or anything from an extra: a plain `pip install searcher` must be able to search."""
     setup = configparser.ConfigParser()
     setup.read(CHECKOUT / "setup.cfg")
     required = setup["options"]["install_requires"].split("\n")
     names = [re.split(r"[<>=!~\[; ]", line)[0] for line in required if line.strip()]
     allowed = {IMPORT_NAME.get(name, name.replace("-", "_")) for name in names}
     allowed |= set(sys.stdlib_module_names) | {"searcher"}
-    outside = [i for i in IMPORTS if room_of(i.file) != "trainer"]
+    outside = [i for i in IMPORTS if package_of(i.file) != "trainer"]
     assert not [str(i) for i in outside if i.module.split(".")[0] not in allowed]
 
 
-def test_commands_import_nothing_heavy_before_they_run() -> None:
+def test_commands_import_no_heavy_modules_before_they_run() -> None:
     light = set(sys.stdlib_module_names) | {"click"}
-    commands = [i for i in IMPORTS if room_of(i.file) == "commands" and i.at_start]
+    commands = [i for i in IMPORTS if package_of(i.file) == "commands" and i.at_start]
     wrong = [
         str(i)
         for i in commands
-        if i.module.split(".")[0] not in light and room_used(i) not in (None, "commands", "errors")
+        if i.module.split(".")[0] not in light and package_used(i) not in (None, "commands", "errors")
     ]
     third_party = [str(i) for i in commands if i.module.split(".")[0] not in light | {"searcher"}]
     assert not wrong + third_party

@@ -1,4 +1,4 @@
-"""What a process loads: searching must not pay for training, nor help for searching."""
+"""Checks which modules a process loads: searching must not load training code, and --help must not load search code."""
 
 import os
 import subprocess
@@ -14,8 +14,9 @@ NEVER_FOR_SEARCH = {
     "open_clip",
     "timm",
     "transformers",
-    "onnx",  # quantises at import of a model; searching needs ONNX Runtime only
+    "onnx",  # quantises a model when it is imported; searching needs only ONNX Runtime
     "huggingface_hub",
+    "lxml",
     "matplotlib",
     "scipy",
     "skimage",
@@ -24,7 +25,7 @@ NEVER_FOR_SEARCH = {
 
 
 def loaded_by(code: str, home: Path) -> set[str]:
-    """The top-level modules in sys.modules after a new process ran `code`."""
+    """The top-level modules in sys.modules after a new process has run `code`."""
     tail = "\nimport sys\nprint('LOADED', *{name.split('.')[0] for name in sys.modules})"
     process = subprocess.run(
         [sys.executable, "-c", code + tail],
@@ -49,7 +50,7 @@ def command(*arguments: str) -> str:
     )
 
 
-def test_indexing_and_searching_load_no_torch_and_nothing_else_of_training(tmp_path: Path) -> None:
+def test_indexing_and_searching_load_no_torch_and_no_training_code(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     draw(photos / "one.jpg", 1)
@@ -61,12 +62,12 @@ def test_indexing_and_searching_load_no_torch_and_nothing_else_of_training(tmp_p
     assert not loaded & (NEVER_FOR_SEARCH | {"rich", "pillow_heif"})
 
 
-def test_importing_the_package_loads_none_of_its_dependencies(tmp_path: Path) -> None:
+def test_importing_the_package_loads_no_dependencies(tmp_path: Path) -> None:
     bare = loaded_by("", tmp_path)
     assert loaded_by("import searcher", tmp_path) - bare - set(sys.stdlib_module_names) == {"searcher"}
 
 
-def test_help_loads_nothing_but_click(tmp_path: Path) -> None:
+def test_help_loads_only_click(tmp_path: Path) -> None:
     bare = loaded_by("", tmp_path)
     loaded = loaded_by(command("search", "--help"), tmp_path)
     assert loaded - bare - set(sys.stdlib_module_names) == {"searcher", "click"}

@@ -1,10 +1,9 @@
-"""Write searcher/models/available.json: what `searcher models list --available` shows.
+"""Write searcher/models/available.json, which `searcher models list --available` shows.
 
     python recipes/available/make.py openclip_results.csv model_profile.csv
 
-The two tables are open_clip's own (docs/ of github.com/mlfoundations/open_clip); the list of what runs
-without torch is what Immich publishes on the hub (immich_ml/models/constants.py of
-github.com/immich-app/immich).
+The two tables come from open_clip (docs/ of github.com/mlfoundations/open_clip). The models that run without torch are
+those that Immich publishes on the hub (immich_ml/models/constants.py of github.com/immich-app/immich).
 """
 
 import csv
@@ -15,7 +14,7 @@ from pathlib import Path
 import open_clip
 
 TARGET = Path(__file__).parents[2] / "searcher/models/available.json"
-LEAST = 0.3  # ImageNet top-1: weights below were published to study data, not to search with
+LEAST = 0.3  # ImageNet top-1; weights below this were published for research on training data, not for searching
 IMMICH = [
     "RN101__openai",
     "RN101__yfcc15m",
@@ -80,7 +79,7 @@ def plain(name: str) -> str:
 
 
 def main(results_csv: str, profile_csv: str) -> None:
-    """Join open_clip's registry with its published numbers."""
+    """Join open_clip's registry with its published results, and write the file."""
     with Path(results_csv).open() as file:
         results = {(row["name"], row["pretrained"]): row for row in csv.DictReader(file)}
     with Path(profile_csv).open() as file:
