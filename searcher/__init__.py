@@ -1,4 +1,4 @@
-"""Semantic image search: train, index, find.
+"""Semantic image search: train models, index photos and find them by text.
 
     from searcher import Library
     library = Library.open("index_data")
@@ -6,7 +6,7 @@
     for hit in library.search("a dog on the beach", top=10):
         print(hit.score, hit.path)
 
-Importing this package loads nothing else; each name is imported when it is first used.
+Importing this package loads nothing else. Each name is imported when it is first used.
 """
 
 from importlib import import_module

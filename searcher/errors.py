@@ -1,5 +1,5 @@
-"""Errors that are for people: one line, no traceback."""
+"""Errors for users: one line, no traceback."""
 
 
 class SearcherError(Exception):
-    """Something the user can act on. `str(error)` is one line; the commands print it and exit with 1."""
+    """An error that the user can act on. `str(error)` is one line. The commands print it and exit with code 1."""

@@ -1,5 +1,5 @@
 # ruff: noqa: PTH112, PTH118
-"""From a query to hits: embed what was asked, search the vectors, look up the photos behind the best ones."""
+"""Turn a query into hits: search the vectors and look up the photos of the best ones."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from searcher.catalog.reader import Reader
 
-# Queries that mean nothing. A photo that fits a real query scores better than the best photo for one of these does.
+# Queries without a meaning. A photo that fits a real query scores higher than the best photo for one of these.
 MEANINGLESS = (
     "asdf qwer zxcv",
     "xkcd blorf wug",
@@ -26,7 +26,8 @@ MEANINGLESS = (
     "of the and to in",
     "0000 1111",
 )
-# Deleted photos leave vectors behind until the index is folded: look a little further than asked at once.
+# The vectors of deleted photos stay in the FAISS file until a new one is written. A search asks for this many more
+# vectors than it needs, so that it rarely has to search twice.
 SPARE = 16
 
 Search = Callable[..., tuple["np.ndarray", "np.ndarray"]]  # (vectors, k[, allowed ids]) → scores, ids
@@ -34,8 +35,14 @@ Search = Callable[..., tuple["np.ndarray", "np.ndarray"]]  # (vectors, k[, allow
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for: a text, or photos like the one at `like`; only among those that have all of the `tags`.
-    Tags alone are a query, too: the most probable first. `top`: the most hits wanted."""
+    """What to search for.
+
+    text: find photos that fit this text. like: find photos that look like this image file. A query has at most one of
+    the two. tags: find only photos that have all of these tags; without `text` and `like`, the most probable photos
+    come first. top: the maximum number of hits.
+
+    Raises SearcherError if the values are not a valid query.
+    """
 
     text: str | None = None
     like: Path | None = None
@@ -44,20 +51,22 @@ class Query:
 
     def __post_init__(self) -> None:
         if self.text is not None and self.like is not None:
-            raise SearcherError("a query is a text or an image to look like")
+            raise SearcherError("a query cannot have both a text and an image: use one of them")
         if self.text is None and self.like is None and not self.tags:
-            raise SearcherError("a query is a text, an image to look like, or tags")
+            raise SearcherError("a query needs a text, an image or tags")
         if self.text is not None and not self.text.strip():
             raise SearcherError("the query is empty")
         if self.top < 1:
-            raise SearcherError("at least one hit must be asked for")
+            raise SearcherError("the number of hits must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One photo found. `score`: the cosine, or of a query that is tags alone the least of their probabilities;
-    `relevance`: 0 to 1, None until the model is calibrated for it;
-    `copies`: other paths with the same content; `taken_at`: ISO 8601 or None."""
+    """A photo that was found.
+
+    score: the cosine similarity, or the lowest tag probability if the query has only tags. relevance: 0 to 1, or None
+    if the model is not calibrated for it. copies: other paths with the same content. taken_at: ISO 8601 or None.
+    """
 
     rank: int
     id: int
@@ -69,7 +78,7 @@ class Hit:
     tags: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The hit as `search --json` prints it."""
+        """Return the hit as `search --json` prints it."""
         return {
             "rank": self.rank,
             "id": self.id,
@@ -83,9 +92,7 @@ class Hit:
 
 
 class Hits(list[Hit]):
-    """Hits, best first. `nothing_fits`: the best one is no better than the best for a query that means
-    nothing.
-    """
+    """Hits, best first. `nothing_fits`: the best hit scores no higher than the best hit of a meaningless query."""
 
     def __init__(self, hits: Iterable[Hit] = (), *, nothing_fits: bool = False) -> None:
         super().__init__(hits)
@@ -93,7 +100,7 @@ class Hits(list[Hit]):
 
 
 def find(reader: "Reader", search: Search, vector: "np.ndarray", top: int) -> list[Hit]:
-    """The `top` nearest photos to the unit vector (dim,). Vectors whose photo is gone are passed over."""
+    """Return the `top` photos nearest to the unit vector (dim,). Vectors without a photo are skipped."""
     wanted = top + SPARE
     while True:
         scores, ids = search(vector[None, :], wanted)
@@ -109,8 +116,11 @@ def find(reader: "Reader", search: Search, vector: "np.ndarray", top: int) -> li
 
 
 def tagged(reader: "Reader", tags: Sequence[str], model: ModelRow) -> "tuple[np.ndarray, np.ndarray]":
-    """The embeddings whose photo has all of `tags`: ids (n,) int64, ascending, and the least probability of each.
-    Raises SearcherError for a tag that no photo has."""
+    """Return the embeddings of the photos that have all of `tags`.
+
+    Returns ids (n,) int64 in ascending order, and for each the lowest probability of its tags (n,) float64. Raises
+    SearcherError if no photo has one of the tags.
+    """
     import numpy as np
 
     from searcher.catalog.tags import TagReader
@@ -119,7 +129,7 @@ def tagged(reader: "Reader", tags: Sequence[str], model: ModelRow) -> "tuple[np.
     for number, tag in enumerate(tags):
         with_tag, probable = TagReader(reader).embeddings_with(tag, model.id)
         if not len(with_tag):
-            raise SearcherError(f"no photo has the tag {tag!r}: `searcher tags` lists those that there are")
+            raise SearcherError(f"no photo has the tag {tag!r}: run `searcher tags` to list the tags")
         if number == 0:
             ids, chances = with_tag, probable
         else:
@@ -129,12 +139,12 @@ def tagged(reader: "Reader", tags: Sequence[str], model: ModelRow) -> "tuple[np.
 
 
 def among(search: Search, ids: "np.ndarray") -> Search:
-    """A search among these embeddings only."""
+    """Return a search that finds only these embeddings."""
     return lambda vectors, k: search(vectors, k, ids)
 
 
 def most_probable(ids: "np.ndarray", chances: "np.ndarray") -> Search:
-    """A search that answers everything with these embeddings, the most probable first."""
+    """Return a search that ignores the query vector and returns these embeddings, the most probable first."""
     import numpy as np
 
     order = np.lexsort((ids, -chances))
@@ -157,7 +167,7 @@ def _hit(rank: int, copies: list[PhotoRow], score: float, tags: dict[int, list[s
 
 
 def _present_first(copies: list[PhotoRow]) -> list[PhotoRow]:
-    """Oldest first, but what lies on a disk that is away behind what can be opened."""
+    """Move copies whose root is missing behind those that can be opened. The order is otherwise kept."""
     roots = {copy.root for copy in copies}
     if len(roots) == 1:
         return copies
@@ -166,22 +176,26 @@ def _present_first(copies: list[PhotoRow]) -> list[PhotoRow]:
 
 
 def photo_path(photo: PhotoRow) -> str:
-    """The absolute path, names that are not UTF-8 with surrogate escapes."""
+    """Return the absolute path. Bytes that are not UTF-8 become surrogate escapes."""
     return os.fsdecode(os.path.join(photo.root, photo.relpath))
 
 
 def noise_floor(reader: "Reader", search: Search, vectors: "np.ndarray") -> float | None:
-    """What a query that means nothing scores in this library: of such queries (n, dim), the lowest best hit.
+    """Return the score that a meaningless query reaches in this library, or None if there are no photos.
 
-    The lowest, because a small model finds something for most of them: to doubt a good query is worse than to miss a
-    bad one.
+    `vectors`: the embeddings (n, dim) of meaningless queries. The result is the lowest of their best scores. A higher
+    limit would report more queries as unsuccessful, because a small model scores high on most meaningless queries.
+    Doubting a good query is worse than accepting a bad one.
     """
     best = [hits[0].score for vector in vectors if (hits := find(reader, search, vector, 1))]
     return min(best, default=None)
 
 
 def nothing_fits(hits: list[Hit], query: Query, model: ModelRow) -> bool:
-    """Whether a text query's best hit is no better than a meaningless query's; False if not known."""
+    """Return whether the best hit of a text query scores no higher than that of a meaningless query.
+
+    Returns False if that score is not known.
+    """
     if query.text is None or model.noise_floor is None or not hits:
         return False
     return hits[0].score <= model.noise_floor

@@ -1,12 +1,13 @@
-"""The vector index: one FAISS file per model, derived from the catalog, memory-mapped to search.
+"""The vector index: one FAISS file per model. It is derived from the catalog and memory-mapped for searching.
 
-The file is FAISS's own (`IndexIDMap` over a float16 scalar-quantised flat index, inner product;
-`faiss.read_index` opens it) with a digest of everything before it in its last 16 bytes. FAISS notices a file
-that is too short, not one that is damaged: the digest is for `verify`, and it identifies the file to the
-catalog.
+The file is a normal FAISS file that `faiss.read_index` can open: an `IndexIDMap` over a flat index with float16
+scalar quantisation and the inner product as its metric. The last 16 bytes are a digest of all bytes before them.
+FAISS detects a file that is too short, but not a damaged one. `verify` uses the digest to detect damage, and the
+catalog uses it to identify the file.
 
-The stored codes of a float16 flat index are the float16 vectors themselves. So a file is written as a stream,
-whatever its size: FAISS's header, the vectors, their ids. A test holds the result against FAISS's own writer.
+The stored codes of a float16 flat index are the float16 vectors themselves. This makes it possible to write a file
+of any size as a stream: first FAISS's header, then the vectors, then their ids. A test compares the result with
+what FAISS writes.
 """
 
 import os
@@ -26,7 +27,7 @@ _BLOCK = 1 << 22
 
 
 class VectorFile(NamedTuple):
-    """What is known of a file that was written: its digest, largest id, number of vectors, size in bytes."""
+    """The properties of a written file: its digest, largest id, number of vectors, and size in bytes."""
 
     digest: bytes
     last_id: int
@@ -35,11 +36,11 @@ class VectorFile(NamedTuple):
 
 
 class VectorIndexError(SearcherError):
-    """The file is missing, not an index, or not whole."""
+    """The file is missing, is not an index, or is incomplete."""
 
 
 class VectorIndex:
-    """Vectors of unit length under ids, ready to search. Ids ascend through the file."""
+    """Unit vectors with ids, ready to be searched. The ids in the file are in ascending order."""
 
     def __init__(self, index: faiss.IndexIDMap, ids: np.ndarray) -> None:
         self._index = index
@@ -52,30 +53,32 @@ class VectorIndex:
 
     @classmethod
     def open(cls, path: Path, expected: VectorFile, dim: int) -> "VectorIndex":
-        """Map the file. Size, header and count must be as `expected`; the body is not read. Raises
-        VectorIndexError.
+        """Memory-map the file.
+
+        Only the size, the header and the ids are checked; the vectors are not read. Raises VectorIndexError if the
+        file cannot be opened, or if these do not match `expected` and `dim`.
         """
         try:
             if path.stat().st_size != expected.bytes:
-                raise VectorIndexError(f"{path.name} has another size than when it was written")
+                raise VectorIndexError(f"{path.name} does not have the size it was written with")
             index = faiss.read_index(os.fspath(path), faiss.IO_FLAG_MMAP_IFC)
         except (OSError, RuntimeError) as error:
             raise VectorIndexError(f"{path.name} cannot be opened: {str(error).splitlines()[0]}") from error
         if not isinstance(index, faiss.IndexIDMap):
-            raise VectorIndexError(f"{path.name} is an index of another kind")
+            raise VectorIndexError(f"{path.name} is not the expected kind of FAISS index")
         inner = faiss.downcast_index(index.index)
         whole = isinstance(inner, faiss.IndexScalarQuantizer) and inner.metric_type == faiss.METRIC_INNER_PRODUCT
         ids = faiss.vector_to_array(index.id_map)
         counts = {int(index.ntotal), int(inner.ntotal), len(ids), expected.vectors}
         if not whole or index.d != dim or len(counts) != 1 or (len(ids) and ids[-1] != expected.last_id):
-            raise VectorIndexError(f"{path.name} does not hold what was written")
+            raise VectorIndexError(f"{path.name} does not contain what was written to it")
         return cls(index, ids)
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The `k` largest inner products of each query (n, dim), among the ids `allowed` (int64) where given.
+        """Find the vectors with the `k` largest inner products for each query (n, dim).
 
-        Returns scores (n, k) float32, descending, and ids (n, k) int64; fewer hits than `k` are filled up
-        with id -1.
+        `allowed`: if given, only these ids (int64) are searched. Returns scores (n, k) float32 in descending order
+        and ids (n, k) int64. If there are fewer than `k` hits, the remaining ids are -1.
         """
         parameters = None
         if allowed is not None:
@@ -86,9 +89,7 @@ class VectorIndex:
 
 
 def read_digest(path: Path) -> bytes | None:
-    """The digest that the file carries in its last 16 bytes, None when it is missing or too short to have
-    one.
-    """
+    """Return the digest in the last 16 bytes of the file, or None if the file is missing or too short."""
     try:
         with path.open("rb") as file:
             file.seek(-DIGEST_BYTES, os.SEEK_END)
@@ -98,7 +99,7 @@ def read_digest(path: Path) -> bytes | None:
 
 
 def verify(path: Path) -> bool:
-    """Whether every byte is as it was written. Reads the whole file."""
+    """Return whether every byte is as it was written. This reads the whole file."""
     digest, carried = blake2b(digest_size=DIGEST_BYTES), read_digest(path)
     if carried is None:
         return False
@@ -111,11 +112,13 @@ def verify(path: Path) -> bool:
 
 
 def write(path: Path, count: int, dim: int, chunks: Iterable[tuple[np.ndarray, np.ndarray]]) -> VectorFile:
-    """Write `count` vectors to a new file, durable when this returns: (ids ascending, vectors float16) in
-    chunks.
+    """Write `count` vectors to a new file and flush it to disk.
 
-    The caller puts it in its place (`os.replace`), after the catalog knows it. Raises OSError (a full disk);
-    then nothing is left behind.
+    `chunks`: pairs of ids (n,) int64 and vectors (n, dim) float16. The ids ascend through all chunks. The caller
+    first adds the file to the catalog and then moves it to its final path with `os.replace`.
+
+    Raises OSError if the file cannot be written, for example because the disk is full. After an error no file is
+    left behind.
     """
     before_codes, before_ids = _header(count, dim)
     digest = blake2b(digest_size=DIGEST_BYTES)
@@ -134,7 +137,7 @@ def write(path: Path, count: int, dim: int, chunks: Iterable[tuple[np.ndarray, n
                 done += len(ids)
                 put(np.ascontiguousarray(vectors, np.float16).tobytes())
             if done != count:
-                raise ValueError(f"{count} vectors were announced, {done} came")
+                raise ValueError(f"expected {count} vectors, got {done}")
             put(before_ids)
             put(all_ids.tobytes())
             file.write(digest.digest())
@@ -148,10 +151,11 @@ def write(path: Path, count: int, dim: int, chunks: Iterable[tuple[np.ndarray, n
 
 
 def _header(count: int, dim: int) -> tuple[bytes, bytes]:
-    """The bytes that FAISS writes before the codes, and between codes and ids, for `count` vectors."""
+    """Return the bytes that FAISS writes before the codes, and those between the codes and the ids."""
     empty = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
     head = bytearray(faiss.serialize_index(empty).tobytes())
-    # fourcc(4) d(4) ntotal(8) …: the outer index, then the inner one; at the end the lengths of codes and ids
+    # The outer and the inner index each start with fourcc(4) d(4) ntotal(8).
+    # The last 16 bytes are the lengths of the codes and of the ids.
     inner = head.index(b"IxSQ")
     for offset in (0, inner):
         struct.pack_into("<q", head, offset + 8, count)
@@ -165,7 +169,10 @@ def top_of(
     k: int,
     allowed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What `VectorIndex.search` returns, over chunks of (ids, vectors) that are in no file yet, exactly."""
+    """Search chunks of (ids, vectors) that are not in a file yet.
+
+    `queries`, `k`, `allowed` and the result are as in `VectorIndex.search`. The search is exact.
+    """
     best = empty_result(len(queries), k)
     for ids, vectors in chunks:
         if allowed is not None:
@@ -177,15 +184,15 @@ def top_of(
 
 
 def empty_result(queries: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """No hits: scores (queries, k) of minus infinity, ids -1."""
+    """Return a result without hits: scores (queries, k) of minus infinity and ids (queries, k) of -1."""
     return np.full((queries, k), -np.inf, np.float32), np.full((queries, k), -1, np.int64)
 
 
 def merge(results: Sequence[tuple[np.ndarray, np.ndarray]], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The best `k` of several results, per query: descending by score, then ascending by id."""
+    """Return the best `k` hits of several results for each query, by descending score, then by ascending id."""
     scores = np.concatenate([result[0] for result in results], axis=1)
     ids = np.concatenate([result[1] for result in results], axis=1)
-    # FAISS gives -1 a score of minus the largest float: nothing may stand behind a missing hit
+    # FAISS gives id -1 the score of minus the largest float. Minus infinity makes sure that it is sorted last.
     scores = np.where(ids < 0, -np.inf, scores)
     order = np.lexsort((ids, -scores), axis=1)[:, :k]
     return np.take_along_axis(scores, order, 1), np.take_along_axis(ids, order, 1)

@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "library"
 
 
-def test_what_was_written_is_read(folder: Path) -> None:
+def test_a_reader_returns_what_was_written(folder: Path) -> None:
     with closing(Reader(folder)) as reader:
         model = reader.model()
         assert model is not None
@@ -72,7 +72,7 @@ def test_what_was_written_is_read(folder: Path) -> None:
         assert (photo.root, photo.relpath, photo.taken_at) == (b"/photos", b"2.png", "2023-06-01T12:00:00")
 
 
-def test_vectors_come_in_chunks_and_from_where_one_left_off(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vectors_are_read_in_chunks_after_a_given_id(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "VECTOR_CHUNK", 3)
     with closing(Reader(folder)) as reader:
         model = reader.model()
@@ -81,7 +81,7 @@ def test_vectors_come_in_chunks_and_from_where_one_left_off(folder: Path, monkey
         assert reader.embedding_count(model.id, after=2) == 8
 
 
-def test_a_prefix_means_a_folder_and_not_names_that_begin_alike(folder: Path) -> None:
+def test_a_prefix_matches_a_folder_but_not_similar_names(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         with writer.transaction():
             for name in (b"a/1.png", b"a/b/2.png", b"a.png", b"ab/3.png", b"a\xff/4.png"):
@@ -90,7 +90,7 @@ def test_a_prefix_means_a_folder_and_not_names_that_begin_alike(folder: Path) ->
         assert set(reader.files(1, b"a\xff/")) == {b"a\xff/4.png"}
 
 
-def test_a_reader_sees_the_last_committed_state_and_nothing_of_a_commit_under_way(folder: Path) -> None:
+def test_a_reader_sees_committed_changes_only(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         with writer.transaction():
             writer.put_image(Place(1, b"new.png", 1, 1), 1)
@@ -98,7 +98,7 @@ def test_a_reader_sees_the_last_committed_state_and_nothing_of_a_commit_under_wa
         assert reader.image_count() == 11
 
 
-def test_a_snapshot_stays_what_it_was_while_others_commit(folder: Path) -> None:
+def test_a_snapshot_does_not_change_while_others_commit(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         with reader.snapshot():
             assert reader.image_count() == 10
@@ -107,7 +107,7 @@ def test_a_snapshot_stays_what_it_was_while_others_commit(folder: Path) -> None:
         assert reader.image_count() == 15
 
 
-def test_an_error_or_an_interrupt_inside_a_transaction_leaves_nothing_of_it(folder: Path) -> None:
+def test_an_error_or_interrupt_rolls_back_the_transaction(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         for error in (ValueError, KeyboardInterrupt):
             with pytest.raises(error), writer.transaction():
@@ -118,7 +118,7 @@ def test_an_error_or_an_interrupt_inside_a_transaction_leaves_nothing_of_it(fold
         assert reader.image_count() == 11
 
 
-def test_ids_are_never_used_again(folder: Path) -> None:
+def test_ids_are_never_reused(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         with writer.transaction():
             for number in range(10):
@@ -137,7 +137,7 @@ def test_an_image_is_either_indexed_or_failed(folder: Path) -> None:
                 writer.put_image(Place(1, b"new.png", 1, 1), content_id, error)
 
 
-def test_images_change_places_and_keep_their_ids_and_tags(folder: Path) -> None:
+def test_swapped_images_keep_their_ids_and_tags(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         with closing(sqlite3.connect(folder / CATALOG_NAME)) as other, other:
             other.execute("INSERT INTO labels (id, name) VALUES (1, 'Rex'), (2, 'dog')")
@@ -155,7 +155,7 @@ def test_images_change_places_and_keep_their_ids_and_tags(folder: Path) -> None:
         assert reader.tags([1, 2]) == {}
 
 
-def test_a_root_inside_another_becomes_part_of_it_whatever_the_names(folder: Path) -> None:
+def test_absorbing_a_root_works_with_any_file_names(folder: Path) -> None:
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         with writer.transaction():
             outer, inner = writer.add_root(b"/a", whole=True), writer.add_root(b"/a/b", whole=True)
@@ -167,7 +167,7 @@ def test_a_root_inside_another_becomes_part_of_it_whatever_the_names(folder: Pat
         assert set(reader.files(outer.id)) == {b"b/\xff\xfe.png", b"b/both.png"}
 
 
-def test_only_the_last_vector_files_are_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_latest_vector_files_are_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "KEPT_VECTOR_FILES", 3)
     with closing(Writer(folder)) as writer, closing(Reader(folder)) as reader:
         assert not reader.has_vector_file(1)
@@ -181,13 +181,13 @@ def test_only_the_last_vector_files_are_remembered(folder: Path, monkeypatch: py
 # opening
 
 
-def test_a_folder_without_a_library_says_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_library_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SearcherError, match="no library"):
         Reader(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_catalog_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_catalog_is_refused_and_unchanged(tmp_path: Path) -> None:
     path = tmp_path / CATALOG_NAME
     path.write_bytes(b"this is a text, not a database" * 100)
     for opener in (Reader, Writer):
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_catalog_is_refused_and_left_as_it_is(tmp_path: Path) 
     assert path.read_bytes().startswith(b"this is a text")
 
 
-def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+def test_another_programs_database_is_refused_and_unchanged(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / CATALOG_NAME)) as other, other:
         other.execute("CREATE TABLE recipes (name)")
     for opener in (Reader, Writer):
@@ -219,9 +219,7 @@ def set_version(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
         monkeypatch.setattr(module, "SCHEMA_VERSION", version)
 
 
-def test_an_older_catalog_is_migrated_step_by_step_by_whoever_opens_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_opening_an_older_catalog_migrates_it_step_by_step(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_version(monkeypatch, SCHEMA_VERSION + 2)
     steps = {
         SCHEMA_VERSION: ["ALTER TABLE images ADD COLUMN stars INTEGER"],
@@ -235,7 +233,7 @@ def test_an_older_catalog_is_migrated_step_by_step_by_whoever_opens_it(
         assert other.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION + 2,)
 
 
-def test_every_migration_leads_to_the_tables_of_a_new_catalog(tmp_path: Path) -> None:
+def test_a_migrated_catalog_has_the_same_tables_as_a_new_one(tmp_path: Path) -> None:
     def tables(connection: sqlite3.Connection) -> set[tuple[str, str]]:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         return {(name, " ".join(sql.split())) for name, sql in rows}
@@ -253,7 +251,7 @@ def test_every_migration_leads_to_the_tables_of_a_new_catalog(tmp_path: Path) ->
         assert tables(writer._raw) == fresh
 
 
-def test_a_migration_that_fails_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_migration_changes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_version(monkeypatch, SCHEMA_VERSION + 1)
     steps = {SCHEMA_VERSION: ["DELETE FROM images", "this is not SQL"]}
     monkeypatch.setattr(schema, "MIGRATIONS", steps)
@@ -264,13 +262,13 @@ def test_a_migration_that_fails_changes_nothing(folder: Path, monkeypatch: pytes
         assert reader.image_count() == 10
 
 
-def test_a_catalog_that_was_only_just_created_is_completed(tmp_path: Path) -> None:
-    (tmp_path / CATALOG_NAME).touch()  # a writer was killed before its first commit
+def test_an_empty_catalog_file_gets_its_tables(tmp_path: Path) -> None:
+    (tmp_path / CATALOG_NAME).touch()  # as if a writer was killed before its first commit
     with closing(Reader(tmp_path)) as reader:
         assert reader.model() is None and reader.roots() == []
 
 
-def test_the_last_close_leaves_one_file_that_needs_no_other(folder: Path) -> None:
+def test_the_last_close_removes_the_journal(folder: Path) -> None:
     writer, reader = Writer(folder), Reader(folder)
     fill(writer, 5, start=10)
     assert (folder / f"{CATALOG_NAME}-wal").exists()
@@ -285,7 +283,7 @@ from pathlib import Path
 from searcher.errors import SearcherError
 from searcher.catalog.reader import Reader
 from searcher.catalog.writer import Writer
-if os.getuid() == 0:  # read-only folders do not stop root
+if os.getuid() == 0:  # root can write to read-only folders
     os.setgroups([])
     os.setgid({NOBODY})
     os.setuid({NOBODY})
@@ -293,7 +291,7 @@ if os.getuid() == 0:  # read-only folders do not stop root
 
 
 def as_nobody(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run `code` on a library, without the right to write there."""
+    """Run `code` on a library as a user who may not write there."""
     return subprocess.run(
         [sys.executable, "-c", WITHOUT_RIGHTS + code, str(folder)],
         capture_output=True,
@@ -304,7 +302,7 @@ def as_nobody(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def read_only_copy(folder: Path) -> Path:
-    """The library, copied to where a user without rights can reach it, and only read it."""
+    """A copy of the library that other users can read but not write."""
     for parent in (folder, *folder.parents):
         if parent.stat().st_uid == os.getuid() and parent != Path(parent.anchor):
             parent.chmod(parent.stat().st_mode | 0o055)
@@ -325,7 +323,7 @@ except SearcherError as error:
 """
 
 
-def test_a_read_only_copy_is_read_and_a_writer_is_told_in_one_line(read_only_copy: Path) -> None:
+def test_a_read_only_copy_can_be_read_and_a_writer_gets_a_one_line_error(read_only_copy: Path) -> None:
     before = {path.name for path in read_only_copy.iterdir()}
     done = as_nobody(READ, read_only_copy)
     assert done.stdout == "10\n", done.stderr
@@ -335,9 +333,7 @@ def test_a_read_only_copy_is_read_and_a_writer_is_told_in_one_line(read_only_cop
     assert {path.name for path in read_only_copy.iterdir()} == before
 
 
-def test_a_read_only_copy_made_in_the_middle_of_a_commit_is_not_read_as_if_it_were_whole(
-    folder: Path, read_only_copy: Path
-) -> None:
+def test_an_incomplete_read_only_copy_is_not_read_as_if_it_were_complete(folder: Path, read_only_copy: Path) -> None:
     with closing(Writer(folder)) as writer:
         fill(writer, 5, start=10)
         read_only_copy.chmod(0o755)
@@ -349,7 +345,7 @@ def test_a_read_only_copy_made_in_the_middle_of_a_commit_is_not_read_as_if_it_we
     assert done.stdout != "10\n"
 
 
-def test_a_reader_without_rights_sees_what_a_running_writer_commits(folder: Path, read_only_copy: Path) -> None:
+def test_a_reader_without_write_permission_sees_new_commits(folder: Path, read_only_copy: Path) -> None:
     for path in folder.iterdir():
         path.chmod(0o644)
     with closing(Writer(folder)) as writer:
@@ -361,7 +357,7 @@ def test_a_reader_without_rights_sees_what_a_running_writer_commits(folder: Path
 # writers
 
 
-def test_a_second_writer_waits_and_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_writer_waits_and_reports_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PATIENCE_S", 0.05)
     said: list[str] = []
     inside, order = threading.Event(), []
@@ -382,7 +378,7 @@ def test_a_second_writer_waits_and_says_so(folder: Path, monkeypatch: pytest.Mon
     assert len(said) == 1 and "waiting" in said[0]
 
 
-def test_a_writer_that_waits_too_long_gives_up_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_waits_too_long_gets_a_one_line_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PATIENCE_S", 0.01)
     monkeypatch.setattr(writing, "LOCK_TIMEOUT_S", 0.05)
     with (
@@ -395,7 +391,7 @@ def test_a_writer_that_waits_too_long_gives_up_in_one_line(folder: Path, monkeyp
         pass
 
 
-def test_a_full_disk_is_one_line_and_nothing_half_written(folder: Path) -> None:
+def test_a_full_disk_is_a_one_line_error_and_rolls_back(folder: Path) -> None:
     code = """
 import resource, signal, sys
 from pathlib import Path
@@ -425,7 +421,7 @@ except SearcherError as error:
 # network file systems
 
 
-def test_a_network_file_system_gets_a_rollback_journal_and_a_local_one_wal(
+def test_network_file_systems_use_a_rollback_journal_and_local_ones_wal(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def journal() -> str:
@@ -444,7 +440,7 @@ def test_a_network_file_system_gets_a_rollback_journal_and_a_local_one_wal(
     assert journal() == "wal"
 
 
-def test_the_innermost_mount_says_what_file_system_a_folder_is_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_innermost_mount_determines_the_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = [("/", "ext4"), ("/mnt", "nfs4"), ("/mnt/my disk", "ext4"), ("/mnt/my", "cifs")]
     monkeypatch.setattr(connecting, "_mounts", lambda: mounts)
     monkeypatch.setattr("os.path.realpath", str)
@@ -459,16 +455,16 @@ def test_the_innermost_mount_says_what_file_system_a_folder_is_on(monkeypatch: p
     assert {path: connecting.on_network(Path(path)) for path in kinds} == kinds
 
 
-def test_blanks_in_the_mount_table_are_understood() -> None:
+def test_escapes_in_the_mount_table_are_decoded() -> None:
     assert connecting._unescape(r"/mnt/my\040disk\134") == "/mnt/my disk\\"
 
 
-def test_the_present_machine_has_a_mount_table() -> None:
+def test_the_mount_table_of_this_machine_can_be_read() -> None:
     if sys.platform in ("linux", "darwin"):
         assert "/" in [mount for mount, _ in connecting._mounts()]
 
 
-def test_a_library_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_library_that_cannot_be_created_is_a_one_line_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ReadOnlyError, match="cannot write"):
         Writer(tmp_path / "file" / "library")
@@ -485,7 +481,7 @@ def test_damage_inside_the_catalog_is_found(folder: Path) -> None:
         other.execute("DELETE FROM contents WHERE id = 5")
     with closing(Reader(folder)) as reader:
         problems = " ".join(reader.problems())
-    assert "wrong length" in problems and "rows that are gone" in problems
+    assert "wrong length" in problems and "rows that do not exist" in problems
 
 
 def test_a_damaged_page_of_the_catalog_is_found(folder: Path) -> None:
@@ -500,13 +496,13 @@ def test_a_damaged_page_of_the_catalog_is_found(folder: Path) -> None:
         assert reader.problems()
 
 
-def test_a_damaged_catalog_is_one_line_to_whoever_reads_it(folder: Path) -> None:
+def test_reading_a_damaged_catalog_is_a_one_line_error(folder: Path) -> None:
     with closing(Writer(folder)) as writer:
         model_id = fill(writer, 500, start=10)
     path = folder / CATALOG_NAME
     damaged = bytearray(path.read_bytes())
     for start in range(4096, len(damaged), 4096):
-        if b"CREATE " not in damaged[start : start + 4096]:  # what the tables are can still be read
+        if b"CREATE " not in damaged[start : start + 4096]:  # keep the schema readable
             damaged[start : start + 4096] = b"\xa5" * 4096
     path.write_bytes(damaged)
     with closing(Reader(folder)) as reader:

@@ -20,7 +20,7 @@ def unit_vectors(count: int, dim: int = DIM, seed: int = 0) -> np.ndarray:
 
 
 def written(path: Path, count: int = 500) -> tuple[VectorFile, np.ndarray, np.ndarray]:
-    """A file of `count` vectors under the ids 7, 10, 13, …"""
+    """Write a file of `count` vectors with the ids 7, 10, 13, …"""
     ids, vectors = 7 + 3 * np.arange(count, dtype=np.int64), unit_vectors(count)
     half = count // 2
     chunks = [(ids[:half], vectors[:half]), (ids[half:], vectors[half:])]
@@ -29,7 +29,7 @@ def written(path: Path, count: int = 500) -> tuple[VectorFile, np.ndarray, np.nd
 
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(0, 40), dim=st.integers(1, 70), seed=st.integers(0, 1000))
-def test_a_written_file_is_what_faiss_itself_would_write_and_a_digest(
+def test_a_written_file_equals_what_faiss_writes_plus_a_digest(
     tmp_path_factory: pytest.TempPathFactory, count: int, dim: int, seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("faiss")
@@ -42,7 +42,7 @@ def test_a_written_file_is_what_faiss_itself_would_write_and_a_digest(
     assert ours[: -vector_index.DIGEST_BYTES] == (folder / "theirs").read_bytes()
 
 
-def test_a_search_is_exact_but_for_the_rounding_of_float16(tmp_path: Path) -> None:
+def test_a_search_is_exact_apart_from_float16_rounding(tmp_path: Path) -> None:
     file, ids, vectors = written(tmp_path / "index")
     index = VectorIndex.open(tmp_path / "index", file, DIM)
     queries = unit_vectors(5, seed=9).astype(np.float32)
@@ -54,7 +54,7 @@ def test_a_search_is_exact_but_for_the_rounding_of_float16(tmp_path: Path) -> No
     assert (len(index), index.last_id) == (500, ids[-1])
 
 
-def test_a_search_among_allowed_ids_finds_the_best_of_them_and_no_other(tmp_path: Path) -> None:
+def test_a_search_with_allowed_ids_returns_only_those_best_first(tmp_path: Path) -> None:
     file, ids, vectors = written(tmp_path / "index")
     index = VectorIndex.open(tmp_path / "index", file, DIM)
     query = unit_vectors(1, seed=3).astype(np.float32)
@@ -66,7 +66,7 @@ def test_a_search_among_allowed_ids_finds_the_best_of_them_and_no_other(tmp_path
     assert len(real) == len(allowed) < 100
 
 
-def test_what_is_in_no_file_is_searched_the_same_way(tmp_path: Path) -> None:
+def test_vectors_outside_a_file_give_the_same_result_as_in_a_file(tmp_path: Path) -> None:
     file, ids, vectors = written(tmp_path / "index")
     index = VectorIndex.open(tmp_path / "index", file, DIM)
     queries = unit_vectors(3, seed=4).astype(np.float32)
@@ -80,7 +80,7 @@ def test_what_is_in_no_file_is_searched_the_same_way(tmp_path: Path) -> None:
         np.testing.assert_allclose(inside[0], outside[0], atol=1e-5)
 
 
-def test_merged_results_are_the_best_of_all_with_missing_hits_at_the_end() -> None:
+def test_merged_results_are_sorted_and_missing_hits_come_last() -> None:
     first = (np.array([[0.9, 0.5, -np.inf]], np.float32), np.array([[4, 8, -1]]))
     second = (np.array([[0.7, 0.5, -3e38]], np.float32), np.array([[5, 2, -1]]))
     scores, ids = vector_index.merge([first, second], 5)
@@ -88,7 +88,7 @@ def test_merged_results_are_the_best_of_all_with_missing_hits_at_the_end() -> No
     assert scores[0, :4].tolist() == pytest.approx([0.9, 0.7, 0.5, 0.5])
 
 
-def test_a_file_that_is_too_short_too_long_or_another_one_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_size_or_content_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "index"
     file, _, _ = written(path)
     whole = path.read_bytes()
@@ -101,7 +101,7 @@ def test_a_file_that_is_too_short_too_long_or_another_one_is_refused(tmp_path: P
         VectorIndex.open(path, file, DIM)
 
 
-def test_a_header_or_count_that_is_not_what_was_written_is_refused(tmp_path: Path) -> None:
+def test_a_file_with_an_unexpected_header_or_count_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "index"
     file, _, _ = written(path)
     for expected, dim in (
@@ -118,18 +118,18 @@ def test_a_header_or_count_that_is_not_what_was_written_is_refused(tmp_path: Pat
         VectorIndex.open(path, file, DIM)
 
 
-def test_an_index_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_another_kind_of_faiss_index_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "index"
     flat = faiss.IndexFlatIP(DIM)
     flat.add(unit_vectors(10).astype(np.float32))
     faiss.write_index(flat, str(path))
-    with pytest.raises(VectorIndexError, match="another kind"):
+    with pytest.raises(VectorIndexError, match="not the expected kind"):
         VectorIndex.open(path, VectorFile(b"", 9, 10, path.stat().st_size), DIM)
 
 
 @settings(max_examples=40, deadline=None)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_one_flipped_bit_anywhere_is_noticed_by_verify(
+def test_verify_detects_a_single_flipped_bit_anywhere(
     tmp_path_factory: pytest.TempPathFactory, where: float, bit: int
 ) -> None:
     path = tmp_path_factory.mktemp("faiss") / "index"
@@ -141,8 +141,8 @@ def test_one_flipped_bit_anywhere_is_noticed_by_verify(
     assert not vector_index.verify(path)
 
 
-def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="announced"):
+def test_a_failed_write_leaves_no_file_behind(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected 10 vectors, got 3"):
         vector_index.write(tmp_path / "index", 10, DIM, [(np.arange(3), unit_vectors(3))])
     assert list(tmp_path.iterdir()) == []
     assert vector_index.read_digest(tmp_path / "index") is None

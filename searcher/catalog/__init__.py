@@ -1,9 +1,12 @@
-"""The catalog: what is known of every photo, in one SQLite file. The truth that the vector index derives
-from.
+"""The catalog: one SQLite file with all data about the photos. The vector index is derived from it.
 
-`connect`  how a connection is opened: journal, read-only media, errors for people
-`schema`   the tables (SQLAlchemy), their version and migration
-`reader`   the fixed questions that a search asks, on the driver itself: no SQLAlchemy to import
-`writer`   every change, in transactions under the writer's lock
-`records`  the rows that travel between the rooms
+`connect`     opens connections: journal mode, read-only media, error messages
+`schema`      the tables (SQLAlchemy) and their version
+`migrations`  the SQL that upgrades older versions
+`reader`      the fixed queries of a search; uses the sqlite3 module, so that SQLAlchemy need not be imported
+`lacking`     finds the photos that a model has not embedded yet
+`tags`        reads labels and tags
+`writer`      makes all changes, in transactions under the writer's lock
+`tag_writer`  changes labels and tags
+`records`     the rows that the catalog shares with other packages
 """

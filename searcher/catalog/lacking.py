@@ -1,4 +1,4 @@
-"""What a model has still to embed: the questions of a library that is given another model."""
+"""Find what a model has not embedded yet. Used while a library switches to another model."""
 
 import json
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from searcher.catalog.reader import Reader
 
-CHUNK = 1000  # contents read at a time
+CHUNK = 1000  # contents per query
 
-# contents c that have an image and no embedding of a model
+# contents c that have at least one image but no embedding by a given model
 _LACKING = (
     "contents c WHERE NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.content_id = c.id AND e.model_id = ?) "
     "AND EXISTS (SELECT 1 FROM images i WHERE i.content_id = c.id)"
@@ -16,7 +16,7 @@ _LACKING = (
 
 
 class Lacking(NamedTuple):
-    """A content that a model has not embedded yet, and where its files are: (root, relative path) each."""
+    """A content that a model has not embedded yet. `places`: (root, relative path) of each of its files."""
 
     content_id: int
     digest: bytes
@@ -24,12 +24,15 @@ class Lacking(NamedTuple):
 
 
 def lacking_count(reader: Reader, model_id: int) -> int:
-    """How many contents a model has still to embed."""
+    """Return how many contents a model has not embedded yet."""
     return reader._number(f"SELECT count(*) FROM {_LACKING}", model_id)
 
 
 def lacking(reader: Reader, model_id: int) -> Iterator[Lacking]:
-    """The contents that a model has still to embed, by id; read in chunks, so that none of it need stay as it is."""
+    """Yield the contents that a model has not embedded yet, by ascending id.
+
+    They are read in chunks, so the catalog may change in the meantime.
+    """
     after = 0
     while True:
         sql = f"SELECT c.id, c.digest FROM {_LACKING} AND c.id > ? ORDER BY c.id LIMIT ?"
@@ -43,7 +46,7 @@ def lacking(reader: Reader, model_id: int) -> Iterator[Lacking]:
         for content_id, root, relpath in rows:
             places[content_id].append((root, relpath))
         for content_id, digest in digests.items():
-            if places[content_id]:  # else its images were removed just now
+            if places[content_id]:  # otherwise its images have just been removed
                 yield Lacking(content_id, digest, tuple(places[content_id]))
             after = content_id
         if len(digests) < CHUNK:

@@ -1,6 +1,6 @@
-"""How a catalog of an older version becomes the next one: SQL that is never changed again once it was released."""
+"""The SQL that upgrades a catalog from one version to the next. Never change it after it has been released."""
 
-# from a version to the next one: statements run in one transaction
+# old version → statements that upgrade it by one version; all run in one transaction
 MIGRATIONS: dict[int, list[str]] = {
     1: [
         "ALTER TABLE models ADD COLUMN retired BOOLEAN DEFAULT 0 NOT NULL",

@@ -1,7 +1,7 @@
-"""Reading the catalog: the few fixed questions of a search, a status and a comparison with the disk.
+"""Read the catalog: the fixed queries of a search, a status and a comparison with the disk.
 
-They run on Python's own driver. Importing SQLAlchemy takes longer than answering all of them, and a search is
-one short process; what changes the catalog or is composed at run time goes through `writer` and SQLAlchemy.
+They use Python's sqlite3 module. A search is a short process, and importing SQLAlchemy takes longer than all of
+these queries. Changes and queries that are composed at run time use SQLAlchemy: see `writer`.
 """
 
 import json
@@ -18,16 +18,19 @@ from searcher.errors import SearcherError
 if TYPE_CHECKING:
     import numpy as np
 
-VECTOR_CHUNK = 4096  # embeddings read at a time
+VECTOR_CHUNK = 4096  # embeddings per chunk
 
 
 class Reader:
-    """A view of one library's catalog. Each call sees the last committed state, or `snapshot` one state for
-    several.
+    """Reads one library's catalog. Each call sees the last committed state. Inside `snapshot`, all calls see the
+    same state.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the catalog in `folder`, migrating it first when it is older. Raises SearcherError."""
+        """Open the catalog in `folder`. An older version is migrated first.
+
+        Raises SearcherError if there is no catalog or it cannot be read.
+        """
         self.folder = folder
         self._connection = connect(folder)
         try:
@@ -46,7 +49,7 @@ class Reader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Everything read inside sees one and the same committed state."""
+        """All reads inside this context see the same committed state."""
         with self._errors():
             self._connection.execute("BEGIN")
             try:
@@ -59,7 +62,7 @@ class Reader:
             return self._connection.execute(sql, parameters).fetchall()
 
     def _row(self, sql: str, *parameters: object) -> Any:
-        """The first row, None when there is none."""
+        """Return the first row, or None if there is none."""
         with self._errors():
             return self._connection.execute(sql, parameters).fetchone()
 
@@ -68,7 +71,7 @@ class Reader:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """A damaged catalog is an error for people: one line."""
+        """Turn errors of a damaged catalog into a SearcherError."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -81,7 +84,7 @@ class Reader:
         return [Root(id, path, bool(whole)) for id, path, whole in rows]
 
     def files(self, root_id: int, prefix: bytes = b"") -> dict[bytes, tuple[int, int, bool]]:
-        """Of every image below `prefix` in a root: relpath → (size, mtime_ns, failed)."""
+        """Return all images below `prefix` in a root: relpath → (size in bytes, mtime_ns, failed)."""
         sql = "SELECT relpath, size, mtime_ns, error IS NOT NULL FROM images WHERE root_id = ?"
         parameters: list[object] = [root_id]
         if prefix:
@@ -90,12 +93,12 @@ class Reader:
         return {row[0]: row[1:] for row in self._rows(sql, *parameters)}
 
     def some_files(self, root_id: int, count: int) -> list[tuple[bytes, int, int]]:
-        """(relpath, size, mtime_ns) of some images of a root."""
+        """Return (relpath, size in bytes, mtime_ns) of up to `count` images of a root."""
         sql = "SELECT relpath, size, mtime_ns FROM images WHERE root_id = ? ORDER BY id LIMIT ?"
         return self._rows(sql, root_id, count)
 
     def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
-        """The digest of what the file at a place held when it was last read."""
+        """Return the content digest of a file when it was last read, or None if it is not known."""
         sql = (
             "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id WHERE i.root_id = ? AND i.relpath = ?"
         )
@@ -103,7 +106,7 @@ class Reader:
         return None if row is None else row[0]
 
     def failed(self) -> list[tuple[Root, bytes, str]]:
-        """(root, relpath, reason) of every file that could not be indexed."""
+        """Return (root, relpath, reason) of every file that could not be indexed."""
         sql = (
             "SELECT r.id, r.path, r.whole, i.relpath, i.error FROM images i JOIN roots r ON r.id = i.root_id "
             "WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
@@ -112,33 +115,33 @@ class Reader:
         return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in rows]
 
     def failed_count(self) -> int:
-        """Files that could not be indexed."""
+        """Return how many files could not be indexed."""
         return self._number("SELECT count(*) FROM images WHERE error IS NOT NULL")
 
     def image_count(self) -> int:
-        """Images that can be found, copies counted one by one."""
+        """Return how many images can be found. Each copy counts as one."""
         return self._number("SELECT count(*) FROM images WHERE content_id IS NOT NULL")
 
     def knows(self, root_id: int, relpath: bytes) -> bool:
-        """Whether there is an image (or a failed file) at this place."""
+        """Return whether the catalog has an image or a failed file at this path."""
         return self._row("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
 
     # models and embeddings
 
     def model(self) -> ModelRow | None:
-        """The model that searches of this library use; None before the first index run."""
+        """Return the model that searches of this library use, or None before the first index run."""
         return next(iter(self._models("m.id = l.model_id")), None)
 
     def model_by_digest(self, digest: str) -> ModelRow | None:
-        """A model that is known here, whether searches use it or not."""
+        """Return a known model, whether searches use it or not, or None if it is not known."""
         return next(iter(self._models("m.digest = ?", digest)), None)
 
     def retired_models(self) -> list[ModelRow]:
-        """Models that others have replaced."""
+        """Return the models that were replaced by another one."""
         return self._models("m.retired")
 
     def begun_models(self) -> list[ModelRow]:
-        """Models that the library is to be given, and that have not embedded all of it yet."""
+        """Return the models that the library is switching to: they have embedded some photos but are not in use yet."""
         some = "EXISTS (SELECT 1 FROM embeddings e WHERE e.model_id = m.id)"
         return self._models(f"m.id <> l.model_id AND NOT m.retired AND {some}")
 
@@ -148,7 +151,7 @@ class Reader:
         return [ModelRow(*row) for row in rows]
 
     def noise_vectors(self, model: ModelRow) -> "np.ndarray | None":
-        """Embeddings of meaningless queries, (n, dim) float32, or None when they were not computed yet."""
+        """Return the embeddings (n, dim) float32 of meaningless queries, or None if they are not computed yet."""
         import numpy as np
 
         row = self._row("SELECT noise_vectors FROM models WHERE id = ?", model.id)
@@ -157,8 +160,11 @@ class Reader:
         return np.frombuffer(row[0], np.float16).reshape(-1, model.dim).astype(np.float32)
 
     def is_derived(self) -> bool:
-        """Whether the FAISS file and the noise floor were brought up to date after the last embedding, and those
-        of retired models are gone."""
+        """Return whether the derived data is up to date.
+
+        This means that the FAISS file and the noise floor were updated after the last embedding was added, and that
+        the embeddings of retired models are removed.
+        """
         sql = (
             "SELECT m.derived_to IS (SELECT max(id) FROM embeddings) AND NOT EXISTS (SELECT 1 FROM models r "
             "JOIN embeddings e ON e.model_id = r.id WHERE r.retired) FROM library l JOIN models m ON m.id = l.model_id"
@@ -171,21 +177,23 @@ class Reader:
         return self._row(sql, digest, model_id) is not None
 
     def precision(self, model_id: int) -> str | None:
-        """The encoder's precision that a model's first embedding here was made with, None where there is none."""
+        """Return the encoder precision of one of a model's embeddings, or None if it has no embeddings here."""
         row = self._row("SELECT precision FROM embeddings WHERE model_id = ? LIMIT 1", model_id)
         return None if row is None else str(row[0])
 
     def embedding_count(self, model_id: int, after: int = 0) -> int:
-        """How many embeddings of a model have an id greater than `after`."""
+        """Return how many embeddings of a model have an id greater than `after`."""
         if not after:
             return self._number("SELECT count(*) FROM embeddings WHERE model_id = ?", model_id)
         return self._number("SELECT count(*) FROM embeddings WHERE model_id = ? AND id > ?", model_id, after)
 
     def vectors(self, model: ModelRow, after: int = 0) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
-        """Embeddings with an id greater than `after`, ascending, in chunks of ids (n,) int64, vectors (n,
-        dim) float16.
+        """Yield the embeddings with an id greater than `after`, by ascending id, in chunks.
+
+        Each chunk is a pair of ids (n,) int64 and vectors (n, dim) float16.
+        Raises SearcherError if the catalog is damaged.
         """
-        import numpy as np  # here: a run that finds nothing changed does without
+        import numpy as np  # imported here because a run without changes does not need it
 
         sql = "SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? ORDER BY id"
         with self._errors():
@@ -194,15 +202,15 @@ class Reader:
                 ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
                 blob = b"".join(row[1] for row in rows)
                 if len(blob) != len(rows) * model.dim * 2:
-                    raise SearcherError(f"the catalog in {self.folder} is damaged: see `searcher check`")
+                    raise SearcherError(f"the catalog in {self.folder} is damaged: run `searcher check`")
                 yield ids, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
 
     def has_vector_file(self, model_id: int) -> bool:
-        """Whether a FAISS file was ever written for a model."""
+        """Return whether a FAISS file was ever written for a model."""
         return self._row("SELECT 1 FROM vector_files WHERE model_id = ?", model_id) is not None
 
     def vector_file(self, digest: bytes, model_id: int) -> VectorFileRow | None:
-        """What is known of the FAISS file with this digest, None when this catalog never wrote it."""
+        """Return the row of the FAISS file with this digest, or None if this catalog does not know the file."""
         sql = "SELECT digest, last_id, vectors, bytes FROM vector_files WHERE digest = ? AND model_id = ?"
         row = self._row(sql, digest, model_id)
         return None if row is None else VectorFileRow(*row)
@@ -210,7 +218,7 @@ class Reader:
     # hits
 
     def photos(self, embedding_ids: Sequence[int]) -> dict[int, list[PhotoRow]]:
-        """The images behind embeddings: embedding id → its images (copies of one content), oldest first."""
+        """Return the images of embeddings: embedding id → its images (copies of one content), by ascending id."""
         sql = (
             "SELECT e.id, i.id, r.path, i.relpath, c.taken_at FROM embeddings e "
             "JOIN contents c ON c.id = e.content_id JOIN images i ON i.content_id = c.id "
@@ -222,7 +230,7 @@ class Reader:
         return found
 
     def tags(self, image_ids: Sequence[int]) -> dict[int, list[str]]:
-        """image id → its labels, most probable first."""
+        """Return the labels of images: image id → its labels, most probable first."""
         sql = (
             "WITH wanted(id) AS (SELECT value FROM json_each(?)) "
             "SELECT t.image_id, l.name, max(t.p) AS p FROM ("
@@ -239,7 +247,7 @@ class Reader:
     # checks
 
     def images_without_embedding(self, model_id: int) -> int:
-        """How many images cannot be found with a model."""
+        """Return how many images have no embedding by a model."""
         sql = (
             "SELECT count(*) FROM images i WHERE i.content_id IS NOT NULL AND NOT EXISTS "
             "(SELECT 1 FROM embeddings e WHERE e.content_id = i.content_id AND e.model_id = ?)"
@@ -247,20 +255,20 @@ class Reader:
         return self._number(sql, model_id)
 
     def problems(self) -> list[str]:
-        """What is wrong inside the SQLite file; empty when all is well."""
+        """Return the problems inside the SQLite file, one line each. The list is empty if there are none."""
         problems = []
         try:
             rows = [str(row[0]) for row in self._rows("PRAGMA integrity_check(5)")]
             problems += [f"catalog: {row}" for row in rows if row != "ok"]
             broken = self._rows("PRAGMA foreign_key_check")
             if broken:
-                problems.append(f"catalog: {len(broken)} rows point to rows that are gone")
+                problems.append(f"catalog: {len(broken)} rows refer to rows that do not exist")
             sql = (
                 "SELECT count(*) FROM embeddings e JOIN models m ON m.id = e.model_id "
                 "WHERE length(e.vector) <> 2 * m.dim"
             )
             if wrong := self._number(sql):
-                problems.append(f"catalog: {wrong} embeddings have a wrong length")
+                problems.append(f"catalog: {wrong} embeddings have the wrong length")
         except SearcherError as error:
             problems.append(f"catalog: {error}")
         return problems

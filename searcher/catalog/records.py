@@ -1,15 +1,15 @@
-"""Rows of the catalog as they travel between the rooms."""
+"""Rows of the catalog that other packages use too."""
 
 from typing import NamedTuple
 
-ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # where a tag comes from
+ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # the sources of a tag
 
 
-UNREAD = -1  # the size and time of a file that could not be looked at, or must be read again
+UNREAD = -1  # stands for the size and time of a file that could not be read or must be read again
 
 
 class Root(NamedTuple):
-    """A folder that was indexed. `whole` is False where only single files of it were asked for."""
+    """An indexed folder. `whole` is False if only single files in it were indexed."""
 
     id: int
     path: bytes
@@ -17,9 +17,9 @@ class Root(NamedTuple):
 
 
 class ModelRow(NamedTuple):
-    """A model whose embeddings the library holds, and the folder it was last found in.
+    """A model that the library knows. `folder`: where the model was last found.
 
-    `noise_floor`: what a meaningless query scores here, None where that is not known.
+    `noise_floor`: the score of a meaningless query in this library, or None if it is not known.
     """
 
     id: int
@@ -33,17 +33,17 @@ class ModelRow(NamedTuple):
 
     @property
     def vector_file(self) -> str:
-        """The name of its FAISS file."""
+        """The name of the model's FAISS file."""
         return f"{self.slug}-{self.digest[:8]}.faiss"
 
     @property
     def label(self) -> str:
-        """Name and version, for people."""
+        """Name and version, for messages."""
         return f"{self.name} {self.version}".strip()
 
 
 class VectorFileRow(NamedTuple):
-    """One FAISS file that was written: its digest (the file's last 16 bytes) identifies it."""
+    """A FAISS file that was written. The digest, which is the last 16 bytes of the file, identifies it."""
 
     digest: bytes
     last_id: int
@@ -52,18 +52,18 @@ class VectorFileRow(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A file that could not be indexed, and why. `path` is absolute."""
+    """A file that could not be indexed, and the reason. `path` is absolute."""
 
     path: str
     error: str
 
     def as_dict(self) -> dict[str, str]:
-        """As `status --failed --json` prints it."""
+        """Return the failure as `status --failed --json` prints it."""
         return self._asdict()
 
 
 class PhotoRow(NamedTuple):
-    """One image behind an embedding, with what a hit shows of it."""
+    """An image of an embedding, with the values that a hit shows."""
 
     embedding_id: int
     image_id: int
@@ -73,7 +73,7 @@ class PhotoRow(NamedTuple):
 
 
 class ImageAt(NamedTuple):
-    """An image row, by its place. `content_id` is None for a file that failed."""
+    """An image row with its path. `content_id` is None if the file could not be indexed."""
 
     id: int
     root_id: int
@@ -82,7 +82,7 @@ class ImageAt(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a file is and how it looked when it was read."""
+    """The path of a file, with its size (bytes) and modification time (ns) when it was listed."""
 
     root_id: int
     relpath: bytes
@@ -91,13 +91,15 @@ class Place(NamedTuple):
 
 
 def after_prefix(prefix: bytes) -> bytes:
-    """The first name that sorts behind all that begin with `prefix`, which ends in "/"."""
+    """Return the first name that sorts after all names that begin with `prefix`. `prefix` ends in "/"."""
     return prefix[:-1] + bytes([prefix[-1] + 1])
 
 
 class Content(NamedTuple):
-    """What the bytes of a file say, whatever its name. `taken_at` is ISO 8601, local time unless it has an
-    offset.
+    """The content of a file: a digest of its bytes, and what was read from them. Copies share one content.
+
+    width, height: in pixels. latitude, longitude: in degrees.
+    taken_at: ISO 8601, in local time unless it has an offset.
     """
 
     digest: bytes

@@ -1,4 +1,4 @@
-"""The catalog's tables, their version, and how an older version becomes the present one."""
+"""The catalog's tables, and the upgrade of older catalogs to the current version."""
 
 import sqlite3
 
@@ -25,7 +25,7 @@ from searcher.catalog.migrations import MIGRATIONS
 
 metadata = MetaData()
 
-# One row: the model that searches use. Switching it is one update, so readers change over at once.
+# One row with the model that searches use. A switch is a single update, so all readers switch at the same moment.
 library = Table(
     "library",
     metadata,
@@ -39,7 +39,7 @@ roots = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("path", LargeBinary, nullable=False, unique=True),
-    # False: only single files of this folder were asked for
+    # false if only single files of this folder were indexed
     Column("whole", Boolean, nullable=False),
     sqlite_autoincrement=True,
 )
@@ -68,7 +68,7 @@ images = Table(
     Column("relpath", LargeBinary, nullable=False),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
-    # an image has a content, or an error that says why not
+    # an image has either a content or an error
     Column("content_id", ForeignKey("contents.id")),
     Column("error", String),
     UniqueConstraint("root_id", "relpath"),
@@ -88,13 +88,12 @@ models = Table(
     Column("version", String, nullable=False),
     Column("folder", LargeBinary, nullable=False),
     Column("dim", Integer, nullable=False),
-    # embeddings of a few meaningless queries (float16, dim each), and what such a query scores in this
-    # library
+    # embeddings of a few meaningless queries (float16, dim each), and the score of such a query in this library
     Column("noise_vectors", LargeBinary),
     Column("noise_floor", Float),
-    # the largest embedding id when the FAISS file and the noise floor were last brought up to date
+    # the largest embedding id when the FAISS file and the noise floor were last updated
     Column("derived_to", Integer),
-    # replaced by another model: its embeddings are on their way out
+    # replaced by another model: its embeddings are being removed
     Column("retired", Boolean, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,
 )
@@ -108,12 +107,12 @@ embeddings = Table(
     Column("precision", String, nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Index("embeddings_content", "content_id", "model_id", unique=True),
-    # with the id that SQLite adds: what one model embedded after a certain id
+    # SQLite appends the id to the index, so it also finds a model's embeddings after a given id
     Index("embeddings_model", "model_id"),
     sqlite_autoincrement=True,
 )
 
-# The FAISS files that were written, so that a reader knows a file it finds, be it an older one.
+# The FAISS files that were written. A reader uses a file only if it is listed here. It may be an older one.
 vector_files = Table(
     "vector_files",
     metadata,
@@ -145,8 +144,9 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
-# What the model says is true of the bytes, so of all copies, and of an image only while it holds them: these belong
-# to the content, where `tags` belong to the image. One result a label: the last one.
+# The model's results depend only on the bytes of a photo. They apply to all copies, and to an image only while it has
+# these bytes. For this reason they belong to the content, while `tags` belong to the image. Each content has one
+# result per label: the latest one.
 content_tags = Table(
     "content_tags",
     metadata,
@@ -160,21 +160,22 @@ content_tags = Table(
     sqlite_with_rowid=False,
 )
 
-# A question that was put to the whole library, and how far.
+# A tag run over the whole library, and how far it has come.
 tag_runs = Table(
     "tag_runs",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("key", String, nullable=False, unique=True),  # digest of the definition
     Column("definition", String, nullable=False),  # JSON: labels, templates, mode
-    Column("basis", String, nullable=False),  # what else decides an answer: model, thresholds, examples
-    Column("last_id", Integer, nullable=False),  # the last embedding that was asked
-    Column("replaced", String, nullable=False),  # JSON: ids of labels that were since cleared, or asked by another run
+    Column("basis", String, nullable=False),  # what else affects a result: model, thresholds, examples
+    Column("last_id", Integer, nullable=False),  # the last embedding that was tagged
+    Column("replaced", String, nullable=False),  # JSON: ids of labels that were later cleared or used by another run
     Column("updated_at", String, nullable=False),
     sqlite_autoincrement=True,
 )
 
-# The embedding of a label's prompts, under a digest of them: float32, so that a stored one decides as a fresh one.
+# The embedding of a label's prompts; the key is a digest of the prompts. It is stored as float32, so that a stored
+# embedding gives the same results as a new one.
 prompts = Table(
     "prompts",
     metadata,
@@ -184,7 +185,8 @@ prompts = Table(
     sqlite_with_rowid=False,
 )
 
-# The photos that a label was taught with, each as a small picture: they outlive their files, and a change of model.
+# The photos that a label was taught with. Each is stored as a small JPEG, so that it is still there when the file is
+# deleted or the library switches to another model.
 examples = Table(
     "examples",
     metadata,
@@ -194,9 +196,10 @@ examples = Table(
     Column("picture", LargeBinary, nullable=False),
 )
 
-# What we wrote into an XMP sidecar, so that it is never taken for what the user wrote. JSON: `tags`, the paths of names
-# that it shall have from us; `refused`, those that the user took out again; `entries`, what of the file is ours.
-# `written` is 0 from before the file is changed until after: then an entry may not be there.
+# What we wrote into an XMP sidecar, so that we can tell it from what the user wrote. Three columns are JSON: `tags`,
+# the label paths that we want in the file; `refused`, the label paths that the user removed from it; and `entries`,
+# the entries in the file that are ours. `written` is 0 from before the file is changed until after. During that time
+# an entry may be missing from the file.
 sidecars = Table(
     "sidecars",
     metadata,
@@ -212,7 +215,7 @@ sidecars = Table(
 
 
 def create_statements() -> list[str]:
-    """The SQL that makes an empty catalog of the present version."""
+    """Return the SQL that creates an empty catalog of the current version."""
     dialect = sqlite.dialect()
     statements = []
     for table in metadata.sorted_tables:
@@ -226,8 +229,9 @@ def create_statements() -> list[str]:
 
 
 def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the catalog from `version` (0: empty) to the present one, in one transaction. The caller holds
-    the lock.
+    """Upgrade the catalog from `version` (0: empty) to the current version, in one transaction.
+
+    The caller must hold the writer's lock.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:

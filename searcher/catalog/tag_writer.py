@@ -1,6 +1,7 @@
-"""Changing labels and tags: always inside `with writer.transaction():`.
+"""Change labels and tags. Use it only inside `with writer.transaction():`.
 
-On the driver itself: a run stores millions of rows, and building a statement for each would take longer than all else.
+This uses the sqlite3 module, not SQLAlchemy. A run can store millions of rows, and building a statement for each of
+them would take longer than everything else.
 """
 
 import json
@@ -18,20 +19,20 @@ _NOW = "strftime('%Y-%m-%dT%H:%M:%SZ')"
 
 
 class TagWriter:
-    """The catalog's labels and tags, through a `Writer`."""
+    """Writes labels and tags to the catalog of a `Writer`."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self._raw = writer._raw
-        # answers go to a thousand places of the index by label: these pages have to stay in memory
+        # Results are inserted at a thousand places of the index by label. Those pages must stay in memory.
         self._raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
 
     # labels
 
     def add_labels(self, parents: Mapping[str, str | None]) -> dict[str, int]:
-        """Make labels (name → the name of its parent) that are not there yet; returns the id of each.
+        """Create the labels that do not exist yet, and return name → id for all of them.
 
-        A label without a parent here keeps the one that it has.
+        `parents`: name → the name of its parent. If the parent is None, an existing label keeps its parent.
         """
         names = [*parents, *(parent for parent in parents.values() if parent is not None)]
         self._raw.executemany(
@@ -52,14 +53,16 @@ class TagWriter:
         results: Sequence[tuple[int, int, str, float]],
         model_id: int,
     ) -> None:
-        """What a run says of these contents: `results` (content id, label id, source, probability) take the place of
-        everything that runs said about `label_ids`. Contents that are gone by now are passed over."""
+        """Replace the results of earlier runs for these contents and labels with `results`.
+
+        `results`: (content id, label id, source, probability). Contents that no longer exist are skipped.
+        """
         self._choose(label_ids)
         known = self._raw.execute(
             "SELECT id FROM contents WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps([int(id) for id in content_ids]),),
         ).fetchall()
-        # + : labels are filtered, not looked up one by one in each content
+        # "+" makes SQLite filter the labels instead of looking up each one per content
         sql = "DELETE FROM content_tags WHERE content_id = ? AND +label_id IN (SELECT id FROM chosen)"
         self._raw.executemany(sql, known)
         there = {row[0] for row in known}
@@ -71,7 +74,7 @@ class TagWriter:
         )
 
     def clear(self, label_ids: Iterable[int]) -> int:
-        """Remove what runs gave for labels; returns how many tags. What a person gave stays."""
+        """Remove the results of runs for these labels and return their number. Tags from the user are kept."""
         self._choose(label_ids)
         return self._raw.execute("DELETE FROM content_tags WHERE label_id IN (SELECT id FROM chosen)").rowcount
 
@@ -85,7 +88,7 @@ class TagWriter:
     # runs
 
     def start_run(self, key: str, definition: str, basis: str) -> None:
-        """Remember a question to the library, with nothing asked yet; it is now the last one."""
+        """Store a tag run that has not tagged anything yet. It becomes the latest run."""
         self._raw.execute("DELETE FROM tag_runs WHERE key = ?", (key,))
         self._raw.execute(
             "INSERT INTO tag_runs (key, definition, basis, last_id, replaced, updated_at) "
@@ -94,41 +97,41 @@ class TagWriter:
         )
 
     def restart_run(self, key: str, basis: str) -> None:
-        """Ask everything again, because the `basis` is another one."""
+        """Make a run start from the beginning, because its `basis` has changed."""
         self._raw.execute("UPDATE tag_runs SET basis = ?, last_id = 0 WHERE key = ?", (basis, key))
 
     def advance_run(self, key: str, last_id: int) -> None:
-        """All embeddings up to `last_id` were asked."""
+        """Store that all embeddings up to `last_id` have been tagged."""
         self._raw.execute(
             f"UPDATE tag_runs SET last_id = max(last_id, ?), updated_at = {_NOW} WHERE key = ?", (last_id, key)
         )
 
     def replace_labels(self, run: RunRow, replaced: Iterable[int]) -> None:
-        """`run` does not speak for the labels `replaced` any more."""
+        """Store that `run` no longer provides the results for the labels `replaced`."""
         self._raw.execute(
             "UPDATE tag_runs SET replaced = ? WHERE id = ?", (json.dumps(sorted(run.replaced.union(replaced))), run.id)
         )
 
     def remove_run(self, run: RunRow) -> None:
-        """Forget a question; its results stay."""
+        """Remove a run. Its results are kept."""
         self._raw.execute("DELETE FROM tag_runs WHERE id = ?", (run.id,))
 
     def add_prompts(self, vectors: "Mapping[str, np.ndarray]", model_id: int) -> None:
-        """Keep embeddings (dim,) float32 of prompts under their keys."""
+        """Store the embeddings (dim,) float32 of prompts by their keys."""
         rows = ((key, model_id, vector.astype("<f4").tobytes()) for key, vector in vectors.items())
         self._raw.executemany("INSERT INTO prompts VALUES (?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
     # taught labels
 
     def set_examples(self, label_id: int, examples: Iterable[ExampleRow]) -> None:
-        """A label is taught with these photos, and no others."""
+        """Replace the examples of a label."""
         self._raw.execute("DELETE FROM examples WHERE label_id = ?", (label_id,))
         self._raw.executemany("INSERT INTO examples VALUES (?, ?, ?, ?)", ((label_id, *row) for row in examples))
 
     # sidecars
 
     def put_sidecars(self, rows: Iterable[SidecarRow]) -> None:
-        """Remember what is about to be written into sidecars, or now is."""
+        """Store what will be, or has been, written into sidecars."""
 
         def as_stored(row: SidecarRow) -> tuple[object, ...]:
             lists = (json.dumps(each, ensure_ascii=False) for each in (row.tags, row.refused, row.entries))
@@ -138,5 +141,5 @@ class TagWriter:
         self._raw.executemany(f"{sql} VALUES (?, ?, ?, ?, ?, ?)", map(as_stored, rows))
 
     def remove_sidecars(self, paths: Iterable[bytes]) -> None:
-        """Forget sidecars in which nothing is ours any more."""
+        """Remove the rows of sidecars that no longer contain anything of ours."""
         self._raw.executemany("DELETE FROM sidecars WHERE path = ?", ((path,) for path in paths))

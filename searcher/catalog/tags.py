@@ -1,4 +1,4 @@
-"""Reading what labels there are, which photos have them, and how far each question to the library has come."""
+"""Read labels, the photos that have them, and the progress of tag runs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,14 +11,15 @@ from searcher.errors import SearcherError
 if TYPE_CHECKING:
     import numpy as np
 
-_MOST_PARAMETERS = 500  # of one statement
+_MOST_PARAMETERS = 500  # per statement
 
 
 class RunRow(NamedTuple):
-    """A question that was put to the whole library.
+    """A tag run over the whole library.
 
-    `definition`: JSON, of which `key` is the digest; `basis`: what else decides an answer; `last_id`: the last
-    embedding that was asked; `replaced`: labels that were since cleared, or asked by another run.
+    definition: the labels, templates and mode, as JSON. key: the digest of the definition. basis: what else affects a
+    result. last_id: the last embedding that was tagged. replaced: the ids of labels that were later cleared or used
+    by another run.
     """
 
     id: int
@@ -30,7 +31,7 @@ class RunRow(NamedTuple):
 
 
 class LabelRow(NamedTuple):
-    """A label. `parent`: the id of a wider one."""
+    """A label. `parent`: the id of the broader label above it, or None."""
 
     id: int
     name: str
@@ -38,7 +39,7 @@ class LabelRow(NamedTuple):
 
 
 class LabelCount(NamedTuple):
-    """How many photos have a label, by where it comes from; copies of a photo count once."""
+    """How many photos have a label from one source. Copies of a photo count once."""
 
     label: str
     source: str
@@ -46,7 +47,11 @@ class LabelCount(NamedTuple):
 
 
 class ExampleRow(NamedTuple):
-    """A photo that a label was taught with (or, not `positive`, against), by its content; `picture`: a small JPEG."""
+    """A photo that a label was taught with.
+
+    digest: of the photo's content. picture: a small JPEG. positive: False for an example of what the label does not
+    apply to.
+    """
 
     digest: bytes
     positive: bool
@@ -54,7 +59,7 @@ class ExampleRow(NamedTuple):
 
 
 class PhotoAt(NamedTuple):
-    """One image, by its path."""
+    """An image with its path."""
 
     id: int
     content_id: int
@@ -63,9 +68,12 @@ class PhotoAt(NamedTuple):
 
 
 class SidecarRow(NamedTuple):
-    """What we wrote into a sidecar. `tags`: paths of names that it shall have from us; `refused`: those that the user
-    took out again; `entries`: what of the file is ours, as `photos.sidecar` names it; `written`: False from before
-    the file is changed until after."""
+    """What we wrote into a sidecar.
+
+    tags: the label paths that we want in the file. refused: the label paths that the user removed from the file.
+    entries: the entries in the file that are ours, as `sidecars` names them. written: False from before the
+    file is changed until after.
+    """
 
     path: bytes
     image_id: int | None
@@ -76,7 +84,7 @@ class SidecarRow(NamedTuple):
 
 
 class TagReader:
-    """The catalog's labels and tags, through a `Reader`."""
+    """Reads labels and tags from the catalog of a `Reader`."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -84,17 +92,17 @@ class TagReader:
     # labels
 
     def labels(self) -> dict[int, LabelRow]:
-        """All labels, by id."""
+        """Return all labels by id."""
         rows = self._reader._rows("SELECT id, name, parent_id FROM labels")
         return {row[0]: LabelRow(*row) for row in rows}
 
     def label_ids(self, names: Iterable[str]) -> dict[str, int]:
-        """The ids of those of `names` that are labels."""
+        """Return name → id for those `names` that are labels."""
         sql = "SELECT name, id FROM labels WHERE name IN (SELECT value FROM json_each(?))"
         return dict(self._reader._rows(sql, json.dumps(list(names))))
 
     def counts(self) -> list[LabelCount]:
-        """Every label that a photo has, most photos first."""
+        """Return how many photos have each label, by descending number. Labels without photos are left out."""
         sql = (
             "SELECT l.name, t.source, t.photos FROM ("
             "SELECT label_id, source, count(*) AS photos FROM content_tags GROUP BY label_id, source UNION ALL "
@@ -104,7 +112,7 @@ class TagReader:
         return [LabelCount(*row) for row in self._reader._rows(sql)]
 
     def photos_with(self, label_ids: Iterable[int]) -> dict[int, int]:
-        """label id → how many photos a run gave it; labels that none has are left out."""
+        """Return label id → how many photos got it from a run. Labels without photos are left out."""
         sql = (
             "SELECT label_id, count(*) FROM content_tags WHERE label_id IN (SELECT value FROM json_each(?)) "
             "GROUP BY label_id"
@@ -112,8 +120,11 @@ class TagReader:
         return dict(self._reader._rows(sql, json.dumps(list(label_ids))))
 
     def embeddings_with(self, label: str, model_id: int) -> "tuple[np.ndarray, np.ndarray]":
-        """The embeddings whose photo has a label, or one that lies below it: ids (n,) int64, ascending, and
-        probabilities (n,) float64, 1 for what a person said."""
+        """Return the embeddings of the photos that have a label or one of its descendants.
+
+        Returns ids (n,) int64 in ascending order and probabilities (n,) float64. The probability of a tag from the
+        user is 1.
+        """
         import numpy as np
 
         sql = (
@@ -132,7 +143,7 @@ class TagReader:
     # photos
 
     def images(self, after: int, limit: int) -> list[PhotoAt]:
-        """Up to `limit` images that can be found, with ids greater than `after`, ascending."""
+        """Return up to `limit` images that can be found, with ids greater than `after`, in ascending order."""
         sql = (
             "SELECT i.id, i.content_id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
             "WHERE i.id > ? AND i.content_id IS NOT NULL ORDER BY i.id LIMIT ?"
@@ -140,7 +151,7 @@ class TagReader:
         return [PhotoAt(*row) for row in self._reader._rows(sql, after, limit)]
 
     def images_of(self, content_ids: Sequence[int]) -> list[PhotoAt]:
-        """The images with these contents, ascending by id."""
+        """Return the images with these contents, by ascending id."""
         sql = (
             "SELECT i.id, i.content_id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
             "WHERE i.content_id IN (SELECT value FROM json_each(?)) ORDER BY i.id"
@@ -148,7 +159,7 @@ class TagReader:
         return [PhotoAt(*row) for row in self._reader._rows(sql, json.dumps([int(id) for id in content_ids]))]
 
     def results(self, content_ids: Sequence[int]) -> list[tuple[int, int, float]]:
-        """(content id, label id, probability) of what runs gave to these contents, most probable first."""
+        """Return (content id, label id, probability) of the results of runs, sorted by content, most probable first."""
         sql = (
             "SELECT content_id, label_id, probability FROM content_tags "
             "WHERE content_id IN (SELECT value FROM json_each(?)) ORDER BY content_id, probability DESC, label_id"
@@ -158,10 +169,11 @@ class TagReader:
     # embeddings
 
     def block(self, model: ModelRow, after: int, limit: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-        """Up to `limit` embeddings with ids greater than `after`, ascending: ids (n,) int64, ids of their contents
-        (n,) int64, vectors (n, dim) float16.
+        """Return up to `limit` embeddings with ids greater than `after`, by ascending id.
 
-        Each block is a query of its own: a cursor left open would keep a writer waiting where there is no WAL.
+        Returns ids (n,) int64, content ids (n,) int64 and vectors (n, dim) float16. Each block is a separate query,
+        because an open cursor would block writers if the journal mode is not WAL. Raises SearcherError if the catalog
+        is damaged.
         """
         import numpy as np
 
@@ -171,16 +183,16 @@ class TagReader:
         contents = np.fromiter((row[1] for row in rows), np.int64, len(rows))
         blob = b"".join(row[2] for row in rows)
         if len(blob) != len(rows) * model.dim * 2:
-            raise SearcherError(f"the catalog in {self._reader.folder} is damaged: see `searcher check`")
+            raise SearcherError(f"the catalog in {self._reader.folder} is damaged: run `searcher check`")
         return ids, contents, np.frombuffer(blob, np.float16).reshape(len(rows), model.dim)
 
     def has_embedding_after(self, model_id: int, last_id: int) -> bool:
-        """Whether a model has an embedding with an id greater than `last_id`."""
+        """Return whether a model has an embedding with an id greater than `last_id`."""
         sql = "SELECT 1 FROM embeddings WHERE id > ? AND +model_id = ? LIMIT 1"
         return self._reader._row(sql, last_id, model_id) is not None
 
     def embeddings_of(self, digests: Iterable[bytes], model: ModelRow) -> "dict[bytes, np.ndarray]":
-        """Those of the contents with these digests that have an embedding: digest → (dim,) float32."""
+        """Return content digest → embedding (dim,) float32. Contents without an embedding are left out."""
         import numpy as np
 
         sql = "SELECT e.vector FROM contents c JOIN embeddings e ON e.content_id = c.id AND e.model_id = ? "
@@ -193,10 +205,13 @@ class TagReader:
         }
 
     def sample(self, model: ModelRow, count: int) -> "np.ndarray":
-        """Up to `count` embeddings from all over the library, the same ones each time: (n, dim) float32."""
+        """Return up to `count` embeddings, spread over the whole library: (n, dim) float32.
+
+        The same library always gives the same sample.
+        """
         import numpy as np
 
-        # ids are dense but for what was deleted: every k-th of their range, by id
+        # ids have gaps only where rows were deleted, so every k-th id gives an even sample
         sql = "SELECT min(id), max(id) FROM embeddings"
         first, last = self._reader._row(sql)
         if first is None:
@@ -210,17 +225,17 @@ class TagReader:
     # runs
 
     def runs(self) -> list[RunRow]:
-        """All questions that were put to the library, the last one last."""
+        """Return all tag runs, the latest one last."""
         rows = self._reader._rows("SELECT id, key, definition, basis, last_id, replaced FROM tag_runs ORDER BY id")
         return [_run(row) for row in rows]
 
     def run(self, key: str) -> RunRow | None:
-        """The question with this key."""
+        """Return the tag run with this key, or None if there is none."""
         row = self._reader._row("SELECT id, key, definition, basis, last_id, replaced FROM tag_runs WHERE key = ?", key)
         return None if row is None else _run(row)
 
     def prompts(self, keys: Iterable[str], model: ModelRow) -> "dict[str, np.ndarray]":
-        """Embeddings of prompts that are known: key → (dim,) float32."""
+        """Return key → embedding (dim,) float32 for those prompts that are stored."""
         import numpy as np
 
         sql = "SELECT key, vector FROM prompts WHERE model_id = ? AND key IN (SELECT value FROM json_each(?))"
@@ -230,7 +245,7 @@ class TagReader:
     # taught labels
 
     def taught(self) -> dict[str, str]:
-        """Every label that was taught, with what tells whether its examples are still the same."""
+        """Return every taught label with a text that identifies its examples. The text changes if they change."""
         sql = (
             "SELECT l.name, group_concat(hex(e.digest) || e.positive, ' ') FROM "
             "(SELECT * FROM examples ORDER BY digest) e JOIN labels l ON l.id = e.label_id GROUP BY l.id"
@@ -238,7 +253,7 @@ class TagReader:
         return dict(self._reader._rows(sql))
 
     def examples(self, name: str) -> list[ExampleRow]:
-        """What a label was taught with, in a fixed order."""
+        """Return the examples of a label, sorted by digest."""
         sql = (
             "SELECT e.digest, e.positive, e.picture FROM examples e JOIN labels l ON l.id = e.label_id "
             "WHERE l.name = ? ORDER BY e.digest"
@@ -250,7 +265,7 @@ class TagReader:
     # sidecars
 
     def sidecars(self, image_ids: Sequence[int], paths: Sequence[bytes]) -> list[SidecarRow]:
-        """What we wrote into these sidecars, and into any others of these images."""
+        """Return the rows of these sidecars, and of all other sidecars of these images."""
         sql = "SELECT path, image_id, tags, refused, entries, written FROM sidecars WHERE "
         of_images = "image_id IN (SELECT value FROM json_each(?))"
         rows = self._reader._rows(sql + of_images, json.dumps([int(id) for id in image_ids]))

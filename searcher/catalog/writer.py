@@ -1,4 +1,4 @@
-"""Every change of the catalog, in transactions, one writer at a time."""
+"""All changes to the catalog. They are made in transactions, by one writer at a time."""
 
 import os
 import sqlite3
@@ -32,20 +32,19 @@ if TYPE_CHECKING:
     from searcher.models import Model
 
 LOCK_NAME = "writer.lock"
-PATIENCE_S = 0.5  # a wait for another writer that is not worth a message
+PATIENCE_S = 0.5  # a wait for another writer is reported only if it takes longer
 LOCK_TIMEOUT_S = 600.0
-KEPT_VECTOR_FILES = 32  # how many earlier FAISS files are still recognised
+KEPT_VECTOR_FILES = 32  # how many FAISS files are remembered per model
 
 
 class Writer:
-    """The one way to change a library's catalog. Changes happen inside `with writer.transaction():`."""
+    """Changes a library's catalog. All changes must be made inside `with writer.transaction():`."""
 
     def __init__(self, folder: Path, notice: Callable[[str], None] | None = None) -> None:
-        """Open or create the catalog in `folder`. `notice` is told in one line when another writer is waited
-        for.
+        """Open or create the catalog in `folder`.
 
-        Raises ReadOnlyError where the folder cannot be written to, SearcherError for a newer or damaged
-        catalog.
+        `notice` is called with one line if this writer has to wait for another one. Raises ReadOnlyError if the folder
+        cannot be written to, and SearcherError if the catalog is damaged or was written by a newer version.
         """
         self.folder = folder
         self._notice = notice or (lambda line: None)
@@ -54,7 +53,7 @@ class Writer:
             self._lock = FileLock(folder / LOCK_NAME)
             if check_version(self._raw, folder) < SCHEMA_VERSION:
                 with self.lock():
-                    version = check_version(self._raw, folder)  # another process may have been first
+                    version = check_version(self._raw, folder)  # another process may have upgraded it first
                     if version < SCHEMA_VERSION:
                         upgrade(self._raw, version)
             engine = create_engine("sqlite://", creator=lambda: self._raw, poolclass=StaticPool)
@@ -64,21 +63,27 @@ class Writer:
             raise
 
     def close(self) -> None:
-        """Close; where no other process has the catalog open, its journal is merged and removed."""
+        """Close the catalog. If no other process has it open, SQLite merges and removes the journal."""
         self._connection.close()
         self._raw.close()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the writer's lock: at most one process commits, or writes the vector index, at a time."""
+        """Hold the writer's lock. Only one process at a time may commit or write the vector index.
+
+        Raises SearcherError if another process holds the lock for too long, and ReadOnlyError if the folder cannot
+        be written to.
+        """
         try:
             try:
                 self._lock.acquire(timeout=PATIENCE_S)
             except Timeout:
-                self._notice(f"another searcher is writing to {self.folder}; waiting for it")
+                self._notice(f"waiting for another searcher process that is writing to {self.folder}")
                 self._lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:
-            raise SearcherError(f"another searcher has been writing to {self.folder} for too long") from None
+            raise SearcherError(
+                f"another searcher process has been writing to {self.folder} for too long: try again later"
+            ) from None
         except OSError as error:
             raise ReadOnlyError(f"cannot write to the library {self.folder}: {error.strerror}") from error
         try:
@@ -88,8 +93,9 @@ class Writer:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of it is committed, or, after an error or Ctrl-C, nothing. Raises SearcherError when the disk
-        is full.
+        """Commit all changes made inside. After an error or Ctrl-C, none of them is committed.
+
+        Raises SearcherError if the changes cannot be written, for example because the disk is full.
         """
         with self.lock():
             try:
@@ -97,12 +103,12 @@ class Writer:
                 yield
                 self._raw.execute("COMMIT")
             except BaseException as error:
-                # SQLAlchemy closes a connection that Ctrl-C cut off inside one of its calls: rolled back, too
+                # If Ctrl-C interrupts a call of SQLAlchemy, SQLAlchemy closes the connection. That rolls back, too.
                 with suppress(sqlite3.ProgrammingError):
                     if self._raw.in_transaction:
                         self._raw.execute("ROLLBACK")
                 cause = error.orig if isinstance(error, DBAPIError) else error
-                # a full disk, a damaged file; subclasses other than this one are our own mistakes
+                # These two types mean a full disk or a damaged file. Other subclasses of DatabaseError mean a bug.
                 if type(cause) in (sqlite3.OperationalError, sqlite3.DatabaseError):
                     raise SearcherError(f"cannot write to the library {self.folder}: {cause}") from error
                 raise
@@ -110,37 +116,43 @@ class Writer:
     # roots
 
     def roots(self) -> list[Root]:
-        """All roots, those of this transaction included."""
+        """Return all roots, including those added in this transaction."""
         rows = self._connection.execute(select(roots.c.id, roots.c.path, roots.c.whole).order_by(roots.c.path))
         return [Root(*row) for row in rows]
 
     def add_root(self, path: bytes, whole: bool) -> Root:
-        """Remember a folder; one that is known stays as it is, except that `whole` can become true."""
+        """Add a root. If it is already known, only `whole` can change, from False to True."""
         row = insert(roots).values(path=path, whole=whole)
         row = row.on_conflict_do_update(index_elements=["path"], set_={"whole": roots.c.whole | row.excluded.whole})
         found = self._connection.execute(row.returning(roots.c.id, roots.c.whole)).one()
         return Root(found.id, path, bool(found.whole))
 
     def move_root(self, root_id: int, path: bytes) -> None:
-        """The same folder is now found at `path`."""
+        """Change the path of a root to `path`."""
         self._connection.execute(update(roots).where(roots.c.id == root_id).values(path=path))
 
     def absorb_root(self, child: Root, parent: Root, prefix: bytes) -> None:
-        """The images of `child`, which lies at `prefix` inside `parent`, become the parent's."""
-        # joined here: SQLite's || makes text of blobs, which names that are not UTF-8 do not survive
+        """Move the images of the root `child` to the root `parent`, and remove `child`.
+
+        `prefix`: the path of `child` inside `parent`.
+        """
+        # Join the paths in Python. SQLite's || turns blobs into text, which damages names that are not UTF-8.
         inner = select(images.c.id, images.c.relpath).where(images.c.root_id == child.id)
         rows = [
             {"image": row.id, "root_id": parent.id, "relpath": prefix + row.relpath}
             for row in self._connection.execute(inner).all()
         ]
         if rows:
-            # a place that the parent knows already keeps its image: it is the older one
+            # if the parent already has an image at this path, that one is kept because it is older
             self._connection.execute(_MOVE_IMAGE.prefix_with("OR IGNORE"), rows)
         self._connection.execute(delete(images).where(images.c.root_id == child.id))
         self._connection.execute(delete(roots).where(roots.c.id == child.id))
 
     def forget(self, root_id: int, prefix: bytes = b"") -> int:
-        """Remove the images below `prefix` in a root, and the root itself without one; returns how many."""
+        """Remove the images below `prefix` in a root and return their number.
+
+        Without `prefix`, the root is removed, too.
+        """
         chosen = images.c.root_id == root_id
         if prefix:
             inside = (images.c.relpath >= prefix) & (images.c.relpath < after_prefix(prefix))
@@ -154,7 +166,7 @@ class Writer:
     # models
 
     def add_model(self, model: "Model", folder: Path) -> int:
-        """Remember a model, to be found in `folder`; returns its id."""
+        """Add a model that is stored in `folder`, and return its id."""
         found = {"name": model.name, "version": model.version or "", "folder": os.fsencode(folder.absolute())}
         row = insert(models).values(digest=model.digest, slug=model.slug, dim=model.dim, **found)
         row = row.on_conflict_do_update(index_elements=["digest"], set_={**found, "retired": False})
@@ -162,12 +174,12 @@ class Writer:
         return model_id
 
     def model_id(self) -> int | None:
-        """The model that searches use."""
+        """Return the id of the model that searches use, or None if there is none."""
         found: int | None = self._connection.execute(select(library.c.model_id)).scalar_one()
         return found
 
     def use_model(self, model_id: int) -> None:
-        """Let searches use a model; all others are retired: see `remove_retired`."""
+        """Make searches use a model. All other models become retired: see `remove_retired`."""
         self._connection.execute(update(library).values(model_id=model_id))
         others = update(models).where(models.c.id != model_id)
         self._connection.execute(others.values(retired=True, noise_vectors=None, noise_floor=None, derived_to=None))
@@ -175,14 +187,15 @@ class Writer:
         self._connection.execute(delete(vector_files).where(vector_files.c.model_id != model_id))
 
     def remove_retired(self, at_once: int) -> bool:
-        """Remove up to `at_once` embeddings of retired models; returns whether there may be more."""
+        """Remove up to `at_once` embeddings of retired models. Returns whether there may be more of them."""
         retired = select(models.c.id).where(models.c.retired)
         some = select(embeddings.c.id).where(embeddings.c.model_id.in_(retired)).limit(at_once)
         return self._connection.execute(delete(embeddings).where(embeddings.c.id.in_(some))).rowcount == at_once
 
     def set_derived(self, model_id: int, vectors: np.ndarray, floor: float | None) -> None:
-        """All that derives is up to date: among it the embeddings (n, dim) of meaningless queries and what
-        such a query scores.
+        """Store that all derived data is up to date.
+
+        `vectors`: the embeddings (n, dim) of meaningless queries. `floor`: the score of such a query.
         """
         row = update(models).where(models.c.id == model_id)
         blob = np.ascontiguousarray(vectors, np.float16).tobytes()
@@ -191,7 +204,7 @@ class Writer:
         self._connection.execute(row)
 
     def add_vector_file(self, model_id: int, file: VectorFileRow) -> None:
-        """Remember a FAISS file that is about to appear; the oldest ones are forgotten."""
+        """Add a FAISS file that is about to be put in place. The rows of the oldest files are removed."""
         row = insert(vector_files).values(model_id=model_id, **file._asdict()).on_conflict_do_nothing()
         self._connection.execute(row)
         of_model = vector_files.c.model_id == model_id
@@ -206,60 +219,60 @@ class Writer:
     # images, contents, embeddings
 
     def image_at(self, root_id: int, relpath: bytes) -> ImageAt | None:
-        """The image at a place."""
+        """Return the image at a path, or None if there is none."""
         row = self._connection.execute(_IMAGE_AT, {"root": root_id, "path": relpath}).one_or_none()
         return None if row is None else ImageAt(*row)
 
     def images_of(self, content_id: int, limit: int) -> list[ImageAt]:
-        """Up to `limit` images with this content, oldest first."""
+        """Return up to `limit` images with this content, by ascending id."""
         rows = self._connection.execute(_IMAGES_OF, {"content": content_id, "most": limit})
         return [ImageAt(*row) for row in rows]
 
     def content_id(self, digest: bytes) -> int | None:
-        """The id of a content that is known."""
+        """Return the id of a content, or None if it is not known."""
         found: int | None = self._connection.execute(_CONTENT_ID, {"wanted": digest}).scalar_one_or_none()
         return found
 
     def add_content(self, content: Content) -> int:
-        """The id of a content, made when it is not known yet."""
+        """Add a content if it is not known yet, and return its id."""
         self._connection.execute(_ADD_CONTENT, content._asdict())
         found = self.content_id(content.digest)
         assert found is not None
         return found
 
     def add_embedding(self, content_id: int, model_id: int, precision: str, vector: np.ndarray) -> None:
-        """Store a unit vector (dim,) as float16, unless this content has one of this model."""
+        """Store a unit vector (dim,) as float16, unless this content already has an embedding by this model."""
         blob = np.ascontiguousarray(vector, np.float16).tobytes()
         row = {"content_id": content_id, "model_id": model_id, "precision": precision, "vector": blob}
         self._connection.execute(_ADD_EMBEDDING, row)
 
     def remove_embeddings(self, ids: Sequence[int]) -> None:
-        """Remove embeddings that are damaged."""
+        """Remove the embeddings with these ids."""
         if ids:
             row = delete(embeddings).where(embeddings.c.id == bindparam("embedding"))
             self._connection.execute(row, [{"embedding": id} for id in ids])
 
     def read_again(self, model_id: int) -> None:
-        """Let the next index run read every image that has no embedding of a model."""
+        """Make the next index run read every image that has no embedding by a model."""
         found = exists().where(embeddings.c.content_id == images.c.content_id, embeddings.c.model_id == model_id)
         row = update(images).where(images.c.content_id.is_not(None), ~found)
         self._connection.execute(row.values(size=UNREAD, mtime_ns=UNREAD))
 
     def put_image(self, place: Place, content_id: int | None, error: str | None = None) -> None:
-        """The file at `place` has this content, or failed with `error`. A known image keeps its id."""
+        """Store that the file at `place` has this content or failed with `error`. A known image keeps its id."""
         row = {**place._asdict(), "content_id": content_id, "error": error}
         self._connection.execute(_PUT_IMAGE, row)
 
     def touch_image(self, place: Place) -> None:
-        """The file at `place` has another size or time, and the content it had."""
+        """Store a new size and time for a file whose content has not changed."""
         row = {"root": place.root_id, "path": place.relpath, "size": place.size, "mtime_ns": place.mtime_ns}
         self._connection.execute(_TOUCH_IMAGE, row)
 
     def move_image(self, image: ImageAt, place: Place) -> None:
-        """The image's file is now at `place`. If another image was there, the two change places."""
+        """Store that an image's file is now at `place`. If another image is there, the two are swapped."""
         there = self.image_at(place.root_id, place.relpath)
         if there is not None:
-            # a name that no file can have, so that the two never collide
+            # a temporary name that no file can have, so that the two images never collide
             self._connection.execute(_MOVE_IMAGE, {"image": there.id, "relpath": b"\0"})
         self._connection.execute(_MOVE_IMAGE, {"image": image.id, **place._asdict()})
         if there is not None:
@@ -267,16 +280,16 @@ class Writer:
             self._connection.execute(_MOVE_IMAGE, {"image": there.id, **spot})
 
     def remove_image(self, root_id: int, relpath: bytes) -> bool:
-        """Remove the image at a place; returns whether it could be found by searches."""
+        """Remove the image at a path. Returns whether searches could find it."""
         gone = self._connection.execute(_REMOVE_IMAGE, {"root": root_id, "path": relpath}).one_or_none()
         return gone is not None and gone.content_id is not None
 
     def remove_orphans(self) -> int:
-        """Remove contents, with their embeddings, that no image has any more; returns how many."""
+        """Remove contents without images, with their embeddings, and return how many contents were removed."""
         return self._connection.execute(_REMOVE_ORPHANS).rowcount
 
 
-# The statements that run once a photo, built once: building takes longer than running.
+# These statements run once per photo. They are built only once, because building takes longer than running.
 _HERE = (images.c.root_id == bindparam("root")) & (images.c.relpath == bindparam("path"))
 _IMAGE = select(images.c.id, images.c.root_id, images.c.relpath, images.c.content_id)
 _IMAGE_AT = _IMAGE.where(_HERE)

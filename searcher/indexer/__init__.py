@@ -1,11 +1,12 @@
-"""Bringing a library up to date with the disk: scan → compare with the catalog → decode → embed → commit.
+"""Update a library from the disk: scan → compare with the catalog → decode → embed → commit.
 
-`run`       one whole run, from what the user named to the report
-`places`    what the user named → roots and the parts of them to look at
-`changes`   the disk compared with the catalog
-`update`    the catalog made what the disk is; loaded only when something has changed
-`pipeline`  threads that read, hash and decode, ahead of the thread that embeds
-`commit`    what a finished file means for the catalog: added, changed, moved, a copy
+`run`       a complete index run, from the user's paths to the report
+`places`    maps the user's paths to roots and parts of roots
+`changes`   compares the disk with the catalog
+`update`    applies the changes to the catalog; it is loaded only if there are changes
+`reembed`   embeds a library again with another model
+`pipeline`  reads, hashes, decodes and preprocesses files in threads, ahead of the thread that embeds them
+`commit`    decides for each file that was read: added, changed, moved, a copy or failed
 """
 
 from searcher.indexer.run import IndexReport, forget, run

@@ -1,6 +1,6 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
 # ruff: noqa: PTH112, PTH116, PTH118, PTH122
-"""The disk compared with the catalog: which files are new, which may have changed, which are gone."""
+"""Compare the disk with the catalog: find files that are new, may have changed, or were deleted."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -21,7 +21,12 @@ Known = dict[bytes, tuple[int, int, bool]]  # relpath → size, mtime_ns, failed
 
 @dataclass(slots=True)
 class Changes:
-    """What a look at the disk found. `unreadable`: what could not even be looked at, with the reason."""
+    """The differences between the disk and the catalog.
+
+    new: files that are not in the catalog. perhaps: known files with a different size or time. gone: (root id, relpath)
+    of deleted files. unreadable: photo files whose size and time could not be read, with the reason. unchanged: the
+    number of unchanged files. notices: lines for the user.
+    """
 
     new: list[Place] = field(default_factory=list)
     perhaps: list[Place] = field(default_factory=list)
@@ -32,17 +37,20 @@ class Changes:
 
     @property
     def todo(self) -> int:
-        """How many files have to be read."""
+        """How many files must be read."""
         return len(self.new) + len(self.perhaps)
 
     @property
     def any(self) -> bool:
-        """Whether anything is to be changed in the catalog."""
+        """Whether the catalog needs any change."""
         return bool(self.new or self.perhaps or self.gone or self.unreadable)
 
 
 def compare(reader: "Reader", scopes: list[Scope], tick: Callable[[int], None]) -> Changes:
-    """Look at every file of the scopes. `tick` is told now and then how many files have been seen."""
+    """Compare every file in the scopes with the catalog.
+
+    `tick` is called from time to time with the number of files seen so far.
+    """
     changes = Changes()
     seen = 0
     for scope in scopes:
@@ -57,9 +65,12 @@ def compare(reader: "Reader", scopes: list[Scope], tick: Callable[[int], None]) 
 
 
 def _compare(scope: Scope, known: Known, changes: Changes) -> Iterator[int]:
-    """Compare one scope with what is known of it, which is used up. Yields how many files were seen."""
+    """Compare one scope with its `known` files, and remove each file that was seen from `known`.
+
+    Yields the number of files seen so far.
+    """
     held, count = len(known), 0
-    unseen: dict[bytes, OSError] = {}  # nothing at or below these is taken for deleted
+    unseen: dict[bytes, OSError] = {}  # nothing at or below these paths counts as deleted
     prefix, root_id = scope.prefix, scope.root.id
     try:
         found = scan(scope.path, unseen.__setitem__) if scope.files is None else _named(scope, unseen)
@@ -76,16 +87,17 @@ def _compare(scope: Scope, known: Known, changes: Changes) -> Iterator[int]:
             if not count & 0xFFF:
                 yield count
     except OSError as error:
-        # a folder inside a root can be deleted; a root is a disk that may be away
+        # A missing folder inside a root was deleted. A missing root may be a disk that is not connected.
         if not (prefix and isinstance(error, FileNotFoundError) and places.holds_something(scope.root.path)):
-            reason = "is not there" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
+            reason = "not found" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
             changes.notices.append(f"{os.fsdecode(scope.path)}: {reason}; {_kept(held)}")
             return
     yield count
     empty = os.path.isdir(scope.path) and not places.holds_something(scope.path)
     if held and not count and not unseen and empty:
         changes.notices.append(
-            f"{os.fsdecode(scope.path)}: empty where it held photos; {_kept(held)} (`searcher forget` removes them)"
+            f"{os.fsdecode(scope.path)}: the folder is empty but held photos before; {_kept(held)} "
+            "(`searcher forget` removes them)"
         )
         return
     _note_unseen(scope, known, changes, {prefix + relpath: error for relpath, error in unseen.items()})
@@ -93,11 +105,11 @@ def _compare(scope: Scope, known: Known, changes: Changes) -> Iterator[int]:
         if not os.path.lexists(os.path.join(scope.root.path, relpath)):
             changes.gone.append((root_id, relpath))
         elif not row[2]:
-            changes.unchanged += 1  # once named as a single file, and not a name that a scan looks for
+            changes.unchanged += 1  # was indexed as a single file and has no photo suffix, so a scan skips it
 
 
 def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[bytes, OSError]) -> None:
-    """Take what lies at or below `unseen` out of `known`, so that it is kept, and say so."""
+    """Remove what is at or below `unseen` from `known`, so that it is kept, and add notices about it."""
     if not unseen:
         return
     below: dict[bytes, int] = {}
@@ -117,18 +129,18 @@ def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[byte
 
 
 def _upwards(relpath: bytes) -> Iterator[bytes]:
-    """b"a/b/c", b"a/b", b"a"."""
+    """Yield a path and its parents: b"a/b/c", b"a/b", b"a"."""
     while relpath:
         yield relpath
         relpath = relpath.rpartition(b"/")[0]
 
 
 def _kept(photos: int) -> str:
-    return f"nothing is removed ({photos} {'photo' if photos == 1 else 'photos'} of it known)"
+    return f"nothing is removed (the library keeps {photos} {'photo' if photos == 1 else 'photos'} from there)"
 
 
 def _named(scope: Scope, unseen: dict[bytes, OSError]) -> Iterator[FoundFile]:
-    """The files that were asked for by name. Raises OSError when their folder is not there."""
+    """Yield the single files of a scope. Raises OSError if their root is missing or empty."""
     if not places.holds_something(scope.root.path):
         raise FileNotFoundError(os.fsdecode(scope.root.path))
     for relpath in scope.files or ():

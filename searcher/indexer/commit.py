@@ -1,6 +1,6 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
 # ruff: noqa: PTH118
-"""What a file that was read means for the catalog: a photo added, changed or moved, a copy, a failure."""
+"""Commit files that were read. Decides for each whether it was added, changed, moved, copied or failed."""
 
 import os
 from collections.abc import Sequence
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from searcher.indexer.run import Counts
     from searcher.models import Model
 
-COPIES_LOOKED_AT = 100  # images of one content that may be the one that moved
+COPIES_LOOKED_AT = 100  # how many images of one content are checked for the one that moved
 
 Spot = tuple[int, bytes]  # root id, relative path
 
 
 @dataclass(slots=True)
 class Committer:
-    """Takes batches of files that were read, embeds and commits them, each batch in one transaction.
+    """Embeds and commits batches of files that were read, with one transaction per batch.
 
-    `unread`: where known images lie whose content has changed and that are not committed yet. When such a
-    content turns up at the place of another known image (two files that changed names), the two images change
-    places.
-    `vacated`: places that an image was moved away from, perhaps leaving there one whose file is gone.
+    unread: the paths of known images whose content has changed and that are not committed yet. If the old content of
+    such an image is found at the path of another known image, two files have swapped names. The two images are then
+    swapped, too. vacated: the paths that an image was moved away from. An image without a file may be left there.
     """
 
     writer: Writer
@@ -47,14 +46,19 @@ class Committer:
     _failed: dict[bytes, str] = field(default_factory=dict)
 
     def commit(self, batch: Sequence[Read], last: bool = False) -> None:
-        """Embed what is new in `batch` and commit all of it. `last`: nothing is under way any more."""
+        """Embed the new contents in `batch` and commit the whole batch.
+
+        `last`: this is the last batch. Raises SearcherError if the library was switched to another model.
+        """
         fresh = [read for read in batch if read.pixels is not None]
         vectors = np.empty((0, self.model.dim), np.float32)
         if fresh:
             vectors = self.model.encode_pixels(np.stack([read.pixels for read in fresh if read.pixels is not None]))
         with self.writer.transaction():
             if self.writer.model_id() != self.model_id:
-                raise SearcherError("the library was just given another model: run `searcher index` again")
+                raise SearcherError(
+                    "the library was switched to another model during this run: run `searcher index` again"
+                )
             for read, vector in zip(fresh, vectors, strict=True):
                 assert read.content is not None
                 made = self.writer.add_content(read.content)
@@ -66,13 +70,13 @@ class Committer:
             for read in waiting:
                 content_id, error = self._outcome(read)
                 if content_id is None and error is None and not last:
-                    self._copies.append(read)  # the same content is under way under another name
+                    self._copies.append(read)  # another file with the same content is still being processed
                 else:
                     self._put(read.place, content_id, error)
         self.contents.release(read.digest for read in batch if read.digest is not None)
 
     def _outcome(self, read: Read) -> tuple[int | None, str | None]:
-        """The content id of a file, or the reason why it has none; neither when that is not known yet."""
+        """Return the content id of a file, or the reason why it has none. Both are None if this is not known yet."""
         if read.error is not None or read.digest is None:
             return None, read.error
         content_id = self.writer.content_id(read.digest)
@@ -82,12 +86,11 @@ class Committer:
         spot = (place.root_id, place.relpath)
         self.unread.discard(spot)
         if content_id is None:
-            self.writer.put_image(place, None, error or "changed while it was read")
+            self.writer.put_image(place, None, error or "changed while it was being read")
             return
         there = self.writer.image_at(*spot)
         if there is not None and there.content_id == content_id:
-            # an image was given to this place when its content was expected here, or another process came
-            # first
+            # the image was moved here in a swap, or another process has already committed it
             self.writer.put_image(place, content_id)
             if spot in self._swapped:
                 self.counts.moved += 1
@@ -108,7 +111,7 @@ class Committer:
             self.counts.added += 1
 
     def _homeless(self, content_id: int, may_swap: bool) -> ImageAt | None:
-        """The image with this content whose file is no longer at its place, so that it must have moved."""
+        """Return the image with this content whose file is no longer at its path, which means that it has moved."""
         for image in self.writer.images_of(content_id, COPIES_LOOKED_AT):
             if may_swap and (image.root_id, image.relpath) in self.unread:
                 return image
@@ -118,5 +121,5 @@ class Committer:
 
 
 def is_gone(root: bytes, relpath: bytes) -> bool:
-    """Whether a file is deleted, and not only its disk away: its root is there and holds something."""
+    """Return whether a file was deleted. If its root is missing or empty, the disk may just be disconnected."""
     return not os.path.lexists(os.path.join(root, relpath)) and holds_something(root)

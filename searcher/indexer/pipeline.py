@@ -1,7 +1,7 @@
-"""Threads that read, hash, decode and preprocess photos ahead of the thread that embeds them.
+"""Read, hash, decode and preprocess photos in threads, ahead of the thread that embeds them.
 
-Memory is bounded by the number of files under way, whatever the folder: a thread lets go of a file's bytes
-and of the decoded picture before it takes the next one; what waits is one preprocessed picture a file.
+Memory use depends on the number of files in progress, not on the size of the folder. A thread frees a file's bytes
+and its decoded image before it takes the next file. A file that waits to be embedded needs only its preprocessed image.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,17 @@ from searcher.photos.decode import Photo, PhotoError, content_digest, decode, re
 if TYPE_CHECKING:
     from searcher.models import Model
 
-BATCH_SIZE = 32  # photos a pass through the network and a commit
+BATCH_SIZE = 32  # photos per pass through the encoder and per commit
 
 
 @dataclass(slots=True)
 class Read:
-    """A file that was read. `content` and `pixels` (3, H, W) are None when its content is known, or being
-    read under another name; with an `error`, all else is None."""
+    """A file that was read.
+
+    digest: of the content, or None if the file could not be read. content and pixels, (3, H, W) float32: None if the
+    content is already embedded, or if another file with the same content is in progress, or if there is an error.
+    error: the reason if the file cannot be indexed.
+    """
 
     place: Place
     digest: bytes | None = None
@@ -34,7 +38,7 @@ class Read:
 
 
 class Contents:
-    """Which contents need no decoding: embedded already, or under way. For use in threads."""
+    """Tracks the contents that need no decoding because they are already embedded or in progress. Thread-safe."""
 
     def __init__(self, reader: Reader, model_id: int) -> None:
         self._reader = reader
@@ -43,7 +47,7 @@ class Contents:
         self._lock = Lock()
 
     def claim(self, digest: bytes) -> bool:
-        """Whether the caller is the one to decode this content."""
+        """Return whether the caller must decode this content. If so, the content is now in progress."""
         with self._lock:
             if digest in self._under_way or self._reader.has_embedding(digest, self._model_id):
                 return False
@@ -51,7 +55,7 @@ class Contents:
             return True
 
     def release(self, digests: Iterable[bytes]) -> None:
-        """These have been committed, or have failed."""
+        """Mark contents as no longer in progress, after they were committed or have failed."""
         with self._lock:
             self._under_way.difference_update(digests)
 
@@ -60,7 +64,7 @@ class Contents:
 
 
 def hash_file(path: bytes) -> bytes | None:
-    """The digest of a file's content, None when it cannot be read."""
+    """Return the digest of a file's content, or None if the file cannot be read."""
     try:
         return content_digest(read_bytes(path))
     except PhotoError:
@@ -68,7 +72,10 @@ def hash_file(path: bytes) -> bytes | None:
 
 
 def read_photo(place: Place, path: bytes, contents: Contents, model: "Model") -> Read:
-    """Read, hash and, if the content is new, decode and preprocess one file. Never raises for a bad file."""
+    """Read and hash one file. If its content is new, also decode and preprocess it.
+
+    A bad file does not raise an exception. The result has an `error` instead.
+    """
     try:
         data = read_bytes(path)
     except PhotoError as error:
@@ -82,13 +89,13 @@ def read_photo(place: Place, path: bytes, contents: Contents, model: "Model") ->
         return Read(place, digest, _content(digest, photo), model.preprocess(photo.image))
     except PhotoError as error:
         reason = error.reason
-    except Exception as error:  # nothing that one file does may stop the run
+    except Exception as error:  # a single file must never stop the run
         reason = f"cannot be prepared: {error or type(error).__name__}"
     return Read(place, digest, error=_storable(reason))
 
 
 def _storable(text: str) -> str:
-    """Without what cannot be written as UTF-8, such as the escapes in a file's name."""
+    """Replace what cannot be stored as UTF-8, such as surrogate escapes in file names, with "?"."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,9 +1,9 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
 # ruff: noqa: PTH120, PTH100, PTH110, PTH111, PTH112, PTH116, PTH118
-"""What the user named → the roots of the library, and the parts of them to look at.
+"""Map the user's paths to the roots of the library, and to the parts of roots to be indexed.
 
-No folder is known twice: a folder inside a known root is a part of that root, a known root inside a new one
-becomes part of it, and a link to a known folder is that folder.
+No folder is in the library twice. A folder inside a known root is a part of that root. A known root inside a new root
+becomes part of the new one. A link to a known folder counts as that folder.
 """
 
 import os
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from searcher.catalog.reader import Reader
     from searcher.catalog.writer import Writer
 
-SAMPLE = 100  # files of a missing root that are looked for where it may be mounted now
-SAME_DISK = 0.9  # how many of them must be there
+SAMPLE = 100  # how many files of a missing root to look for at a path where it may be mounted now
+SAME_DISK = 0.9  # the share of them that must be there
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A part of a root: all below `prefix` (b"" or ending in "/"), or only these `files`."""
+    """A part of a root: everything below `prefix` (b"" or ending in "/"), or only these `files`."""
 
     root: Root
     prefix: bytes = b""
@@ -37,17 +37,17 @@ class Scope:
         return os.path.join(self.root.path, self.prefix).rstrip(b"/") or b"/"
 
     def holds(self, relpath: bytes) -> bool:
-        """Whether a file of the root belongs to this part of it."""
+        """Return whether a file of the root belongs to this part."""
         return relpath.startswith(self.prefix) if self.files is None else relpath in self.files
 
 
 def absolute(path: str | Path) -> bytes:
-    """Absolute, `~` expanded, without "." and "..", links kept. Bytes, as file systems have it."""
+    """Return the absolute path as bytes. `~`, "." and ".." are resolved, but links are not."""
     return os.path.abspath(os.path.expanduser(os.fsencode(path)))
 
 
 def holds_something(folder: bytes) -> bool:
-    """Whether a folder is there and more than an empty mount point: hidden files do not count."""
+    """Return whether a folder exists and is not an empty mount point. Hidden files do not count."""
     try:
         with os.scandir(folder) as entries:
             return any(not entry.name.startswith(b".") for entry in entries)
@@ -56,7 +56,7 @@ def holds_something(folder: bytes) -> bool:
 
 
 def existing(paths: Sequence[str | Path], known: Sequence[Root], reader: "Reader | None") -> list[bytes]:
-    """The paths, absolute. Raises SearcherError for one that is neither there nor known."""
+    """Return the absolute paths. Raises SearcherError if one of them neither exists nor is known to the library."""
     found = [absolute(path) for path in paths]
     for path in found:
         if not os.path.exists(path) and not (reader and _was_there(path, known, reader)):
@@ -72,7 +72,10 @@ def _was_there(path: bytes, known: Sequence[Root], reader: "Reader") -> bool:
 
 
 def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]) -> list[Scope] | None:
-    """The scopes for `paths`, or for all known roots without any; None when one of them is not known yet."""
+    """Return the scopes for `paths`, or for all known roots if there are none.
+
+    Returns None if one of the paths is not covered by a known root.
+    """
     if not paths:
         return [Scope(root, files=None if root.whole else tuple(sorted(reader.files(root.id)))) for root in known]
     scopes = []
@@ -91,12 +94,12 @@ def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]
 
 
 def plan(writer: "Writer", reader: "Reader", paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
-    """The scopes for `paths`, and notices about roots that were found elsewhere.
+    """Return the scopes for `paths`, and notices about roots that were found at another path.
 
-    Adds, moves and joins roots: call it inside a transaction.
+    This adds, moves and merges roots. Call it inside a transaction.
     """
     notices: list[str] = []
-    # outer folders first, so that what lies inside finds its root
+    # outer folders first, so that inner ones find their root
     for path in sorted(dict.fromkeys(paths)):
         if os.path.isdir(path):
             _add_folder(writer, reader, path, notices)
@@ -111,8 +114,10 @@ def plan(writer: "Writer", reader: "Reader", paths: Sequence[bytes]) -> tuple[li
 
 
 def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
-    """What a library knows of `path`: all roots inside it, else the root it lies in and where (b"" or ending
-    in "/").
+    """Return (root, prefix) for each part of the library that `path` covers.
+
+    These are all roots inside `path`. If there are none, it is the innermost root that contains `path`, with the prefix
+    of `path` in it, which ends in "/".
     """
     real = os.path.realpath(path)
     inner = [root for root in roots if _inside(os.path.realpath(root.path), real) is not None]
@@ -143,23 +148,23 @@ def _add_folder(writer: "Writer", reader: "Reader", path: bytes, notices: list[s
 
 
 def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
-    """The innermost root that `path` lies in, and where in it (b"" or ending in "/")."""
+    """Return the innermost root that contains `path`, and the prefix of `path` in it (b"" or ending in "/")."""
     best: tuple[Root | None, bytes] = (None, b"")
     length = -1
     real = os.path.realpath(path)
     for root in roots:
         real_root = os.path.realpath(root.path)
         inside = _inside(real, real_root)
-        if inside is None:  # a link inside the root to a folder outside: the root's scan follows it
+        if inside is None:  # a link inside the root to a folder outside; a scan of the root follows it
             inside = _inside(path, root.path)
-        # what a scan of the root leaves out (a hidden folder) becomes a root of its own when it is asked for
+        # a folder that a scan of the root skips, such as a hidden one, becomes a separate root if the user names it
         if inside is not None and len(real_root) > length and not _left_out(inside):
             best, length = (root, inside), len(real_root)
     return best
 
 
 def _inside(path: bytes, folder: bytes) -> bytes | None:
-    """Where `path` lies in `folder`: b"" for itself, b"a/b/" for a folder below, None for elsewhere."""
+    """Return the prefix of `path` in `folder`: b"" if they are equal, b"a/b/" if it is below, None if it is outside."""
     if path == folder:
         return b""
     start = folder.rstrip(b"/") + b"/"
@@ -172,7 +177,7 @@ def _left_out(inside: bytes) -> bool:
 
 
 def _mounted_elsewhere(writer: "Writer", reader: "Reader", path: bytes) -> Root | None:
-    """The root whose folder is gone and whose files lie at `path` now, the same ones by size and time."""
+    """Return the root whose folder is missing and whose files, compared by size and time, are now at `path`."""
     for root in writer.roots():
         if holds_something(root.path):
             continue

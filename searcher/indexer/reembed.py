@@ -1,11 +1,11 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
 # ruff: noqa: PTH118
-"""Another model for a library: every photo embedded anew beside the old embeddings, then one switch.
+"""Switch a library to another model: embed every photo again beside the old embeddings, then switch at once.
 
-Until the switch nothing changes for anybody else: searches use the old model, and so does an ordinary run, whose new
-photos are embedded here, too, before the switch. A content whose bytes are nowhere any more (its file was deleted or
-changed) cannot be embedded and does not hold the switch back: the ordinary run that follows looks at its files. One
-whose disk is away does: it would be lost to searches.
+Until the switch, searches and ordinary index runs use the old model. Photos that an ordinary run adds in the meantime
+are embedded here before the switch. If the file of a content was deleted or changed, the content cannot be embedded.
+This does not delay the switch, because the index run that follows handles the file. If the disk of a content is
+missing, the switch is delayed, because searches could no longer find the photo.
 """
 
 import os
@@ -40,9 +40,9 @@ def reembed(
     progress: Callable[[int, int | None], None],
     notice: Callable[[str], None],
 ) -> list[str]:
-    """Embed the whole library with `model` and let searches use it; returns what the user should know.
+    """Embed the whole library with `model` and switch searches to it. Returns notices for the user.
 
-    What is embedded is committed batch by batch: the next call goes on from there. Raises SearcherError.
+    Each batch is committed. After an interruption, the next call continues from there. Raises SearcherError.
     """
     old = library.reader().model()
     with closing(Writer(library.folder, notice)) as writer, closing(Reader(library.folder)) as reader:
@@ -50,7 +50,7 @@ def reembed(
         while True:
             job.embed()
             library.derive(writer, (job.row, model))
-            with writer.lock():  # nobody adds a photo meanwhile
+            with writer.lock():  # so that no other process adds a photo
                 if next(job.todo(), None) is not None:
                     continue
                 if job.away:
@@ -59,12 +59,15 @@ def reembed(
                     writer.use_model(job.row.id)
                     writer.read_again(job.row.id)
             library.derive(writer)
-            return [f"all photos are embedded with {job.row.label}: searches use it now"]
+            return [f"all photos are embedded with {job.row.label}: searches now use it"]
 
 
 @dataclass(slots=True)
 class _Reembedding:
-    """One under way. `passed`: contents that cannot be embedded now; `away`: how many of them, by absent root."""
+    """A switch in progress.
+
+    passed: the ids of contents that cannot be embedded now. away: the number of contents per missing root.
+    """
 
     writer: Writer
     reader: Reader
@@ -75,15 +78,15 @@ class _Reembedding:
     away: Counter[bytes] = field(default_factory=Counter)
 
     def todo(self) -> Iterator[Lacking]:
-        """Contents to be embedded."""
+        """Yield the contents that still have to be embedded."""
         return (content for content in lacking(self.reader, self.row.id) if content.content_id not in self.passed)
 
     def embed(self) -> None:
-        """Embed and commit them, all that can be."""
+        """Embed and commit all contents that can be embedded."""
         total, done = lacking_count(self.reader, self.row.id) - len(self.passed), 0
         self.progress(0, total)
         batch: list[Pixels] = []
-        # the contents are listed by this thread alone: `ahead` takes the next one when it has room for it
+        # `ahead` takes the contents from `todo` in this thread, so the reader is used by one thread only
         with closing(ahead(partial(_prepare, self.model), self.todo())) as prepared:
             for content, pixels in prepared:
                 batch.append((content, pixels))
@@ -107,13 +110,16 @@ class _Reembedding:
         vectors = self.model.encode_pixels(np.stack([pixels for _, pixels in found]))
         with self.writer.transaction():
             for (content, _), vector in zip(found, vectors, strict=True):
-                # another process may have removed the photo meanwhile
+                # another process may have removed the photo in the meantime
                 if self.writer.content_id(content.digest) == content.content_id:
                     self.writer.add_embedding(content.content_id, self.row.id, self.model.precision, vector)
 
 
 def _prepare(model: "Model", content: Lacking) -> Pixels:
-    """The content's pixels (3, H, W), from the first of its files that still holds it; None when there is none."""
+    """Return a content and its pixels (3, H, W), from the first file that still has this content.
+
+    The pixels are None if there is no such file or it cannot be decoded.
+    """
     for root, relpath in content.places:
         try:
             data = read_bytes(os.path.join(root, relpath))
@@ -121,7 +127,7 @@ def _prepare(model: "Model", content: Lacking) -> Pixels:
                 return content, model.preprocess(decode(data, min_side=model.image_size).image)
         except PhotoError:
             continue
-        except Exception:  # nothing that one file does may stop the run
+        except Exception:  # a single file must never stop the run
             break
     return content, None
 
@@ -138,9 +144,9 @@ def _remember(writer: Writer, reader: Reader, model: "Model") -> ModelRow:
 
 
 def _waiting(root: bytes, count: int, new: ModelRow, old: ModelRow | None) -> str:
-    kept = f"searches go on with {old.label}" if old is not None else "searches do not use it yet"
-    photos = "1 photo of it is" if count == 1 else f"{count:,} photos of it are"
+    kept = f"searches still use {old.label}" if old is not None else "searches do not use that model yet"
+    photos = "1 photo in it is" if count == 1 else f"{count:,} photos in it are"
     return (
-        f"{os.fsdecode(root)} is away and {photos} not embedded with {new.label}: {kept} until it is back and "
-        "`searcher index --model …` was run again (or `searcher forget` has removed it)"
+        f"{os.fsdecode(root)} is missing, and {photos} not embedded with {new.label}, so {kept}: reconnect it "
+        "or remove it with `searcher forget`, and run `searcher index --model …` again"
     )

@@ -1,9 +1,9 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
 # ruff: noqa: PTH118
-"""One index run, from what the user named to the report.
+"""A complete index run, from the user's paths to the report.
 
-A run that finds nothing changed takes hardly longer than listing the files: it opens no writer and loads
-neither SQLAlchemy nor a model.
+A run that finds no changes takes little longer than listing the files. It opens no writer, and it loads neither
+SQLAlchemy nor a model.
 """
 
 import os
@@ -31,7 +31,7 @@ Notice = Callable[[str], None]
 
 
 class Target(Protocol):
-    """What a run needs of the library that it brings up to date."""
+    """What a run needs from the library that it updates."""
 
     folder: Path
 
@@ -50,7 +50,7 @@ class Target(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """What a run did, in files."""
+    """What a run did, as numbers of files."""
 
     added: int = 0
     changed: int = 0
@@ -61,10 +61,10 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What an index run did, in files; `as_dict` is what `index --json` prints.
+    """What an index run did, as numbers of files.
 
-    failed: files that could not be read, now or in an earlier run, in the folders looked at; `failures` says
-    why. notices: lines for the user, such as a folder that is not there.
+    failed: files in the indexed folders that could not be read, in this or an earlier run. failures: these files, with
+    the reasons. notices: lines for the user, for example about a missing folder. seconds: the duration of the run.
     """
 
     added: int
@@ -78,7 +78,7 @@ class IndexReport:
     notices: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The report without its notices, ready for JSON."""
+        """Return the report without its notices, as `index --json` prints it."""
         return {
             "added": self.added,
             "changed": self.changed,
@@ -92,20 +92,23 @@ class IndexReport:
 
 
 def run(library: Target, paths: Sequence[str | Path], progress: Progress, notice: Notice) -> IndexReport:
-    """Bring `paths` (without any: all known roots) up to date: embed what is new, forget what is gone.
+    """Update the library with `paths`, or with all known roots if there are none.
 
-    progress(done, total): files, total None while they are counted. notice(line): what the user should know
-    at once (a wait for another searcher); what can wait is in the report. What was embedded is committed
-    batch by batch: an interrupted run keeps it, and the next one goes on from there. Raises SearcherError.
+    New and changed photos are embedded, and deleted ones are removed. Each batch is committed. After an interruption,
+    the next run continues from there.
+
+    progress(done, total): called with numbers of files; total is None while files are being counted. notice(line):
+    called with messages that the user should see at once, such as a wait for another process. The other messages are
+    in the report. Raises SearcherError.
     """
     start = time.monotonic()
     known = library.reader().roots() if library.exists else []
     if not paths and not known:
-        raise SearcherError(f"nothing was indexed into {library.folder} yet: name a folder")
+        raise SearcherError(f"nothing has been indexed into {library.folder} yet: name a folder")
     named = places.existing(paths, known, library.reader() if known else None)
     new_model = library.new_model()
     if not library.exists:
-        _ = library.model  # there, or an error before anything is made
+        _ = library.model  # if the model is missing, fail before anything is created
     progress(0, None)
     with ExitStack() as stack:
         notices = _begun(library)
@@ -141,13 +144,15 @@ def run(library: Target, paths: Sequence[str | Path], progress: Progress, notice
 
 def _begun(library: Target) -> list[str]:
     rows = library.reader().begun_models() if library.exists else []
-    return [f"not all photos are embedded with {row.label} yet: `searcher index --model …` goes on" for row in rows]
+    return [
+        f"not all photos are embedded with {row.label} yet: continue with `searcher index --model …`" for row in rows
+    ]
 
 
 def _plan(
     library: Target, known: "Sequence[Root]", named: Sequence[bytes], notice: Notice
 ) -> tuple[list[Scope], list[str]]:
-    """The parts of roots to look at; a folder that is not known becomes a root."""
+    """Return the parts of roots to be indexed, and notices. A folder that is not known becomes a root."""
     scopes = places.known_scopes(library.reader(), known, named) if known else None
     if scopes is not None:
         return scopes, []
@@ -166,9 +171,9 @@ def _failures(library: Target, scopes: Sequence[Scope]) -> list[Failure]:
 
 
 def forget(library: Target, folder: str | Path) -> int:
-    """Forget a root, a part of one, or all roots inside a folder; returns the number of images forgotten.
+    """Remove a root, a part of a root, or all roots inside a folder. Returns the number of removed images.
 
-    Raises SearcherError when nothing of it was indexed.
+    Raises SearcherError if nothing in the folder was indexed.
     """
     path = places.absolute(folder)
     chosen = places.known_parts(library.reader().roots(), path)

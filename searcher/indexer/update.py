@@ -1,6 +1,6 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
 # ruff: noqa: PTH118
-"""The catalog made what the disk is: what was found changed is read, embedded and committed."""
+"""Apply changes on the disk to the catalog: read, embed and commit new and changed files."""
 
 import os
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from searcher.photos.ahead import ahead
 if TYPE_CHECKING:
     from searcher.indexer.run import Counts, Target
 
-DERIVE_AFTER = 20_000  # files of a long run after which searches are made fast again, then half as often
-TOUCHED_AT_ONCE = 1000  # rows of one commit where only a size or time changed
+DERIVE_AFTER = 20_000  # files after which a long run first updates derived data, then whenever the number has doubled
+TOUCHED_AT_ONCE = 1000  # rows per commit if only sizes or times have changed
 
 
 def update(
@@ -32,7 +32,7 @@ def update(
     counts: "Counts",
     progress: Callable[[int, int | None], None],
 ) -> None:
-    """Bring the library up to date with `changes`, counting in `counts`."""
+    """Apply `changes` to the library, and add the results to `counts`."""
     job = _Update(writer, library.reader(), counts, progress, changes.todo)
     vacated: list[tuple[int, bytes]] = []
     if changes.todo:
@@ -45,7 +45,7 @@ def update(
 
 @dataclass(slots=True)
 class _Update:
-    """One update under way: `done` of `total` files."""
+    """An update in progress, with `done` of `total` files."""
 
     writer: Writer
     reader: Reader
@@ -55,7 +55,10 @@ class _Update:
     done: int = 0
 
     def only_touched(self, places: list[Place]) -> list[Place]:
-        """Of known files with another size or time, those with another content; the others are unchanged."""
+        """Return those known files with a new size or time whose content has changed.
+
+        For the others, the new size and time are stored, and they count as unchanged.
+        """
         roots, row = self._roots(), self.reader.model()
         paths = [os.path.join(roots[place.root_id], place.relpath) for place in places]
         changed: list[Place] = []
@@ -87,14 +90,15 @@ class _Update:
         places.clear()
 
     def read(self, library: "Target", changed: list[Place], new: list[Place]) -> list[tuple[int, bytes]]:
-        """Read, embed and commit; returns the places that images were moved away from."""
+        """Read, embed and commit files. Returns the (root id, relpath) that images were moved away from."""
         roots, row = self._roots(), _model_row(library, self.writer, self.reader)
         unread = {(place.root_id, place.relpath) for place in changed}
         with closing(Contents(Reader(library.folder), row.id)) as contents:
             committer = Committer(self.writer, library.model, row.id, contents, roots, unread, self.counts)
             batch: list[Read] = []
             next_derive = DERIVE_AFTER
-            # known images first: what moved away from their places is then free for the new ones
+            # Known files come first. This moves images away from paths that now have another content, so that a new
+            # file with their content is recognised as a moved one.
             with closing(ahead(partial(_read, roots, committer), [*changed, *new])) as reads:
                 for read in reads:
                     batch.append(read)
@@ -110,9 +114,9 @@ class _Update:
         return committer.vacated
 
     def remove(self, changes: Changes, vacated: list[tuple[int, bytes]]) -> None:
-        """Remove images whose file is gone, and contents that no image has; note what cannot be looked at."""
+        """Remove deleted images and contents without images, and store the files that cannot be read."""
         if changes.new and not (changes.perhaps or changes.gone or changes.unreadable or vacated):
-            return  # only photos that were never there
+            return  # only new photos, so there is nothing to remove
         roots = self._roots()
         with self.writer.transaction():
             for place, reason in changes.unreadable:
@@ -136,17 +140,19 @@ def _read(roots: dict[int, bytes], committer: Committer, place: Place) -> Read:
 
 
 def _model_row(library: "Target", writer: Writer, reader: Reader) -> ModelRow:
-    """The library's model; at the first run it is remembered, and a copy of the built-in one is kept."""
+    """Return the library's model. The first run stores it, and keeps a copy if it is the built-in model."""
     row, model = reader.model(), library.model
     if row is None:
         from searcher.models.store import keep_copy
 
         kept = keep_copy(model)
         with writer.transaction():
-            if reader.model() is None:  # another process may have been first
+            if reader.model() is None:  # another process may have stored one first
                 writer.use_model(writer.add_model(model, kept))
         row = reader.model()
         assert row is not None
     if row.digest != model.digest:
-        raise SearcherError(f"the library {library.folder} was just made with another model: {row.name}")
+        raise SearcherError(
+            f"another process has just created the library {library.folder} with another model: {row.name}"
+        )
     return row

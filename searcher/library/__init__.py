@@ -1,5 +1,5 @@
 # ruff: noqa: PTH112, PTH118
-"""A library: one folder on disk with a catalog, a vector index per model, and the model of both."""
+"""A library: a folder with a catalog and one vector index per model."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from searcher.models import Model
     from searcher.tagger import TagReport
 
-SWEPT_AT_ONCE = 10_000  # embeddings of a retired model that one transaction removes
-README_TITLE = "# index_data"  # the first line of the file that marks a checkout's own library folder
+SWEPT_AT_ONCE = 10_000  # embeddings of retired models that are removed per transaction
+README_TITLE = "# index_data"  # how the README in a checkout's own library folder begins
 
 
 def default_library_dir() -> Path:
-    """$SEARCHER_LIBRARY, else ./index_data where that is a library or a checkout's, else the user's data
-    folder.
+    """Return the default library folder.
+
+    This is $SEARCHER_LIBRARY if it is set. Otherwise it is ./index_data if that is a library or belongs to a checkout,
+    and if not, the user's data folder.
     """
     if given := os.environ.get("SEARCHER_LIBRARY"):
         return Path(given).expanduser()
@@ -51,9 +53,7 @@ def _is_checkout(readme: Path) -> bool:
 
 
 class Library:
-    """One library on disk. Use it as a context manager, or call `close`; it may be used by one thread at a
-    time.
-    """
+    """A library on disk. Use it as a context manager, or call `close`. Only one thread at a time may use it."""
 
     def __init__(self, folder: Path, model: "str | Path | Model | None") -> None:
         self.folder = folder
@@ -70,11 +70,12 @@ class Library:
         model: "str | Path | Model | None" = None,
         create: bool = False,
     ) -> Self:
-        """The library in the folder `path`, by default where `default_library_dir` says.
+        """Open the library in the folder `path`. The default is the result of `default_library_dir`.
 
-        `model`: a name or a folder; by default the one that the library remembers, and the built-in model for
-        a new library. With `create`, a library that is not there yet is made by its first `index`; without,
-        SearcherError.
+        model: a model, its name or its folder. The default is the model that the library remembers, or the default
+        model for a new library. create: if the library does not exist yet, let the first `index` create it.
+
+        Raises SearcherError if the library cannot be read, or if it does not exist and `create` is false.
         """
         folder = default_library_dir() if path is None else Path(path).expanduser()
         library = cls(folder.absolute(), model)
@@ -89,7 +90,7 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files of the library."""
         self._vectors = None
         if self._reader is not None:
             self._reader.close()
@@ -97,11 +98,11 @@ class Library:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a catalog yet."""
+        """Whether the library has a catalog yet."""
         return (self.folder / CATALOG_NAME).exists()
 
     def reader(self) -> Reader:
-        """The catalog, open for reading. Raises SearcherError when there is none."""
+        """Return the catalog, open for reading. Raises SearcherError if there is none."""
         if self._reader is None:
             self._reader = Reader(self.folder)
         return self._reader
@@ -110,9 +111,9 @@ class Library:
 
     @property
     def model(self) -> "Model":
-        """The model of this library, opened at first use, and anew when the library was given another one since.
+        """The model of this library. It is opened at first use, and again if the library has switched to another model.
 
-        Raises SearcherError when it is gone or another one was asked for.
+        Raises SearcherError if the model is missing, or if `open` was given a different model.
         """
         return self._model_of(self.reader().model() if self.exists else None)
 
@@ -121,14 +122,14 @@ class Library:
             model = _remembered_model(row) if row is not None and self._asked_model is None else self._open_asked()
             if row is not None and row.digest != model.digest:
                 raise SearcherError(
-                    f"the library {self.folder} was made with the model {row.label}, not with {model.name}: leave "
-                    f"--model out, use another --library, or give this one that model (searcher index --model)"
+                    f"the library {self.folder} was made with the model {row.label}, not with {model.name}: omit "
+                    f"--model, use another --library, or switch this one to that model (searcher index --model)"
                 )
             self._model = model if row is None else self._fitting(model, row)
         return self._model
 
     def _fitting(self, model: "Model", row: ModelRow) -> "Model":
-        """`model`, in the precision of the embeddings that are here where others would stray from them."""
+        """Return `model` in a precision whose embeddings can be mixed with those in the library."""
         made = self.reader().precision(row.id)
         if made is None or made == model.precision or model.mixes_with(made):
             return model
@@ -136,14 +137,14 @@ class Library:
             return model.in_precision(made)
         except SearcherError as error:
             raise SearcherError(
-                f"the photos in {self.folder} were embedded with {row.label} in {made}, which its {model.precision} "
-                f"strays from: import it again with --precision {made}"
+                f"the photos in {self.folder} were embedded with {row.label} in {made}, and its {model.precision} "
+                f"embeddings differ too much from that: import the model again with --precision {made}"
             ) from error
 
     def new_model(self) -> "Model | None":
-        """The model that was asked for, where the library's is another one; None where it is the same, or none was.
+        """Return the model that was given to `open` if it is not the library's model, otherwise None.
 
-        Raises SearcherError when it is not there.
+        Raises SearcherError if that model does not exist.
         """
         row = self.reader().model() if self.exists else None
         if row is None or self._asked_model is None:
@@ -171,15 +172,19 @@ class Library:
         progress: Callable[[int, int | None], None] | None = None,
         notice: Callable[[str], None] | None = None,
     ) -> "IndexReport":
-        """Bring folders and single files up to date, without any all that are known: see `indexer.run`."""
+        """Update the library with these folders and files, or with all known ones if none are given.
+
+        See `indexer.run`. Raises SearcherError.
+        """
         from searcher import indexer
 
         return indexer.run(self, paths, progress or (lambda done, total: None), notice or (lambda line: None))
 
     def search(self, query: str | Query | None = None, *, like: str | Path | None = None, top: int = 20) -> Hits:
-        """Photos that fit a text, or that look like the image file `like`; best first.
+        """Find photos that fit a text or look like the image file `like`, best first.
 
-        Raises SearcherError for an empty query, an image that is not there, a library without photos' model.
+        `top`: the maximum number of hits. Raises SearcherError if the query is empty, if the image file cannot be
+        read, or if the model of the library is missing.
         """
         if not isinstance(query, Query):
             query = Query(text=query, like=None if like is None else Path(like), top=top)
@@ -189,13 +194,13 @@ class Library:
             with reader.snapshot():
                 now = reader.model()
                 if now is None or now.id != row.id:
-                    continue  # the library was given another model meanwhile
+                    continue  # the library switched to another model in the meantime
                 hits = queries.find(reader, self._search_for(query, now), vector, query.top)
                 return Hits(hits, nothing_fits=queries.nothing_fits(hits, query, now))
         return Hits()
 
     def _search_for(self, query: Query, row: ModelRow) -> queries.Search:
-        """The search that a query asks for: among all photos, or those that have its tags."""
+        """Return a search over all photos, or over the photos with the tags of the query."""
         search = self.vectors(row).search
         if not query.tags:
             return search
@@ -204,7 +209,7 @@ class Library:
         return queries.most_probable(ids, chances) if alone else queries.among(search, ids)
 
     def _embed(self, query: Query, model: "Model") -> "np.ndarray":
-        """The query's vector, float32 (1, dim)."""
+        """Return the embedding of the query, (1, dim) float32. It is zero if the query has only tags."""
         if query.text is not None:
             return model.encode_texts([query.text])
         if query.like is None:  # tags alone
@@ -214,7 +219,7 @@ class Library:
         from searcher.photos.decode import open_photo
 
         assert query.like is not None
-        photo = open_photo(query.like, min_side=model.image_size)  # as photos are read to be indexed
+        photo = open_photo(query.like, min_side=model.image_size)  # read it in the same way as for indexing
         return model.encode_images([photo.image])
 
     def tag(
@@ -225,23 +230,27 @@ class Library:
         top: int | None = None,
         progress: Callable[[int, int | None], None] | None = None,
     ) -> "TagReport":
-        """Ask every photo that was not asked yet which of the labels are in it, or with `one` which one it is.
+        """Tag every photo that these labels were not applied to yet.
 
-        labels: names, or what `searcher tag --labels` takes. `top`: the most labels a photo is given. The answers are
-        found by `search` (`Query.tags`). Raises SearcherError.
+        labels: label names, or a string as for `searcher tag --labels`. one: pick exactly one label per photo instead
+        of any that apply. top: the maximum number of labels per photo. `search` can find the photos by these tags
+        (`Query.tags`). Raises SearcherError.
         """
         from searcher import tagger
 
         return tagger.tag(self, tagger.ask(labels, one, top), progress or (lambda done, total: None), lambda line: None)
 
     def forget(self, folder: str | Path) -> int:
-        """Forget what was indexed in a folder (no photo is touched); returns how many images."""
+        """Remove a folder from the library and return how many images were removed. The photos are not deleted.
+
+        Raises SearcherError if nothing in the folder was indexed.
+        """
         from searcher import indexer
 
         return indexer.forget(self, folder)
 
     def status(self) -> Status:
-        """Counts and sizes. Raises SearcherError when there is no library."""
+        """Return counts and sizes. Raises SearcherError if there is no library."""
         reader = self.reader()
         with reader.snapshot():
             row = reader.model()
@@ -261,17 +270,17 @@ class Library:
             )
 
     def failures(self) -> list[Failure]:
-        """Every file that could not be indexed, with the reason."""
+        """Return every file that could not be indexed, with the reason."""
         rows = self.reader().failed()
         return [Failure(os.fsdecode(os.path.join(root.path, relpath)), error) for root, relpath, error in rows]
 
     def check(self, repair: bool = False) -> CheckReport:
-        """Verify every byte that can be verified; `repair` derives again what can be derived."""
+        """Check the whole library for damage. With `repair`, rebuild what is derived from the catalog."""
         from searcher.library import check
 
         reader = self.reader()
         if damage := reader.problems():
-            return CheckReport(tuple(damage))  # a damaged catalog cannot be derived from anything
+            return CheckReport(tuple(damage))  # a damaged catalog cannot be rebuilt
         row = reader.model()
         if row is None:
             return CheckReport(())
@@ -289,7 +298,7 @@ class Library:
     # the embeddings
 
     def vectors(self, row: ModelRow) -> "Vectors":
-        """All embeddings of a model, to search in."""
+        """Return all embeddings of a model, ready to be searched."""
         if self._vectors is None or self._vectors.model.id != row.id:
             from searcher.library.vectors import Vectors
 
@@ -297,10 +306,10 @@ class Library:
         return self._vectors
 
     def derive(self, writer: "Writer", coming: "tuple[ModelRow, Model] | None" = None) -> None:
-        """Bring up to date what derives from the embeddings: FAISS file, score of meaningless queries. Remove what
-        a model that was replaced has left.
+        """Update what is derived from the embeddings: the FAISS file and the score of meaningless queries.
 
-        `coming`: do it for a model that searches do not use yet.
+        This also removes the embeddings and files of retired models. `coming`: update the data of this model, which
+        searches do not use yet, instead of the data of the library's model.
         """
         reader = self.reader()
         row = reader.model() if coming is None else coming[0]
@@ -317,7 +326,7 @@ class Library:
 
     def _sweep(self, writer: "Writer") -> None:
         more = bool(self.reader().retired_models())
-        while more:  # a little at a time: searches and other writers come between
+        while more:  # in small steps, so that other writers do not wait long
             with writer.transaction():
                 more = writer.remove_retired(SWEPT_AT_ONCE)
         for row in self.reader().retired_models():
@@ -329,8 +338,9 @@ def _is_ours(file: Path) -> bool:
 
 
 def _remembered_model(row: ModelRow) -> "Model":
-    """The model that the library remembers, where it was or anywhere in the store. SearcherError when it is
-    gone.
+    """Return the model that the library remembers, from its last folder or from anywhere in the store.
+
+    Raises SearcherError if it is missing.
     """
     from searcher.models import Model
     from searcher.models.store import find_digest
@@ -344,6 +354,6 @@ def _remembered_model(row: ModelRow) -> "Model":
     folder = find_digest(row.digest)
     if folder is None:
         raise SearcherError(
-            f"this library was made with the model {row.label}, which is no longer in {os.fsdecode(row.folder)}"
+            f"this library was made with the model {row.label}, but it is no longer in {os.fsdecode(row.folder)}"
         )
     return Model.open(folder)

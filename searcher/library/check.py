@@ -1,4 +1,4 @@
-"""Is a library sound? Every byte that can be verified, and what can be mended."""
+"""Check a library for damage and repair it."""
 
 from typing import TYPE_CHECKING
 
@@ -10,11 +10,11 @@ from searcher.library.vectors import Vectors
 if TYPE_CHECKING:
     from searcher.catalog.writer import Writer
 
-NORM_TOLERANCE = 0.01  # float16 rounds the length of a unit vector by far less
+NORM_TOLERANCE = 0.01  # rounding to float16 changes the length of a unit vector by far less
 
 
 def find_problems(reader: Reader, vectors: Vectors) -> CheckReport:
-    """What is wrong with the embeddings and the FAISS file of a catalog that is whole in itself."""
+    """Return the problems with the embeddings and the FAISS file. The catalog itself must be intact."""
     problems = []
     if without := reader.images_without_embedding(vectors.model.id):
         problems.append(f"catalog: {without} photos have no embedding")
@@ -26,13 +26,13 @@ def find_problems(reader: Reader, vectors: Vectors) -> CheckReport:
 
 
 def bad_embeddings(reader: Reader, vectors: Vectors) -> list[int]:
-    """The ids of embeddings that are not unit vectors."""
+    """Return the ids of embeddings that are not unit vectors."""
     import numpy as np
 
     bad: list[int] = []
     for ids, rows in reader.vectors(vectors.model):
         norms = np.linalg.norm(rows.astype(np.float32), axis=1)
-        bad += ids[~(np.abs(norms - 1) <= NORM_TOLERANCE)].tolist()  # so that NaN is bad, too
+        bad += ids[~(np.abs(norms - 1) <= NORM_TOLERANCE)].tolist()  # written with "not" so that NaN counts as bad
     return bad
 
 
@@ -48,8 +48,9 @@ def _file_problem(reader: Reader, vectors: Vectors) -> str | None:
 
 
 def repair(reader: Reader, writer: "Writer", vectors: Vectors) -> None:
-    """Derive again what can be: the FAISS file; photos without a good embedding are read by the next index
-    run.
+    """Write the FAISS file again and remove damaged embeddings.
+
+    The next index run reads the photos without an embedding again.
     """
     with writer.transaction():
         writer.remove_embeddings(bad_embeddings(reader, vectors))

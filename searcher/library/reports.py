@@ -1,4 +1,4 @@
-"""What a library says of itself."""
+"""Reports about a library."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A library at a glance. `missing`: roots that are not there now; `bytes`: what the library takes on
-    disk.
+    """The state of a library.
 
-    `kind`: "flat" or "none"; `vectors`: how many are in the index file; `pending`: how many are not yet, and
-    are searched in the catalog.
+    missing: the roots that do not exist now. kind: the kind of the index file, "flat" or "none". vectors: the number
+    of vectors in the index file. pending: the number of vectors that are not in the file yet; they are searched in
+    the catalog. bytes: the size of the library on disk.
     """
 
     library: str
@@ -25,7 +25,7 @@ class Status:
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """As `status --json` prints it."""
+        """Return the status as `status --json` prints it."""
         return {
             "library": self.library,
             "model": self.model,
@@ -39,16 +39,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `check` found wrong, one line each, and what of it `repaired` names as mended."""
+    """The remaining problems that `check` found, one line each, and the problems that were repaired."""
 
     problems: tuple[str, ...]
     repaired: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong, or all of it was mended."""
+        """Whether there are no problems, or all of them were repaired."""
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
-        """As `check --json` prints it."""
+        """Return the report as `check --json` prints it."""
         return {"ok": self.ok, "problems": list(self.problems)}

@@ -1,7 +1,7 @@
-"""All embeddings of a model, as a search sees them: the FAISS file, and the catalog's newer ones.
+"""All embeddings of a model for searching: those in the FAISS file, and newer ones in the catalog.
 
-The file covers the ids up to the largest one inside it. What came later is read from the catalog and compared
-exactly, until there is enough of it for a new file. So a file can be old, and nothing is missed.
+The file covers the ids up to its largest one. Later embeddings are read from the catalog and searched directly. When
+there are enough of them, a new file is written. So a search misses nothing even if the file is old.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from searcher.catalog.writer import Writer
 
-FOLD_AT_LEAST = 1000  # vectors outside the file, or gone from the catalog, that are worth a new file
+FOLD_AT_LEAST = 1000  # this many new or deleted vectors are always enough for a new file
 
 
 class Vectors:
@@ -30,7 +30,7 @@ class Vectors:
         self._open: tuple[bytes, vector_index.VectorIndex] | None = None
 
     def file(self) -> vector_index.VectorIndex | None:
-        """The newest good FAISS file, mapped; None when there is none: then the catalog is scanned."""
+        """Return the newest valid FAISS file, memory-mapped. Without one, return None, and the catalog is searched."""
         digest = vector_index.read_digest(self.path)
         if digest is not None and (self._open is None or self._open[0] != digest):
             known = self._reader.vector_file(digest, self.model.id)
@@ -40,15 +40,16 @@ class Vectors:
                     self._open = digest, vector_index.VectorIndex.open(self.path, expected, self.model.dim)
                 except vector_index.VectorIndexError:
                     return None
-        # a file that was opened stays right when another takes its place: it is only less complete
+        # a file that was opened stays valid when a newer one replaces it; it only has fewer vectors
         return None if self._open is None else self._open[1]
 
     def search(
         self, queries: "np.ndarray", k: int, allowed: "np.ndarray | None" = None
     ) -> "tuple[np.ndarray, np.ndarray]":
-        """The `k` nearest of each query (n, dim): scores (n, k), descending, and embedding ids (n, k).
+        """Find the `k` nearest embeddings for each query (n, dim).
 
-        `allowed` (int64): only these ids. Fewer hits than `k` are filled up with id -1.
+        `allowed`: if given, only these embedding ids (int64) are searched. Returns scores (n, k) float32 in
+        descending order and embedding ids (n, k) int64. If there are fewer than `k` hits, the remaining ids are -1.
         """
         file = self.file()
         results = [vector_index.empty_result(len(queries), k)]
@@ -59,7 +60,7 @@ class Vectors:
         return vector_index.merge(results, k)
 
     def counts(self) -> tuple[int, int, int]:
-        """How many vectors are in the file, how many are pending, how many of the file's are gone."""
+        """Return how many vectors are in the file, how many are pending, and how many in the file were deleted."""
         file, all_there = self.file(), self._reader.embedding_count(self.model.id)
         if file is None:
             return 0, all_there, 0
@@ -67,7 +68,7 @@ class Vectors:
         return len(file), pending, len(file) - (all_there - pending)
 
     def fold(self, writer: "Writer") -> bool:
-        """Write a new file when many embeddings are pending or gone, or there is none; returns whether."""
+        """Write a new file if there is none, or if many embeddings are pending or deleted. Returns whether it did."""
         inside, pending, gone = self.counts()
         if pending + gone < min(FOLD_AT_LEAST, max(1, inside // 10)):
             return False
@@ -75,14 +76,17 @@ class Vectors:
         return True
 
     def write(self, writer: "Writer") -> None:
-        """Write a new file with all that is committed. SearcherError when the disk is full."""
+        """Write a new file with all committed embeddings.
+
+        Raises SearcherError if the file cannot be written, for example because the disk is full.
+        """
         fresh = self.path.with_name(self.path.name + ".new")
         with writer.lock():
             try:
                 with self._reader.snapshot():
                     count = self._reader.embedding_count(self.model.id)
                     file = vector_index.write(fresh, count, self.model.dim, self._reader.vectors(self.model))
-                with writer.transaction():  # known before it appears: a reader never meets one that it does not know
+                with writer.transaction():  # added before it is put in place, so that readers know every file they find
                     writer.add_vector_file(self.model.id, VectorFileRow(*file))
                 fresh.replace(self.path)
             except OSError as error:

@@ -14,7 +14,7 @@ from tests.histogram_model import COLOURS, HistogramModel
 
 @dataclass
 class Album:
-    """A folder of photos, a library of them, and a clock that makes every change visible."""
+    """A folder of photos, their library, and a clock that gives each change a new modification time."""
 
     folder: Path
     library: Library
@@ -23,14 +23,14 @@ class Album:
     clock: int = 1_600_000_000
 
     def add(self, name: str, colour: str = "red", number: int = 0) -> Path:
-        """A photo of one colour; its size, and so its content, follows `number`."""
+        """Write a photo of one colour. Its size, and so its content, depends on `number`."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (20 + number, 20), COLOURS[colour]).save(path, "PNG")
         return self.touch(path)
 
     def fill(self) -> None:
-        """Four photos of one colour each, indexed."""
+        """Write and index four photos, each with its own colour."""
         for number, colour in enumerate(("red", "green", "blue", "white")):
             self.add(f"{colour}.png", colour, number)
         self.index()
@@ -48,18 +48,18 @@ class Album:
         return self.library.index(*(paths or (self.folder,)))
 
     def counts(self, *paths: Path | str) -> dict[str, int]:
-        """What an index run reports, without the zeros, the list of failures and the seconds."""
+        """Run an index and return its report without zeros, failures and seconds."""
         report = self.index(*paths).as_dict()
         assert len(report["failures"]) == report["failed"]
         return {name: n for name, n in report.items() if name not in ("seconds", "failures") and n}
 
     def found(self, text: str) -> list[str]:
-        """Names of the photos that fit a colour, copies joined by "="."""
+        """Return the names of the photos that fit a colour. Copies are joined by "="."""
         hits = [hit for hit in self.library.search(text, top=100) if hit.score > 0.5]
         return sorted("=".join(sorted(self.name(path) for path in (hit.path, *hit.copies))) for hit in hits)
 
     def ids(self) -> dict[str, int]:
-        """The id of every image that can be found, by name (of copies, the first one's)."""
+        """Return name → id of every image that can be found. Of copies, only the first one is listed."""
         words = " ".join(COLOURS)
         return {self.name(hit.path): hit.id for hit in self.library.search(words, top=1000)}
 

@@ -1,4 +1,4 @@
-"""Folders, links, single files; disks that are away; forgetting."""
+"""Folders, links, single files, missing disks, and forgetting."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.library.conftest import Album
 # folders
 
 
-def test_the_same_folder_in_any_way_it_is_named_makes_no_duplicates(
+def test_naming_the_same_folder_in_different_ways_makes_no_duplicates(
     album: Album, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     album.fill()
@@ -33,7 +33,7 @@ def test_the_same_folder_in_any_way_it_is_named_makes_no_duplicates(
     assert album.library.status().images == 5
 
 
-def test_a_root_inside_a_new_one_becomes_part_of_it_with_ids_and_names(album: Album) -> None:
+def test_a_root_inside_a_new_root_becomes_part_of_it_and_keeps_its_ids(album: Album) -> None:
     album.add("sub/a.png", "red")
     album.add("sub/hidden/.secret/b.png", "blue")
     album.add("c.png", "green")
@@ -42,13 +42,13 @@ def test_a_root_inside_a_new_one_becomes_part_of_it_with_ids_and_names(album: Al
     ids = album.ids()
     assert album.counts() == {"added": 1, "unchanged": 1}
     assert {name: id for name, id in album.ids().items() if name != "c.png"} == ids
-    hidden = str(album.folder / "sub/hidden/.secret")  # a scan leaves it out: it stays a root of its own
+    hidden = str(album.folder / "sub/hidden/.secret")  # a scan skips hidden folders, so it stays a separate root
     assert album.library.status().roots == (str(album.folder), hidden)
     assert album.index().removed == 0
     assert album.library.index().unchanged == 3
 
 
-def test_a_subfolder_of_a_known_root_is_looked_at_alone(album: Album) -> None:
+def test_indexing_a_subfolder_of_a_root_updates_only_the_subfolder(album: Album) -> None:
     album.add("a/1.png", "red")
     album.add("b/2.png", "blue")
     album.index()
@@ -60,7 +60,7 @@ def test_a_subfolder_of_a_known_root_is_looked_at_alone(album: Album) -> None:
     assert sorted(album.ids()) == ["a/3.png", "b/2.png"]
 
 
-def test_single_files_are_indexed_alone_and_followed(album: Album) -> None:
+def test_single_files_are_indexed_without_their_folder_and_updated(album: Album) -> None:
     one, two = album.add("1.png", "red"), album.add("2.png", "blue", 1)
     album.add("3.png", "green", 2)
     assert album.counts(one, two, one) == {"added": 2}
@@ -75,7 +75,7 @@ def test_single_files_are_indexed_alone_and_followed(album: Album) -> None:
     assert album.library.index().unchanged == 2
 
 
-def test_a_single_file_that_no_scan_would_look_for_stays_indexed(album: Album) -> None:
+def test_a_single_file_without_a_photo_suffix_stays_indexed(album: Album) -> None:
     path = album.add("photo.backup", "red")
     album.add("other.png", "blue")
     assert album.counts(path) == {"added": 1}
@@ -100,14 +100,14 @@ def test_names_that_are_not_utf_8_are_indexed_found_moved_and_removed(album: Alb
     assert album.library.forget(folder) == 1
 
 
-def test_an_empty_folder_is_indexed_to_nothing(album: Album) -> None:
+def test_an_empty_folder_can_be_indexed(album: Album) -> None:
     assert album.counts() == {}
     assert list(album.library.search("red")) == []
     assert album.library.status().roots == (str(album.folder),)
 
 
 @pytest.mark.parametrize("existing", [False, True])
-def test_a_missing_path_is_one_line_and_changes_nothing(album: Album, existing: bool) -> None:
+def test_a_missing_path_is_an_error_and_changes_nothing(album: Album, existing: bool) -> None:
     if existing:
         album.fill()
     album.add("late.png")
@@ -119,7 +119,7 @@ def test_a_missing_path_is_one_line_and_changes_nothing(album: Album, existing: 
         assert album.library.status().images == 4
 
 
-def test_indexing_nothing_at_all_asks_for_a_folder(tmp_path: Path, model: HistogramModel) -> None:
+def test_indexing_a_new_library_without_a_folder_is_an_error(tmp_path: Path, model: HistogramModel) -> None:
     with (
         Library.open(tmp_path / "library", model=model, create=True) as library,  # type: ignore[arg-type]
         pytest.raises(SearcherError, match="name a folder"),
@@ -128,10 +128,10 @@ def test_indexing_nothing_at_all_asks_for_a_folder(tmp_path: Path, model: Histog
     assert not (tmp_path / "library").exists()
 
 
-# disks that are away
+# missing disks
 
 
-def test_a_root_that_is_away_removes_nothing_and_a_line_says_so(album: Album) -> None:
+def test_a_missing_root_removes_nothing_and_gives_a_notice(album: Album) -> None:
     album.fill()
     album.folder.rename(album.folder.with_name("unplugged"))
     report = album.index(album.folder)
@@ -144,7 +144,7 @@ def test_a_root_that_is_away_removes_nothing_and_a_line_says_so(album: Album) ->
 
 
 @pytest.mark.parametrize("leftover", [None, ".hidden"])
-def test_a_root_that_is_empty_where_it_held_photos_removes_nothing(album: Album, leftover: str | None) -> None:
+def test_a_root_that_has_become_empty_removes_nothing(album: Album, leftover: str | None) -> None:
     album.fill()
     unplugged = album.folder.with_name("unplugged")
     album.folder.rename(unplugged)
@@ -159,7 +159,7 @@ def test_a_root_that_is_empty_where_it_held_photos_removes_nothing(album: Album,
     assert (report.unchanged, report.notices) == (4, ())
 
 
-def test_the_last_photo_deleted_beside_other_files_is_a_deletion(album: Album) -> None:
+def test_deleting_the_last_photo_beside_other_files_removes_it(album: Album) -> None:
     path = album.add("only.png")
     (album.folder / "notes.txt").touch()
     album.index()
@@ -168,7 +168,7 @@ def test_the_last_photo_deleted_beside_other_files_is_a_deletion(album: Album) -
     assert (report.removed, report.notices) == (1, ())
 
 
-def test_single_files_whose_disk_is_away_are_kept(album: Album) -> None:
+def test_single_files_on_a_missing_disk_are_kept(album: Album) -> None:
     path = album.add("1.png")
     album.index(path)
     album.folder.rename(album.folder.with_name("unplugged"))
@@ -178,7 +178,7 @@ def test_single_files_whose_disk_is_away_are_kept(album: Album) -> None:
     assert len(album.library.search("red")) == 1
 
 
-def test_a_deleted_subfolder_is_a_deletion(album: Album) -> None:
+def test_photos_in_a_deleted_subfolder_are_removed(album: Album) -> None:
     album.add("a/1.png", "red")
     album.add("b/2.png", "blue")
     album.index()
@@ -186,7 +186,7 @@ def test_a_deleted_subfolder_is_a_deletion(album: Album) -> None:
     assert album.counts(album.folder / "a") == {"removed": 1}
 
 
-def test_photos_behind_what_cannot_be_looked_at_are_kept(album: Album, tmp_path: Path) -> None:
+def test_photos_behind_broken_links_are_kept(album: Album, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     album.add("near.png", "red")
@@ -207,7 +207,7 @@ def test_photos_behind_what_cannot_be_looked_at_are_kept(album: Album, tmp_path:
     assert album.index().notices == ()
 
 
-def test_a_disk_mounted_elsewhere_is_recognised_and_nothing_is_read_again(
+def test_a_disk_mounted_elsewhere_is_recognised_without_reading_photos(
     album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     album.fill()
@@ -221,12 +221,12 @@ def test_a_disk_mounted_elsewhere_is_recognised_and_nothing_is_read_again(
     assert {name.removeprefix("../elsewhere/"): id for name, id in album.ids().items()} == ids
 
 
-def test_another_folder_while_a_disk_is_away_is_not_mistaken_for_it(album: Album, tmp_path: Path) -> None:
+def test_another_folder_is_not_mistaken_for_a_missing_disk(album: Album, tmp_path: Path) -> None:
     album.fill()
     album.folder.rename(tmp_path / "unplugged")
     other = tmp_path / "other"
     other.mkdir()
-    shutil.copy(tmp_path / "unplugged/red.png", other / "red.png")  # with another time
+    shutil.copy(tmp_path / "unplugged/red.png", other / "red.png")  # the times differ
     os.utime(other / "red.png", (1, 1))
     assert album.counts(other) == {"added": 1}
     assert len(album.library.status().roots) == 2
@@ -235,7 +235,7 @@ def test_another_folder_while_a_disk_is_away_is_not_mistaken_for_it(album: Album
 # forgetting
 
 
-def test_forgetting_removes_what_was_indexed_and_touches_no_photo(album: Album) -> None:
+def test_forgetting_removes_images_from_the_library_but_deletes_no_photo(album: Album) -> None:
     album.fill()
     album.add("sub/x.png", "yellow")
     album.index()
@@ -256,7 +256,7 @@ def test_forgetting_a_folder_forgets_the_roots_inside_it(album: Album) -> None:
     assert album.library.forget(album.folder) == 2
 
 
-def test_what_was_never_indexed_cannot_be_forgotten(album: Album, tmp_path: Path) -> None:
+def test_forgetting_what_was_never_indexed_is_an_error(album: Album, tmp_path: Path) -> None:
     album.fill()
     for path in (tmp_path, tmp_path / "nowhere", album.folder / "nothing"):
         if path != tmp_path:
@@ -265,7 +265,7 @@ def test_what_was_never_indexed_cannot_be_forgotten(album: Album, tmp_path: Path
     assert album.library.status().images == 4
 
 
-def test_a_link_in_a_root_to_a_folder_elsewhere_is_a_part_of_the_root(album: Album, tmp_path: Path) -> None:
+def test_a_link_in_a_root_to_a_folder_outside_is_part_of_the_root(album: Album, tmp_path: Path) -> None:
     album.add("near.png", "red")
     album.add("far.png", "blue", 1)
     elsewhere = tmp_path / "elsewhere"
@@ -277,7 +277,7 @@ def test_a_link_in_a_root_to_a_folder_elsewhere_is_a_part_of_the_root(album: Alb
     assert album.library.status().roots == (str(album.folder),)
 
 
-def test_a_copy_that_can_be_opened_is_shown_before_one_on_a_disk_that_is_away(album: Album, tmp_path: Path) -> None:
+def test_a_copy_that_can_be_opened_comes_before_a_copy_on_a_missing_disk(album: Album, tmp_path: Path) -> None:
     disk, here = tmp_path / "disk", tmp_path / "here"
     disk.mkdir()
     here.mkdir()

@@ -18,7 +18,7 @@ from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
 
 
-def test_photos_are_found_by_what_they_show(album: Album) -> None:
+def test_photos_are_found_by_their_content(album: Album) -> None:
     album.add("a/sea.png", "blue")
     album.add("b/wood.png", "green")
     assert album.counts() == {"added": 2}
@@ -35,7 +35,7 @@ def test_a_second_run_embeds_nothing(album: Album) -> None:
     assert album.model.encoded == before == 4
 
 
-def test_each_kind_of_change_is_reported_and_searches_reflect_it(album: Album) -> None:
+def test_each_kind_of_change_is_reported_and_found_by_searches(album: Album) -> None:
     album.fill()
     ids = album.ids()
     (album.folder / "red.png").rename(album.folder / "crimson.png")
@@ -78,7 +78,7 @@ def test_a_copy_is_one_hit_and_not_embedded_again(album: Album) -> None:
     assert album.found("red") == ["copies/again.png=copies/red.png"]
 
 
-def test_the_same_content_many_times_in_one_run_is_decoded_once(album: Album) -> None:
+def test_many_copies_in_one_run_are_embedded_once(album: Album) -> None:
     album.add("0.png", "red")
     for number in range(1, 200):
         album.copy("0.png", f"{number}.png")
@@ -87,7 +87,7 @@ def test_the_same_content_many_times_in_one_run_is_decoded_once(album: Album) ->
     assert len(album.library.search("red")) == 1
 
 
-def test_two_files_that_change_names_take_their_ids_with_them(album: Album) -> None:
+def test_two_files_that_swap_names_keep_their_ids(album: Album) -> None:
     album.fill()
     ids = album.ids()
     swap(album, "red.png", "blue.png")
@@ -107,7 +107,7 @@ def swap(album: Album, one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("chain", ["red green blue", "blue green red", "green red blue"])
-def test_a_chain_of_renames_takes_every_id_along(album: Album, chain: str) -> None:
+def test_a_chain_of_renames_keeps_every_id(album: Album, chain: str) -> None:
     album.fill()
     ids = album.ids()
     places = [album.folder / f"{name}.png" for name in (*chain.split(), "purple")]
@@ -128,7 +128,7 @@ def test_a_file_renamed_over_another_is_moved_and_the_other_removed(album: Album
     assert album.found("blue") == []
 
 
-def test_an_edited_photo_keeps_its_id_and_its_saved_original_is_a_new_one(album: Album) -> None:
+def test_an_edited_photo_keeps_its_id_and_its_saved_original_gets_a_new_one(album: Album) -> None:
     album.fill()
     ids = album.ids()
     album.copy("red.png", "red-original.png")
@@ -137,7 +137,7 @@ def test_an_edited_photo_keeps_its_id_and_its_saved_original_is_a_new_one(album:
     assert album.ids()["red.png"] == ids["red.png"]
 
 
-def test_a_photo_moved_to_another_root_that_alone_is_looked_at_keeps_its_id(album: Album, tmp_path: Path) -> None:
+def test_a_photo_moved_to_another_root_keeps_its_id_if_only_that_root_is_indexed(album: Album, tmp_path: Path) -> None:
     album.fill()
     ids = album.ids()
     other = tmp_path / "other"
@@ -148,7 +148,7 @@ def test_a_photo_moved_to_another_root_that_alone_is_looked_at_keeps_its_id(albu
     assert album.counts() == {"unchanged": 3}
 
 
-def test_what_a_person_gave_an_image_stays_with_it_when_its_file_moves(album: Album) -> None:
+def test_user_tags_stay_with_an_image_when_its_file_moves(album: Album) -> None:
     album.fill()
     with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog, catalog:
         catalog.execute("INSERT INTO labels (id, name) VALUES (1, 'Rex')")
@@ -159,7 +159,7 @@ def test_what_a_person_gave_an_image_stays_with_it_when_its_file_moves(album: Al
     assert album.library.search("red", top=1)[0].tags == ("Rex",)
 
 
-def test_embeddings_of_photos_that_are_gone_are_not_kept(album: Album) -> None:
+def test_embeddings_of_deleted_photos_are_removed(album: Album) -> None:
     album.fill()
     (album.folder / "red.png").unlink()
     album.add("blue.png", "yellow", 30)
@@ -173,7 +173,7 @@ def test_embeddings_of_photos_that_are_gone_are_not_kept(album: Album) -> None:
 # files that fail
 
 
-def test_files_that_cannot_be_read_are_listed_with_a_reason_and_never_stop_the_run(album: Album) -> None:
+def test_unreadable_files_are_listed_with_a_reason_and_do_not_stop_the_run(album: Album) -> None:
     album.add("good.png")
     (album.folder / "text.jpg").write_text("this is no picture")
     (album.folder / "empty.png").touch()
@@ -188,7 +188,7 @@ def test_files_that_cannot_be_read_are_listed_with_a_reason_and_never_stop_the_r
     assert album.library.status().failed == 5
 
 
-def test_a_failed_file_is_tried_again_only_when_its_size_or_time_changes(
+def test_a_failed_file_is_read_again_only_if_its_size_or_time_changes(
     album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = album.folder / "bad.png"
@@ -218,7 +218,7 @@ def test_a_failed_file_is_tried_again_only_when_its_size_or_time_changes(
     assert album.counts() == {"added": 1}
 
 
-def test_two_broken_copies_both_fail_with_the_reason(album: Album) -> None:
+def test_all_copies_of_a_broken_file_fail_with_the_same_reason(album: Album) -> None:
     for name in ("one.jpg", "two.jpg", "three.jpg"):
         (album.folder / name).write_text("the same nonsense")
     report = album.index()
@@ -226,7 +226,7 @@ def test_two_broken_copies_both_fail_with_the_reason(album: Album) -> None:
     assert len({failure.error for failure in report.failures}) == 1
 
 
-def test_an_encoder_that_breaks_down_ends_the_run_with_the_work_so_far_kept(
+def test_an_encoder_error_ends_the_run_and_keeps_committed_batches(
     album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(100):
@@ -248,7 +248,7 @@ def test_an_encoder_that_breaks_down_ends_the_run_with_the_work_so_far_kept(
     assert album.model.encoded == 100
 
 
-def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(album: Album) -> None:
+def test_ctrl_c_keeps_committed_batches_and_the_next_run_continues(album: Album) -> None:
     for number in range(100):
         album.add(f"{number:03}.png", "red", number)
 
@@ -278,9 +278,7 @@ def test_progress_counts_every_file_and_ends_at_the_total(album: Album) -> None:
     assert known == sorted(known) and known[-1] == 80
 
 
-def test_a_picture_that_the_model_cannot_prepare_is_a_failed_file(
-    album: Album, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photo_that_cannot_be_preprocessed_is_a_failed_file(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     album.add("good.png", "red")
     album.add("odd.png", "blue", 13)
     real = HistogramModel.preprocess
@@ -295,7 +293,7 @@ def test_a_picture_that_the_model_cannot_prepare_is_a_failed_file(
     assert "cannot be prepared" in album.library.failures()[0].error
 
 
-def test_what_the_camera_wrote_is_kept_with_the_photo(album: Album) -> None:
+def test_camera_metadata_is_stored_with_the_photo(album: Album) -> None:
     exif = Image.Exif()
     exif[0x0110] = "Camera 5"
     exif.get_ifd(0x8769)[0x9003] = "2023:06:01 12:30:00"
@@ -307,7 +305,7 @@ def test_what_the_camera_wrote_is_kept_with_the_photo(album: Album) -> None:
     assert row == (40, 30, "JPEG", "Camera 5")
 
 
-def test_a_long_run_makes_searches_fast_before_it_ends(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_writes_the_vector_index_before_it_ends(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(update, "DERIVE_AFTER", 64)
     for number in range(300):
         album.add(f"{number:03}.png", "red", number)
@@ -323,7 +321,7 @@ def test_a_long_run_makes_searches_fast_before_it_ends(album: Album, monkeypatch
     assert album.library.status().vectors + album.library.status().pending == 300
 
 
-def test_what_an_interrupted_run_did_not_derive_the_next_one_does(
+def test_the_next_run_updates_derived_data_after_an_interrupted_run(
     album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     album.add("red.png", "red")
@@ -340,7 +338,7 @@ def test_what_an_interrupted_run_did_not_derive_the_next_one_does(
     assert (album.library.status().vectors, album.library.status().pending) == (1, 0)
 
 
-def test_a_photo_from_another_root_over_a_known_one_leaves_nothing_of_that(album: Album, tmp_path: Path) -> None:
+def test_a_photo_moved_from_another_root_over_a_known_photo_replaces_it(album: Album, tmp_path: Path) -> None:
     album.fill()
     other = tmp_path / "other"
     other.mkdir()
@@ -352,7 +350,7 @@ def test_a_photo_from_another_root_over_a_known_one_leaves_nothing_of_that(album
     assert (album.found("blue"), album.found("yellow")) == ([], ["blue.png"])
 
 
-def test_two_photos_overwritten_with_the_same_picture_keep_their_ids(album: Album) -> None:
+def test_two_photos_overwritten_with_the_same_photo_keep_their_ids(album: Album) -> None:
     album.fill()
     with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog:
         before = catalog.execute("SELECT relpath, id FROM images ORDER BY relpath").fetchall()

@@ -1,4 +1,4 @@
-"""Opening, searching, checking: a library as those above it use it."""
+"""Opening, searching and checking a library through its public methods."""
 
 import shutil
 import sqlite3
@@ -18,7 +18,7 @@ from tests.library.conftest import Album
 
 @pytest.fixture
 def full(album: Album) -> Album:
-    """An album of 60 photos, ten of each colour, indexed."""
+    """An indexed album of 60 photos, ten of each colour."""
     for number, colour in enumerate(list(COLOURS) * 10):
         album.add(f"{colour}{number:02}.png", colour, number)
     album.index()
@@ -35,10 +35,12 @@ def reopened(album: Album) -> Library:
     return Library.open(album.library.folder, model=album.model)  # type: ignore[arg-type]
 
 
-# where
+# the default folder
 
 
-def test_the_default_library_is_where_the_design_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_library_depends_on_the_environment_and_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SEARCHER_LIBRARY", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
@@ -62,7 +64,7 @@ def test_the_readme_of_this_checkout_marks_its_library() -> None:
     assert readme.read_text(encoding="utf-8").startswith(libraries.README_TITLE)
 
 
-def test_a_library_that_is_not_there_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
+def test_opening_a_missing_library_is_an_error_and_creates_nothing(tmp_path: Path) -> None:
     with pytest.raises(SearcherError, match="no library"):
         Library.open(tmp_path / "library")
     assert list(tmp_path.iterdir()) == []
@@ -71,7 +73,7 @@ def test_a_library_that_is_not_there_is_one_line_and_makes_nothing(tmp_path: Pat
 # searching
 
 
-def test_a_search_gives_the_best_first_and_no_more_than_asked(full: Album) -> None:
+def test_a_search_returns_the_best_hits_first_and_at_most_top(full: Album) -> None:
     hits = full.library.search("red", top=7)
     assert [hit.rank for hit in hits] == list(range(1, 8))
     assert all("red" in hit.path for hit in hits)
@@ -79,7 +81,7 @@ def test_a_search_gives_the_best_first_and_no_more_than_asked(full: Album) -> No
     assert scores == sorted(scores, reverse=True) and len(scores) == 60
 
 
-def test_a_photo_is_most_like_itself_and_its_kind(full: Album) -> None:
+def test_a_search_by_image_finds_the_image_itself_and_similar_ones(full: Album) -> None:
     path = full.folder / "green01.png"
     hits = full.library.search(like=path, top=10)
     assert all("green" in hit.path for hit in hits)
@@ -88,7 +90,7 @@ def test_a_photo_is_most_like_itself_and_its_kind(full: Album) -> None:
     assert full.library.search(Query(like=path, top=10)) == hits
 
 
-def test_the_row_of_a_hit_has_the_fields_of_the_design(full: Album) -> None:
+def test_a_hit_as_a_dict_has_the_documented_fields(full: Album) -> None:
     row = full.library.search("red", top=1)[0].as_dict()
     assert list(row) == ["rank", "id", "path", "copies", "score", "relevance", "taken_at", "tags"]
     assert (row["rank"], row["copies"], row["relevance"], row["taken_at"], row["tags"]) == (
@@ -100,12 +102,12 @@ def test_the_row_of_a_hit_has_the_fields_of_the_design(full: Album) -> None:
     )
 
 
-def test_a_query_that_fits_nothing_says_so_and_one_that_fits_does_not(full: Album) -> None:
+def test_nothing_fits_is_set_only_if_no_photo_fits(full: Album) -> None:
     assert full.library.search("a thing without a colour").nothing_fits
     assert not full.library.search("a red thing").nothing_fits
 
 
-def test_a_wrong_query_is_one_line(full: Album) -> None:
+def test_an_invalid_query_is_an_error(full: Album) -> None:
     for wrong in (
         {"query": ""},
         {"query": " \n"},
@@ -120,7 +122,7 @@ def test_a_wrong_query_is_one_line(full: Album) -> None:
             full.library.search(like=like)
 
 
-def test_hits_are_the_same_with_an_old_index_file_with_none_and_with_a_new_one(full: Album) -> None:
+def test_hits_are_the_same_with_a_new_an_old_and_no_index_file(full: Album) -> None:
     path = index_file(full)
     old = path.read_bytes()
     for number in range(60, 120):
@@ -140,7 +142,7 @@ def test_hits_are_the_same_with_an_old_index_file_with_none_and_with_a_new_one(f
         assert [library.search(query, top=50) for query in queries] == with_new
 
 
-def test_vectors_of_deleted_photos_are_passed_over_and_the_list_is_refilled(full: Album) -> None:
+def test_vectors_of_deleted_photos_are_skipped_and_do_not_reduce_the_hits(full: Album) -> None:
     with closing(sqlite3.connect(full.library.folder / CATALOG_NAME)) as catalog, catalog:
         catalog.execute("PRAGMA foreign_keys = ON")
         catalog.execute("DELETE FROM images WHERE CAST(relpath AS TEXT) GLOB '*[0-4][0-9].png'")
@@ -150,7 +152,7 @@ def test_vectors_of_deleted_photos_are_passed_over_and_the_list_is_refilled(full
     assert len(hits) == full.library.status().images == 10
 
 
-def test_a_truncated_foreign_or_older_catalogs_index_file_is_not_used(full: Album, tmp_path: Path) -> None:
+def test_a_truncated_or_foreign_index_file_is_not_used(full: Album, tmp_path: Path) -> None:
     path = index_file(full)
     whole = path.read_bytes()
     expected = full.library.search("red", top=60)
@@ -171,7 +173,7 @@ def test_a_truncated_foreign_or_older_catalogs_index_file_is_not_used(full: Albu
             assert library.search("red", top=60) == expected
 
 
-def test_a_file_is_folded_when_enough_has_come_or_gone(full: Album) -> None:
+def test_a_new_index_file_is_written_after_enough_changes(full: Album) -> None:
     before = index_file(full).read_bytes()
     full.add("one.png", "red", 70)
     full.index()
@@ -186,7 +188,7 @@ def test_a_file_is_folded_when_enough_has_come_or_gone(full: Album) -> None:
     assert full.library.status().vectors == 60
 
 
-def test_an_open_library_sees_what_others_commit_and_their_new_index_file(full: Album) -> None:
+def test_an_open_library_sees_commits_and_index_files_of_others(full: Album) -> None:
     with Library.open(full.library.folder, model=full.model) as reader:  # type: ignore[arg-type]
         assert len(reader.search("red", top=100)) == 60
         for number in range(60, 100):
@@ -206,7 +208,7 @@ def test_a_library_that_was_never_indexed_finds_nothing(album: Album) -> None:
 # the model
 
 
-def test_another_model_than_the_librarys_is_refused_in_one_line(full: Album) -> None:
+def test_searching_with_another_model_than_the_librarys_is_an_error(full: Album) -> None:
     other = HistogramModel(digest="f" * 16)
     with (
         Library.open(full.library.folder, model=other) as library,  # type: ignore[arg-type]
@@ -216,7 +218,7 @@ def test_another_model_than_the_librarys_is_refused_in_one_line(full: Album) -> 
 
 
 class Precise(HistogramModel):
-    """A model that has one precision in its folder."""
+    """A model in one precision. `close`: whether its embeddings can be mixed with other precisions."""
 
     def __init__(self, precision: str, close: bool) -> None:
         super().__init__()
@@ -231,7 +233,7 @@ class Precise(HistogramModel):
         raise SearcherError(f"no precision {precision}")
 
 
-def test_precisions_that_stray_from_each_other_do_not_mix(full: Album) -> None:
+def test_precisions_that_differ_too_much_are_not_mixed(full: Album) -> None:
     folder = full.library.folder
     close, stray = Precise("int8", close=True), Precise("int8", close=False)
     for given, used in ((close, close), (stray, None)):
@@ -243,15 +245,19 @@ def test_precisions_that_stray_from_each_other_do_not_mix(full: Album) -> None:
         catalog.execute("UPDATE embeddings SET precision = 'int4'")
     with (
         Library.open(folder, model=stray) as library,  # type: ignore[arg-type]
-        pytest.raises(SearcherError, match="in int4, which its int8 strays from: import it again"),
+        pytest.raises(
+            SearcherError, match="in int4, and its int8 embeddings differ too much from that: import the model again"
+        ),
     ):
         library.search("red")
 
 
-def test_a_model_that_is_gone_is_one_line(full: Album, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_searching_with_a_missing_model_is_an_error(
+    full: Album, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "store"))
     with Library.open(full.library.folder) as library:
-        assert library.status().images == 60  # what needs no model works
+        assert library.status().images == 60  # this needs no model
         with pytest.raises(SearcherError, match="histogram"):
             library.search("red")
 
@@ -269,13 +275,13 @@ def test_a_model_that_does_not_exist_leaves_no_library_behind(tmp_path: Path) ->
 # checking
 
 
-def test_a_sound_library_is_found_sound(full: Album) -> None:
+def test_checking_an_intact_library_finds_no_problems(full: Album) -> None:
     report = full.library.check()
     assert (report.ok, report.as_dict()) == (True, {"ok": True, "problems": []})
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "foreign"])
-def test_a_damaged_index_file_is_found_and_mended(full: Album, damage: str) -> None:
+def test_a_damaged_index_file_is_found_and_repaired(full: Album, damage: str) -> None:
     path = index_file(full)
     content = bytearray(path.read_bytes())
     expected = full.library.search("red", top=60)
@@ -299,7 +305,7 @@ def test_a_damaged_index_file_is_found_and_mended(full: Album, damage: str) -> N
         assert library.search("red", top=60) == expected
 
 
-def test_damaged_and_missing_embeddings_are_found_and_made_again_by_the_next_run(full: Album) -> None:
+def test_damaged_and_missing_embeddings_are_found_and_replaced_by_the_next_run(full: Album) -> None:
     expected = full.library.search("red", top=60)
     zeros, nan = bytes(128), np.full(64, np.nan, np.float16).tobytes()
     with closing(sqlite3.connect(full.library.folder / CATALOG_NAME)) as catalog, catalog:
@@ -316,11 +322,11 @@ def test_damaged_and_missing_embeddings_are_found_and_made_again_by_the_next_run
         assert {hit.path: hit.id for hit in library.search("red", top=60)} == {hit.path: hit.id for hit in expected}
 
 
-def test_a_damaged_catalog_is_found_and_not_repaired_into_something_else(full: Album) -> None:
+def test_a_damaged_catalog_is_found_and_not_repaired(full: Album) -> None:
     full.library.close()
     path = full.library.folder / CATALOG_NAME
     damaged = bytearray(path.read_bytes())
-    with closing(sqlite3.connect(path)) as catalog:  # the schema stays: without it nothing can be opened
+    with closing(sqlite3.connect(path)) as catalog:  # keep the schema, so that the file can be opened
         pages = catalog.execute("SELECT rootpage FROM sqlite_master WHERE rootpage > 1").fetchall()
     for (page,) in pages:
         damaged[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
@@ -334,7 +340,7 @@ def test_a_damaged_catalog_is_found_and_not_repaired_into_something_else(full: A
                 use()
 
 
-def test_a_library_on_a_network_file_system_works_the_same(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_works_on_a_network_file_system(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("searcher.catalog.connect.on_network", lambda folder: True)
     for number, colour in enumerate(COLOURS):
         album.add(f"{colour}.png", colour, number)
@@ -345,7 +351,7 @@ def test_a_library_on_a_network_file_system_works_the_same(album: Album, monkeyp
     assert not list(album.library.folder.glob("*-wal"))
 
 
-def test_a_copied_library_searches_where_it_now_lies(full: Album, tmp_path: Path) -> None:
+def test_a_copied_library_can_be_searched(full: Album, tmp_path: Path) -> None:
     expected = full.library.search("red", top=60)
     full.library.close()
     shutil.copytree(full.library.folder, tmp_path / "copy")

@@ -1,4 +1,4 @@
-"""Several processes on one library, processes that are killed, and what a process loads."""
+"""Several processes that use one library, killed processes, and the modules that a process loads."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ from tests.library.conftest import Album
 CHECKOUT = Path(__file__).parents[2]
 INDEX = """
 import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background has it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores SIGINT
 from searcher import Library
 from tests.histogram_model import HistogramModel
 
@@ -49,7 +49,7 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def wait_for(process: subprocess.Popen[str], done: int) -> None:
-    """Until the index run says that it has committed `done` files."""
+    """Wait until the index run reports that it has committed `done` files."""
     assert process.stdout
     for line in process.stdout:
         if line.split()[0].isdigit() and int(line) >= done:
@@ -59,14 +59,14 @@ def wait_for(process: subprocess.Popen[str], done: int) -> None:
 
 @pytest.fixture
 def many(album: Album) -> Album:
-    """An album of 320 photos, not indexed."""
+    """An album of 320 photos that are not indexed."""
     for number in range(320):
         album.add(f"{number:03}.png", "red", number)
     return album
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_killed_keeps_what_is_done_and_the_next_one_goes_on(many: Album, how: int) -> None:
+def test_a_killed_run_keeps_committed_batches_and_the_next_run_continues(many: Album, how: int) -> None:
     process = start(INDEX, many.library.folder, many.folder, 0.05)
     wait_for(process, 96)
     process.send_signal(how)
@@ -84,7 +84,7 @@ def test_a_run_that_is_killed_keeps_what_is_done_and_the_next_one_goes_on(many: 
     assert not list(many.library.folder.glob("*.new"))
 
 
-def test_a_run_killed_at_any_moment_leaves_a_sound_library(many: Album) -> None:
+def test_a_run_killed_at_any_moment_leaves_an_intact_library(many: Album) -> None:
     for pause in (0.0, 0.02, 0.05, 0.11, 0.17):
         process = start(INDEX, many.library.folder, many.folder, 0.001)
         assert process.stdout
@@ -99,7 +99,7 @@ def test_a_run_killed_at_any_moment_leaves_a_sound_library(many: Album) -> None:
     assert many.library.status().images == 320
 
 
-def test_two_writers_at_once_miss_nothing_and_make_no_duplicates(many: Album) -> None:
+def test_three_concurrent_runs_miss_nothing_and_make_no_duplicates(many: Album) -> None:
     processes = [start(INDEX, many.library.folder, many.folder, 0.002) for _ in range(3)]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
@@ -113,7 +113,7 @@ def test_two_writers_at_once_miss_nothing_and_make_no_duplicates(many: Album) ->
     assert all(added + unchanged == 320 for added, unchanged in reported)
 
 
-def test_a_reader_never_sees_half_a_batch_while_another_process_writes(many: Album) -> None:
+def test_a_reader_sees_only_complete_batches_while_another_process_writes(many: Album) -> None:
     with closing(Writer(many.library.folder)):
         pass
     process = start(INDEX, many.library.folder, many.folder, 0.02)
@@ -127,7 +127,7 @@ def test_a_reader_never_sees_half_a_batch_while_another_process_writes(many: Alb
     assert len(seen) > 1
 
 
-def test_a_reader_after_a_killed_writer_leaves_one_file(many: Album) -> None:
+def test_a_reader_removes_the_journal_of_a_killed_writer(many: Album) -> None:
     process = start(INDEX, many.library.folder, many.folder, 0.05)
     wait_for(process, 64)
     process.kill()
@@ -147,7 +147,7 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
-def test_a_run_that_finds_nothing_changed_loads_nothing_heavy(many: Album) -> None:
+def test_a_run_without_changes_loads_no_heavy_modules(many: Album) -> None:
     many.index()
     output, errors = start(SECOND, many.library.folder, many.folder).communicate()
     assert output.startswith("320\n"), errors
@@ -164,7 +164,7 @@ print(*sorted({name.split(".")[0] for name in sys.modules}))
 """
 
 
-def test_a_search_loads_no_sqlalchemy(many: Album) -> None:
+def test_a_search_does_not_load_sqlalchemy(many: Album) -> None:
     many.index()
     output, errors = start(SEARCH, many.library.folder).communicate()
     assert output.startswith("20\n"), errors
@@ -172,7 +172,8 @@ def test_a_search_loads_no_sqlalchemy(many: Album) -> None:
     assert "sqlalchemy" not in output.split()
 
 
-# On Linux, getrusage's maximum is the parent's where that was larger: pytest with torch in it. VmHWM is its own.
+# On Linux, getrusage reports the parent's maximum if that was larger, and pytest may have loaded torch. VmHWM counts
+# only this process.
 PEAK = """
 import resource
 try:
@@ -185,8 +186,8 @@ print("peak", peak)
 
 
 @pytest.mark.slow
-def test_memory_while_indexing_does_not_grow_with_the_folder(album: Album) -> None:
-    """Large pictures: were all of them in memory at once, they would take 1.2 GB."""
+def test_memory_use_does_not_grow_with_the_size_of_the_folder(album: Album) -> None:
+    """The pictures are large. All of them together would take 1.2 GB of memory."""
     from PIL import Image
 
     for number in range(100):
@@ -196,7 +197,7 @@ def test_memory_while_indexing_does_not_grow_with_the_folder(album: Album) -> No
     assert int(output.split()[-1]) < 500e6
 
 
-def test_each_library_of_a_process_is_its_own(tmp_path: Path, album: Album) -> None:
+def test_two_libraries_in_one_process_are_independent(tmp_path: Path, album: Album) -> None:
     album.add("red.png")
     album.index()
     with Library.open(tmp_path / "second", model=HistogramModel(), create=True) as other:  # type: ignore[arg-type]

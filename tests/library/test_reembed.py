@@ -1,4 +1,4 @@
-"""A library is given another model: searches use the old one until all is embedded, then the new one at once."""
+"""Switching a library to another model. Searches use the old model until all photos are embedded with the new one."""
 
 import os
 import subprocess
@@ -64,7 +64,7 @@ def models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def many(album: Album) -> Album:
-    """320 red photos, indexed."""
+    """An indexed album of 320 red photos."""
     for number in range(320):
         album.add(f"{number:03}.png", "red", number)
     album.index()
@@ -74,13 +74,13 @@ def many(album: Album) -> Album:
 def give(
     album: Album, model: HistogramModel | None = None, progress: Callable[[int, int | None], None] | None = None
 ) -> IndexReport:
-    """`searcher index --model other`."""
+    """Do the same as `searcher index --model other`."""
     with Library.open(album.library.folder, model=model or OtherModel()) as library:  # type: ignore[arg-type]
         return library.index(progress=progress)
 
 
 def seen(folder: Path) -> str:
-    """How many photos a new process' search finds, and their scores."""
+    """Return how many photos a search in a newly opened library finds, and their scores."""
     with Library.open(folder) as library:
         hits = library.search("red", top=1000)
         assert library.check().ok
@@ -94,7 +94,7 @@ def embeddings(album: Album) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_a_process_that_searches_meanwhile_meets_the_old_model_and_then_the_new_one(many: Album) -> None:
+def test_concurrent_searches_use_the_old_model_and_then_the_new_one(many: Album) -> None:
     searching = subprocess.Popen(
         [sys.executable, "-c", SEARCH, many.library.folder],
         stdin=subprocess.PIPE,
@@ -123,7 +123,7 @@ def test_a_process_that_searches_meanwhile_meets_the_old_model_and_then_the_new_
     assert switch > 4
 
 
-def test_a_run_that_is_killed_leaves_the_old_model_in_use_and_the_next_one_goes_on(many: Album) -> None:
+def test_a_killed_run_leaves_the_old_model_in_use_and_the_next_run_continues(many: Album) -> None:
     process = start(REEMBED, many.library.folder)
     wait_for(process, 96)
     process.kill()
@@ -131,15 +131,15 @@ def test_a_run_that_is_killed_leaves_the_old_model_in_use_and_the_next_one_goes_
     assert seen(many.library.folder) == OLD
     done = embeddings(many)["other"]
     assert 96 <= done < 320
-    (notice,) = many.index().notices  # an ordinary run meanwhile
+    (notice,) = many.index().notices  # a run without --model in between
     assert "other" in notice and "--model" in notice
     model = OtherModel()
-    assert give(many, model).notices == ("all photos are embedded with other 1: searches use it now",)
+    assert give(many, model).notices == ("all photos are embedded with other 1: searches now use it",)
     assert model.encoded == 320 - done
     assert seen(many.library.folder) == NEW
 
 
-def test_what_the_old_model_made_is_removed_after_the_switch(many: Album) -> None:
+def test_the_data_of_the_old_model_is_removed_after_the_switch(many: Album) -> None:
     assert [file.name[:6] for file in many.library.folder.glob("*.faiss")] == ["histog"]
     give(many)
     assert embeddings(many) == {"other": 320}
@@ -147,7 +147,9 @@ def test_what_the_old_model_made_is_removed_after_the_switch(many: Album) -> Non
     assert many.library.reader().is_derived()
 
 
-def test_what_a_killed_process_did_not_remove_the_next_run_does(many: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_removes_what_a_killed_process_did_not_remove(
+    many: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -164,7 +166,7 @@ def test_what_a_killed_process_did_not_remove_the_next_run_does(many: Album, mon
     assert seen(many.library.folder) == NEW
 
 
-def test_photos_that_another_process_adds_meanwhile_are_embedded_before_the_switch(many: Album) -> None:
+def test_photos_added_during_the_run_are_embedded_before_the_switch(many: Album) -> None:
     added = False
 
     def progress(done: int, total: int | None) -> None:
@@ -179,9 +181,7 @@ def test_photos_that_another_process_adds_meanwhile_are_embedded_before_the_swit
     assert seen(many.library.folder) == "321 0.8"
 
 
-def test_an_ordinary_run_that_is_overtaken_by_a_switch_ends_with_one_line(
-    many: Album, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_started_before_a_switch_ends_with_an_error(many: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     many.add("late.png", "red", 400)
 
     def switched(batch: object) -> object:
@@ -194,7 +194,7 @@ def test_an_ordinary_run_that_is_overtaken_by_a_switch_ends_with_one_line(
     assert seen(many.library.folder) == "321 0.8"
 
 
-def test_changed_new_and_deleted_files_end_up_right_under_the_new_model(many: Album) -> None:
+def test_changed_new_and_deleted_files_are_handled_by_the_same_run(many: Album) -> None:
     many.add("000.png", "red", 500)
     (many.folder / "001.png").unlink()
     many.add("new.png", "red", 501)
@@ -206,7 +206,7 @@ def test_changed_new_and_deleted_files_end_up_right_under_the_new_model(many: Al
         assert len({hit.id for hit in library.search("red", top=1000)} & ids) == 319
 
 
-def test_a_file_that_changed_unseen_is_read_again_rather_than_lost(many: Album) -> None:
+def test_a_file_that_changed_without_a_new_size_or_time_is_read_again(many: Album) -> None:
     photo, other = many.folder / "000.png", many.folder / "001.png"
     times = photo.stat()
     size = max(photo.stat().st_size, other.stat().st_size) + 8
@@ -220,7 +220,7 @@ def test_a_file_that_changed_unseen_is_read_again_rather_than_lost(many: Album) 
     assert seen(many.library.folder) == NEW
 
 
-def test_a_disk_that_is_away_holds_the_switch_back_until_it_is_back_or_forgotten(many: Album, tmp_path: Path) -> None:
+def test_a_missing_disk_delays_the_switch_until_it_is_back(many: Album, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     many.add(str(disk / "away.png"), "red", 500)
@@ -237,7 +237,7 @@ def test_a_disk_that_is_away_holds_the_switch_back_until_it_is_back_or_forgotten
     assert seen(many.library.folder) == "321 0.8"
 
 
-def test_a_library_can_be_given_its_first_model_again(many: Album) -> None:
+def test_a_library_can_switch_back_to_its_first_model(many: Album) -> None:
     give(many)
     give(many, HistogramModel())
     assert embeddings(many) == {"histogram": 320}

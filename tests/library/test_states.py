@@ -1,4 +1,4 @@
-"""Whatever happens to the files, after an index run exactly what is on the disk can be found."""
+"""After any changes to the files and an index run, searches find exactly the photos on the disk."""
 
 import os
 import shutil
@@ -15,23 +15,23 @@ from tests.histogram_model import COLOURS, HistogramModel
 
 NAMES = st.sampled_from(["a.png", "b.png", "sub/a.png", "sub/b.png", "sub/deep/c.png", "d\udcff.png"])
 CONTENTS = st.integers(0, 7)
-BROKEN = 7  # the content that is no picture
+BROKEN = 7  # this content is not a picture
 
 
 def photo(content: int) -> tuple[str, tuple[int, int]]:
-    """Colour and size of a content: several contents of one colour."""
+    """Return the colour and size of a content. Several contents have the same colour."""
     return list(COLOURS)[content % 4], (10 + content, 10)
 
 
 class Folder(RuleBasedStateMachine):
-    """`disk` is what the files hold; `seen` what they held at the last run, with the image id of each."""
+    """`disk`: the content of each file now. `seen`: the content of each file at the last run."""
 
     @initialize()
     def empty(self) -> None:
         self.home = Path(mkdtemp(prefix="searcher-states-"))
         self.photos = self.home / "photos"
         self.photos.mkdir()
-        (self.photos / "notes.txt").touch()  # so that no photos left means deleted, not unplugged
+        (self.photos / "notes.txt").touch()  # without it, a folder without photos would look like a missing disk
         self.model = HistogramModel()
         self.library = Library.open(self.home / "library", model=self.model, create=True)  # type: ignore[arg-type]
         self.clock = 1_600_000_000
@@ -102,7 +102,7 @@ class Folder(RuleBasedStateMachine):
             self.library = Library.open(self.home / "library", model=self.model)  # type: ignore[arg-type]
         before = dict(self.seen)
         if parts and (self.photos / "sub").is_dir():
-            self.library.index(self.photos / "sub")  # a part first must not change the outcome
+            self.library.index(self.photos / "sub")  # indexing a part first must not change the outcome
         report = self.library.index(self.photos)
         good = {name: content for name, content in self.disk.items() if content != BROKEN}
         assert report.failed == len(self.disk) - len(good)
