@@ -1,7 +1,7 @@
-"""How well a model does: zero-shot accuracy on class folders, recall@k on pairs of images and captions.
+"""Measures a model: zero-shot accuracy on class folders, and recall@k on pairs of images and captions.
 
-Images go the way that `index` takes them, and are rounded as it stores them, so that the numbers are those of
-searching and tagging. No torch.
+Images are embedded and rounded in the same way as by `index`, so the results apply to searching and tagging. This
+module does not need PyTorch.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None], None]
 
-SCORES_AT_ONCE = 1 << 24  # numbers; 64 MB
+SCORES_AT_ONCE = 1 << 24  # float32 scores in memory at once: 64 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A photo or a record that could not be used."""
+    """A photo or a record that could not be used. path: the photo, or the file with the record."""
 
     path: str
     error: str
@@ -37,10 +37,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Zero-shot classification of `n` photos: the shares whose label is the nearest, and among the nearest five.
+    """The result of zero-shot classification of `n` photos.
 
-    labels: names; truth and predicted: int64 (n,), numbers of labels. templates: how many; bare: top-1 and top-5 with
-    the bare names, None if that is what was asked.
+    top1, top5: shares of photos whose true label is the nearest, or one of the five nearest.
+    templates: the number of templates.
+    bare: top-1 and top-5 with the names alone as prompts. None if the prompts were the names alone.
+    labels: label names. truth, predicted: int64 (n,), indexes into `labels`.
     """
 
     dataset: Path
@@ -56,7 +58,7 @@ class ZeroShot:
 
     @property
     def confusion(self) -> np.ndarray:
-        """int64 (labels, labels): photos by what they are (row) and what they are taken for (column)."""
+        """Number of photos per true label (row) and predicted label (column), int64 (labels, labels)."""
         size = len(self.labels)
         return np.bincount(self.truth * size + self.predicted, minlength=size**2).reshape(size, size)
 
@@ -76,7 +78,7 @@ class ZeroShot:
 
 @dataclass(frozen=True)
 class Recall:
-    """Shares of queries with a right answer among the nearest 1, 5 and 10."""
+    """Shares of queries with a correct result among the nearest 1, 5 and 10."""
 
     r1: float
     r5: float
@@ -84,7 +86,7 @@ class Recall:
 
     @classmethod
     def of(cls, ranks: np.ndarray) -> "Recall":
-        """From each query's rank of its best right answer, 0 for the nearest."""
+        """Compute recall from ranks (queries,): the rank of the best correct result of each query, from 0."""
         return cls(*(float((ranks < k).mean()) for k in (1, 5, 10)))
 
     def as_dict(self) -> dict[str, float]:
@@ -93,7 +95,10 @@ class Recall:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Finding `n` photos by their captions, and captions by their photo."""
+    """The result of finding `n` photos by their captions, and captions by their photos.
+
+    captions: the number of different captions.
+    """
 
     dataset: Path
     n: int
@@ -115,7 +120,10 @@ class Retrieval:
 
 
 def read_data(path: Path) -> ClassFolder | Source:
-    """Class folders, or pairs: a file of them, or a folder of photos with captions. Raises SearcherError."""
+    """Read class folders, or pairs from a file or from a folder of photos with captions.
+
+    Raises SearcherError if the data cannot be read.
+    """
     if path.is_dir() and not holds_photos(path):
         return read_class_folder(path)
     return read_source(path)
@@ -129,10 +137,12 @@ def zero_shot(
     labels: Sequence[Label] | None = None,
     progress: Progress | None = None,
 ) -> ZeroShot:
-    """Give each photo in class folders the nearest of the labels, and count how often that is its folder's name.
+    """Predict the nearest label of each photo in class folders, and compare it with the name of the photo's folder.
 
-    labels: without them, the names of the folders; else those, among which each folder's name must be.
-    progress(done, total): prompts, then photos. Raises SearcherError when nothing can be evaluated.
+    labels: the labels to choose from, which must include the name of each folder. Default: the folder names.
+    progress(done, total): called for prompts, then for photos.
+
+    Raises SearcherError if a folder has no label or no photo can be read.
     """
     labels = list(labels) if labels else [Label(name, (name,)) for name in dict.fromkeys(classes.names)]
     row = {label.name.replace("_", " "): number for number, label in enumerate(labels)}
@@ -165,8 +175,10 @@ def zero_shot(
 def retrieval(model: "Model", source: Source, *, progress: Progress | None = None) -> Retrieval:
     """Search each caption's photo among all photos, and each photo's captions among all captions.
 
-    A photo with several captions finds any of them. A caption of several photos is one query, and finds any of them.
-    progress(done, total): photos, then captions. Raises SearcherError when no photo can be read.
+    For a photo with several captions, any of them is a correct result. A caption of several photos is one query, and
+    any of these photos is a correct result. progress(done, total): called for photos, then for captions.
+
+    Raises SearcherError if no photo can be read.
     """
     images = _embed(model, [pair.image for pair in source.pairs], progress)
     pairs = [source.pairs[number] for number in images.kept]
@@ -185,10 +197,11 @@ def retrieval(model: "Model", source: Source, *, progress: Progress | None = Non
 
 
 def best_ranks(queries: np.ndarray, items: np.ndarray, of_query: np.ndarray, of_item: np.ndarray) -> np.ndarray:
-    """How many items are nearer to each query than the nearest of its right ones; int64 (queries,).
+    """For each query, count the items that are nearer than its nearest correct item. Returns int64 (m,).
 
-    queries (m, dim), items (n, dim); `of_query[k]`, `of_item[k]` say that this item is right for this query; each query
-    has one at least. Of items that are equally near, the first one is nearer. Memory is bounded.
+    queries: (m, dim). items: (n, dim). of_query, of_item: integers (pairs,). Item `of_item[k]` is a correct result of
+    query `of_query[k]`. Each query has at least one correct item. If two items are equally near, the first one counts
+    as nearer. Memory use is bounded.
     """
     queries, items = queries.astype(np.float32), items.astype(np.float32)
     order = np.argsort(of_query, kind="stable")
@@ -211,7 +224,7 @@ def best_ranks(queries: np.ndarray, items: np.ndarray, of_query: np.ndarray, of_
 
 @dataclass
 class _Images:
-    """Those of the files that could be read: their numbers, and their embeddings (n, dim), float16."""
+    """The files that could be read. kept: their indexes. vectors: their embeddings, float16 (n, dim)."""
 
     kept: list[int] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -233,7 +246,7 @@ def _embed(model: "Model", files: Sequence[Path | str], progress: Progress | Non
         if progress is not None:
             progress(number + 1, len(files))
     if not images.kept:
-        raise SearcherError(f"no photo can be read; the first is {files[0]}: {images.failures[0].error}")
+        raise SearcherError(f"no photo can be read; the first error is {files[0]}: {images.failures[0].error}")
     return images
 
 
@@ -247,7 +260,7 @@ def _encode_texts(model: "Model", texts: list[str], progress: Progress | None) -
 
 
 def _accuracy(images: np.ndarray, labels: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    """What each image is taken for, and top-1 and top-5 as shares."""
+    """The predicted label of each image, int64 (n,), and top-1 and top-5 as shares."""
     predicted = nearest(images, labels)
     ranks = best_ranks(images, labels, np.arange(len(truth)), truth)
     return predicted, (float((predicted == truth).mean()), float((ranks < 5).mean()))

@@ -1,4 +1,4 @@
-"""Zero-shot accuracy and recall@k: what is counted, and how."""
+"""Zero-shot accuracy and recall@k are computed correctly."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def paint(path: Path, colour: str, number: int = 0) -> Path:
 
 @pytest.fixture
 def classes(tmp_path: Path) -> Path:
-    """Two photos in each of three class folders; one of the red ones is green."""
+    """Three class folders with two photos each. One of the photos in the red folder is green."""
     for colour in ("red", "green", "blue"):
         paint(tmp_path / "classes" / colour / "1.png", colour)
         paint(tmp_path / "classes" / colour / "2.png", "green" if colour == "red" else colour, 1)
@@ -40,7 +40,7 @@ def of(folder: Path, **options: Any) -> ZeroShot:
     return zero_shot(MODEL, read_class_folder(folder), **options)
 
 
-def test_top_1_is_the_share_of_photos_in_the_folder_of_their_name(classes: Path) -> None:
+def test_top_1_is_the_share_of_photos_that_get_the_label_of_their_folder(classes: Path) -> None:
     result = of(classes, templates=["a {} thing", "{}"])
     assert (result.n, result.top1, result.top5) == (6, 5 / 6, 1.0)
     assert result.bare == (5 / 6, 1.0)
@@ -48,35 +48,35 @@ def test_top_1_is_the_share_of_photos_in_the_folder_of_their_name(classes: Path)
     assert result.confusion.tolist() == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
 
 
-def test_templates_are_set_against_bare_names(classes: Path) -> None:
-    spoilt = of(classes, templates=["{}ish"])  # words that say nothing: all photos are taken for the first label
+def test_the_result_with_templates_is_compared_with_bare_names(classes: Path) -> None:
+    spoilt = of(classes, templates=["{}ish"])  # unknown words: all photos get the first label
     assert spoilt.bare == (5 / 6, 1.0)
     assert spoilt.top1 == 2 / 6
     assert of(classes, templates=BARE).bare is None
 
 
-def test_labels_beside_the_folders_names_are_wrong_answers(classes: Path) -> None:
+def test_labels_without_a_folder_count_as_wrong_predictions(classes: Path) -> None:
     result = of(classes, labels=read_labels("yellow,red,white,green,black,blue"))
     assert result.labels == ["yellow", "red", "white", "green", "black", "blue"]
     assert result.top1 == 5 / 6
     assert result.confusion.sum(axis=1).tolist() == [0, 2, 0, 2, 0, 2]
 
 
-def test_labels_may_say_a_folders_name_in_other_words(tmp_path: Path) -> None:
+def test_the_label_of_a_folder_may_have_other_wordings(tmp_path: Path) -> None:
     paint(tmp_path / "n_01" / "a.png", "red")
     paint(tmp_path / "n_02" / "a.png", "blue")
     labels = [Label("n_01", ("blue",)), Label("n 02", ("white", "red"), templates=("my {}",))]
     result = of(tmp_path, labels=labels, templates=BARE)
     assert result.top1 == 0.0
-    assert result.bare == (0.0, 1.0)  # its own template was not bare
+    assert result.bare == (0.0, 1.0)  # the label has its own template, so the prompts were not bare
 
 
-def test_a_folder_without_a_label_is_one_line(classes: Path) -> None:
+def test_a_folder_without_a_label_is_an_error(classes: Path) -> None:
     with pytest.raises(SearcherError, match="no label for the folder 'blue'"):
         of(classes, labels=read_labels("red,green"))
 
 
-def test_folders_of_the_same_name_are_one_class(tmp_path: Path) -> None:
+def test_folders_with_the_same_name_are_one_class(tmp_path: Path) -> None:
     paint(tmp_path / "red_wall" / "a.png", "red")
     paint(tmp_path / "red wall" / "a.png", "red")
     paint(tmp_path / "blue" / "a.png", "blue")
@@ -84,14 +84,14 @@ def test_folders_of_the_same_name_are_one_class(tmp_path: Path) -> None:
     assert (result.labels, result.top1) == (["blue", "red wall"], 1.0)
 
 
-def test_top_5_counts_the_right_label_among_the_nearest_five(tmp_path: Path) -> None:
+def test_top_5_is_the_share_of_photos_with_the_right_label_in_the_nearest_five(tmp_path: Path) -> None:
     for colour in COLOURS:
         paint(tmp_path / colour / "a.png", "red")
-    # all labels but red are equally far: those before yellow (the last) are nearer
+    # All labels except red are equally far. Earlier labels count as nearer, and yellow is the last one.
     assert (of(tmp_path).top1, of(tmp_path).top5) == (1 / 6, 5 / 6)
 
 
-def test_photos_that_cannot_be_read_are_counted_and_left_out(classes: Path) -> None:
+def test_unreadable_photos_are_counted_and_skipped(classes: Path) -> None:
     (classes / "red" / "broken.jpg").write_bytes(b"no picture")
     (classes / "blue" / "empty.png").touch()
     result = of(classes)
@@ -100,21 +100,21 @@ def test_photos_that_cannot_be_read_are_counted_and_left_out(classes: Path) -> N
     assert result.as_dict()["failed"] == 2
 
 
-def test_no_readable_photo_is_one_line(tmp_path: Path) -> None:
+def test_no_readable_photo_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "red").mkdir()
     (tmp_path / "red" / "empty.jpg").touch()
-    with pytest.raises(SearcherError, match=r"no photo can be read; the first is .*empty\.jpg: empty file"):
+    with pytest.raises(SearcherError, match=r"no photo can be read; the first error is .*empty\.jpg: empty file"):
         of(tmp_path)
 
 
-def test_progress_is_counted_to_the_end(classes: Path) -> None:
+def test_progress_reaches_the_total(classes: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     of(classes, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(3 * len(ENSEMBLE), 3 * len(ENSEMBLE)), *((n, 6) for n in range(1, 7))]
 
 
-def test_a_real_model_is_measured_as_numpy_measures_it(small_folder: Path, tmp_path: Path) -> None:
-    """Through ONNX Runtime and the real preprocessing, against the plain formula in float64."""
+def test_the_accuracy_of_a_real_model_equals_that_computed_with_numpy(small_folder: Path, tmp_path: Path) -> None:
+    """Compares ONNX Runtime and the real preprocessing with the plain formula in float64."""
     photos = sample_photos()
     for number, photo in enumerate(photos):
         (tmp_path / ("cup", "cat", "moon")[number % 3]).mkdir(exist_ok=True)
@@ -133,7 +133,7 @@ def test_a_real_model_is_measured_as_numpy_measures_it(small_folder: Path, tmp_p
 
 
 @given(st.data())
-def test_ranks_are_those_of_a_stable_sort(data: st.DataObject) -> None:
+def test_ranks_are_the_same_as_with_a_stable_sort(data: st.DataObject) -> None:
     numbers = st.integers(-2, 2)  # many equal scores
     queries = np.array(data.draw(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=6)))
     items = np.array(data.draw(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=8)))
@@ -162,7 +162,7 @@ def found(source: Source) -> Retrieval:
     return retrieval(MODEL, source)
 
 
-def test_a_photo_finds_any_of_its_captions(tmp_path: Path) -> None:
+def test_any_caption_of_a_photo_is_a_correct_result(tmp_path: Path) -> None:
     for colour in ("red", "green", "blue"):
         paint(tmp_path / f"{colour}.png", colour)
     rows = [("red.png", ["a blue one", "a red one"]), ("green.png", ["green"]), ("blue.png", ["dark blue"])]
@@ -173,7 +173,7 @@ def test_a_photo_finds_any_of_its_captions(tmp_path: Path) -> None:
     assert result.text_to_image.r5 == result.image_to_text.r10 == 1.0
 
 
-def test_a_caption_of_several_photos_is_one_query_that_finds_any_of_them(tmp_path: Path) -> None:
+def test_a_caption_of_several_photos_is_one_query_with_several_correct_results(tmp_path: Path) -> None:
     for number in range(8):
         paint(tmp_path / f"{number}.png", "red", number)
     paint(tmp_path / "b.png", "blue")
@@ -182,14 +182,14 @@ def test_a_caption_of_several_photos_is_one_query_that_finds_any_of_them(tmp_pat
     assert result.text_to_image == result.image_to_text == Recall(1.0, 1.0, 1.0)
 
 
-def test_a_model_that_tells_nothing_apart_reaches_chance(tmp_path: Path) -> None:
+def test_a_model_that_embeds_all_photos_alike_has_chance_recall(tmp_path: Path) -> None:
     for number in range(20):
         paint(tmp_path / f"{number}.png", "red", number)
     result = found(pairs(tmp_path, [(f"{n}.png", [f"red {n}"]) for n in range(20)]))
     assert result.text_to_image == result.image_to_text == Recall(1 / 20, 5 / 20, 10 / 20)
 
 
-def test_bad_records_and_bad_photos_of_pairs_are_counted(tmp_path: Path) -> None:
+def test_bad_records_and_unreadable_photos_are_counted(tmp_path: Path) -> None:
     paint(tmp_path / "red.png", "red")
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     result = found(pairs(tmp_path, [("red.png", ["red"]), ("away.png", ["blue"]), ("broken.jpg", ["green"])]))
@@ -198,7 +198,7 @@ def test_bad_records_and_bad_photos_of_pairs_are_counted(tmp_path: Path) -> None
     assert result.failures[0].error == "record 2: no such image: away.png"
 
 
-def test_what_kind_of_data_it_is(classes: Path, tmp_path: Path) -> None:
+def test_class_folders_and_pairs_are_told_apart(classes: Path, tmp_path: Path) -> None:
     assert read_data(classes).path == classes
     assert not isinstance(read_data(classes), Source)
     (tmp_path / "captioned").mkdir()

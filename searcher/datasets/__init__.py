@@ -1,6 +1,6 @@
-"""Pairs of images and captions, class folders, prompt templates and label sets.
+"""Reads pairs of images and captions, class folders, prompt templates and label sets.
 
-Used by the trainer, the evaluation and the tagger; imports nothing heavy.
+The trainer, the evaluation and the tagger use this package. It imports only light modules.
 """
 
 from searcher.datasets.labels import Label, read_labels

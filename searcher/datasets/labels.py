@@ -1,13 +1,14 @@
-"""Label sets: what a photo may be called, from the command line, a file, or the sets that ship with the package.
+"""Reads label sets: from the command line, from a file, or from the sets that ship with this package.
 
-A text file has one label a line; blank lines and lines that begin with `#` are passed over. A TOML file says more:
+A text file has one label per line. Blank lines and lines that begin with `#` are ignored. A TOML file can also set
+wordings, parents and templates:
 
-    templates = ["a photo of a {}.", "{}"]     # for all labels of this file, where they have none of their own
+    templates = ["a photo of a {}.", "{}"]     # for labels without their own templates
 
     [labels]
-    animal = {}                                # asked by its name
-    cat = "house cat"                          # asked by other words than its name
-    dog = ["dog", "puppy"]                     # several wordings, averaged
+    animal = {}                                # the wording is the name
+    cat = "house cat"                          # another wording than the name
+    dog = ["dog", "puppy"]                     # several wordings, whose embeddings are averaged
     beagle = {wordings = ["beagle"], parent = "dog", templates = ["a photo of a {}, a kind of dog."]}
 """
 
@@ -28,8 +29,11 @@ FIELDS = ("wordings", "parent", "templates")
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label. wordings: the words that the model is asked with, at least one. parent: the name of a wider label.
-    templates: its own, each with `{}`; None: those that everything is asked with."""
+    """One label.
+
+    wordings: the words that are put into the templates, at least one. parent: the name of a broader label.
+    templates: its own prompt templates, each with `{}`. None means the default templates.
+    """
 
     name: str
     wordings: tuple[str, ...]
@@ -38,35 +42,37 @@ class Label:
 
 
 def set_names() -> list[str]:
-    """The label sets that ship with the package, as they are asked for: "@cifar10" …"""
+    """The names of the label sets that ship with this package, as used on the command line: "@cifar10", …"""
     return sorted(f"@{path.stem}" for path in SETS.glob("*.txt"))
 
 
 def read_labels(spec: str) -> list[Label]:
-    """Labels by what a user gives: `a,b,"c, d"`, the path of a text or TOML file, or one of `set_names()`.
+    """Read labels from a user's argument: `a,b,"c, d"`, the path of a text or TOML file, or one of `set_names()`.
 
-    White space is single; a label that is there twice is one label. What looks like a path must exist: a mistyped
-    file name never becomes a label. Raises SearcherError in one line.
+    Runs of white space become one space. Duplicates in a list or a text file are dropped. If the argument looks like
+    a path, the file must exist, so that a mistyped file name never becomes a label.
+
+    Raises SearcherError if the file or label set does not exist or is invalid, or if there are no labels.
     """
     if re.fullmatch(r"@\S*", spec) and "," not in spec:
         if spec not in set_names():
-            raise SearcherError(f"no label set {spec}: there are {', '.join(set_names())}")
+            raise SearcherError(f"unknown label set {spec}; the label sets are {', '.join(set_names())}")
         return _read_text(SETS / f"{spec[1:]}.txt")
     try:
         path = Path(spec).expanduser()
         is_file = path.exists() and not path.is_dir()
-    except (OSError, ValueError, RuntimeError):  # too long for a name, a NUL in it, no such user's home
+    except (OSError, ValueError, RuntimeError):  # the name is too long, has a NUL, or has an unknown user after ~
         is_file = False
     if is_file:
         return _read_toml(path) if path.suffix.lower() == ".toml" else _read_text(path)
     if _looks_like_path(spec):
-        raise SearcherError(f"no such file of labels: {spec}")
+        raise SearcherError(f"no such label file: {spec}")
     rows = list(csv.reader([spec.replace("\n", " ")], skipinitialspace=True))
     return _plain(rows[0] if rows else [], "--labels")
 
 
 def lineage(label: Label, labels: Iterable[Label]) -> tuple[str, ...]:
-    """The names from the widest label down to this one: ("animal", "dog", "beagle")."""
+    """The names from the broadest label down to this one, such as ("animal", "dog", "beagle")."""
     parents = {each.name: each.parent for each in labels}
     names = [label.name]
     above = label.parent
@@ -77,7 +83,7 @@ def lineage(label: Label, labels: Iterable[Label]) -> tuple[str, ...]:
 
 
 def _looks_like_path(spec: str) -> bool:
-    """`labels.txt`, `a/b`, `~/labels`, `.\\labels`; not `St. Bernard`, nor `cat,dog/wolf`."""
+    """True for `labels.txt`, `a/b`, `~/labels` and `.\\labels`. False for `St. Bernard` and `cat,dog/wolf`."""
     if re.search(r"\.(txt|toml|csv|tsv|json|jsonl|ya?ml|md|lst)$", spec, re.IGNORECASE):
         return True
     return "," not in spec and (re.search(r"[/\\]|\w\.\w{1,5}$", spec) is not None or spec.startswith(("~", ".")))
@@ -101,7 +107,7 @@ def _read(path: Path) -> str:
 
 
 def _read_text(path: Path) -> list[Label]:
-    # not splitlines(): it also breaks at characters that a label may hold, such as U+2028
+    # Not splitlines(), because it also splits at characters that a label may contain, such as U+2028.
     lines = _read(path).split("\n")
     return _plain((line for line in lines if not line.lstrip().startswith("#")), path)
 
@@ -110,19 +116,19 @@ def _read_toml(path: Path) -> list[Label]:
     try:
         table = tomllib.loads(_read(path))
     except tomllib.TOMLDecodeError as error:
-        raise SearcherError(f"{path} is not TOML: {error}") from error
+        raise SearcherError(f"{path} is not valid TOML: {error}") from error
     unknown = table.keys() - {"labels", "templates"}
     if unknown:
-        raise SearcherError(f"{path}: unknown {sorted(unknown)[0]!r}; labels belong below [labels]")
+        raise SearcherError(f"{path}: unknown key {sorted(unknown)[0]!r}; put labels under [labels]")
     shared = _templates(table.get("templates"), path, "templates")
     entries = table.get("labels")
     if not isinstance(entries, dict) or not entries:
-        raise SearcherError(f"no labels in {path}: they belong below [labels]")
+        raise SearcherError(f"no labels in {path}; put them under [labels]")
     labels: dict[str, Label] = {}
     for name, entry in entries.items():
         label = _label(" ".join(name.split()), entry, shared, path)
         if label.name in labels:
-            raise SearcherError(f"{path}: the label {label.name!r} is there twice")
+            raise SearcherError(f"{path}: duplicate label {label.name!r}")
         labels[label.name] = label
     _check_parents(labels, path)
     return list(labels.values())
@@ -130,15 +136,15 @@ def _read_toml(path: Path) -> list[Label]:
 
 def _label(name: str, entry: Any, shared: tuple[str, ...] | None, path: Path) -> Label:
     if not name:
-        raise SearcherError(f"{path}: a label without a name")
+        raise SearcherError(f"{path}: a label has no name")
     table = entry if isinstance(entry, dict) else {"wordings": entry}
     unknown = table.keys() - set(FIELDS)
     if unknown:
-        raise SearcherError(f"{path}: {name!r} has no field {sorted(unknown)[0]!r}, only {', '.join(FIELDS)}")
+        raise SearcherError(f"{path}: {name!r}: unknown field {sorted(unknown)[0]!r}; use {', '.join(FIELDS)}")
     wordings = _texts(table.get("wordings", name), path, f"the wordings of {name!r}")
     parent = table.get("parent")
     if parent is not None and (not isinstance(parent, str) or not parent.strip()):
-        raise SearcherError(f"{path}: the parent of {name!r} is no text")
+        raise SearcherError(f"{path}: the parent of {name!r} must be a string")
     templates = _templates(table.get("templates"), path, f"the templates of {name!r}")
     return Label(name, wordings, None if parent is None else " ".join(parent.split()), templates or shared)
 
@@ -148,7 +154,7 @@ def _texts(value: Any, path: Path, what: str) -> tuple[str, ...]:
     texts = dict.fromkeys(" ".join(text.split()) for text in values if isinstance(text, str))
     texts.pop("", None)
     if not texts or not all(isinstance(text, str) for text in values):
-        raise SearcherError(f"{path}: {what} must be a text, or a list of texts")
+        raise SearcherError(f"{path}: {what} must be a string or a list of strings")
     return tuple(texts)
 
 
@@ -157,7 +163,7 @@ def _templates(value: Any, path: Path, what: str) -> tuple[str, ...] | None:
         return None
     templates = _texts(value, path, what)
     if not all(PLACE in template for template in templates):
-        raise SearcherError(f"{path}: {what}: each needs a {{}} where the name belongs")
+        raise SearcherError(f"{path}: {what}: each template must contain {{}} for the name")
     return templates
 
 

@@ -1,4 +1,4 @@
-"""Readers of (image, caption) pairs and class folders."""
+"""Reads pairs of images and captions, and class folders."""
 
 import csv
 import json
@@ -11,15 +11,15 @@ from searcher.datasets.templates import TEMPLATES, fill
 from searcher.errors import SearcherError
 from searcher.photos.scan import PHOTO_SUFFIXES
 
-IMAGE_COLUMNS = ("image", "filepath")  # ours, and open_clip's
+IMAGE_COLUMNS = ("image", "filepath")  # our name, and that of open_clip
 CAPTION_COLUMNS = ("caption", "captions", "title")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One image with the captions that describe it, and the class it belongs to where that is known.
+    """One image with its captions.
 
-    row: the number of its (first) record in the source, from 0.
+    label: its class, or None if that is not known. row: the number of its first record in the source, from 0.
     """
 
     image: str
@@ -30,7 +30,10 @@ class Pair:
 
 @dataclass
 class Source:
-    """One readable source of training data: its pairs, the records that could not be used, and how many there were."""
+    """A source of training data.
+
+    bad: one message per record that could not be used. records: the number of all records.
+    """
 
     path: Path
     pairs: list[Pair]
@@ -40,7 +43,10 @@ class Source:
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """Images in one folder a class: `root/<class name>/*.jpg`. Names as on disk, `_` read as a space."""
+    """Images in one folder per class: `root/<class name>/*.jpg`.
+
+    names: the folder names, sorted, with `_` replaced by a space. images: the image files of each class.
+    """
 
     path: Path
     names: list[str]
@@ -52,15 +58,17 @@ def is_photo(path: Path) -> bool:
 
 
 def holds_photos(folder: Path) -> bool:
-    """Whether photos lie in the folder itself, and not only in folders below it."""
+    """Whether there are photos directly in the folder. Subfolders are not searched."""
     return any(is_photo(path) for path in folder.iterdir())
 
 
 def read_source(path: Path) -> Source:
     """Read pairs from a CSV, TSV or JSON-lines file, a folder of images with `.txt` captions, or class folders.
 
-    Relative image paths are taken from the folder of the file. Several rows of one image become one pair with
-    several captions. Raises SearcherError in one line for what cannot be read at all; single bad records are counted.
+    Image paths are relative to the folder of the file. Several rows for the same image become one pair with several
+    captions. Records that cannot be used are listed in `Source.bad`.
+
+    Raises SearcherError if the source cannot be read or has no usable pair.
     """
     if not path.exists():
         raise SearcherError(f"no such file or folder: {path}")
@@ -71,14 +79,17 @@ def read_source(path: Path) -> Source:
     elif path.suffix.lower() in (".jsonl", ".ndjson"):
         source = _collect(path, _rows_of_json_lines(path))
     else:
-        raise SearcherError(f"cannot read pairs from {path}: not a .csv, .tsv, .jsonl file or a folder")
+        raise SearcherError(f"cannot read pairs from {path}: not a .csv, .tsv or .jsonl file or a folder")
     if not source.pairs:
         raise SearcherError(f"no usable (image, caption) pair in {path}" + (f": {source.bad[0]}" if source.bad else ""))
     return source
 
 
 def read_class_folder(path: Path) -> ClassFolder:
-    """The classes below a folder, sorted by name, and the image files of each."""
+    """Read the classes in a folder, sorted by name, and the image files of each class.
+
+    Raises SearcherError if the folder does not exist or has no class folders with images.
+    """
     if not path.is_dir():
         raise SearcherError(f"no such folder: {path}")
     names, images = [], []
@@ -96,7 +107,10 @@ Row = tuple[str | None, list[str], str | None]  # image, captions, label
 
 
 def _collect(path: Path, rows: Iterator[Row | str]) -> Source:
-    """Join rows of the same image, count the unusable ones (given as a reason, or found here)."""
+    """Join the rows of each image, and collect the unusable rows.
+
+    rows: a string is the reason why a row cannot be used.
+    """
     joined: dict[str, tuple[list[str], str | None, int]] = {}
     bad: list[str] = []
     number = 0
@@ -128,7 +142,7 @@ def _column(path: Path, columns: list[str], wanted: tuple[str, ...]) -> str:
 
 
 def _rows_of_table(path: Path) -> Iterator[Row | str]:
-    csv.field_size_limit(1 << 24)  # a caption of 10,000 words is a bad idea, not an error
+    csv.field_size_limit(1 << 24)  # a very long caption is not an error
     with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         reader = csv.DictReader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         columns = [name.strip() for name in reader.fieldnames or []]
@@ -166,7 +180,7 @@ def _read_folder(path: Path) -> Source:
         rows = (
             (image.name, text.read_text(errors="replace").splitlines(), None)
             if text.is_file()
-            else f"{image.name} has no {text.name} beside it"
+            else f"{image.name} has no caption file {text.name}"
             for image, text in captioned
         )
         return _collect(path / "captions", iter(rows))

@@ -1,4 +1,4 @@
-"""Prompt templates: the sentences that a class name is put into, at `{}`."""
+"""Prompt templates: sentences with `{}` in place of a class name."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from searcher.errors import SearcherError
 
 PLACE = "{}"
 BARE = (PLACE,)
-"""The name alone."""
+"""The name without a sentence."""
 
 ENSEMBLE = (
     "a photo of a {}.",
@@ -18,8 +18,8 @@ ENSEMBLE = (
     "art of the {}.",
     "a photo of the small {}.",
 )
-"""What a name is asked with unless said: the CLIP paper's standard prompt, and the seven that its authors found to
-be best together on ImageNet (github.com/openai/CLIP, notebooks/Prompt_Engineering_for_ImageNet.ipynb)."""
+"""The default templates: the standard prompt of the CLIP paper, and the seven templates that its authors found to work
+best together on ImageNet (github.com/openai/CLIP, notebooks/Prompt_Engineering_for_ImageNet.ipynb)."""
 
 TEMPLATES = (
     "a photo of a {}.",
@@ -35,21 +35,23 @@ TEMPLATES = (
     "a black and white photo of a {}.",
     "a {} in a scene.",
 )
-"""A dozen of those that the CLIP paper used for ImageNet (Radford et al. 2021, section 3.1.4): captions for training
-on class folders."""
+"""Captions for training on class folders: twelve of the templates that the CLIP paper used for ImageNet (Radford et
+al. 2021, section 3.1.4)."""
 
 NAMED = {"ensemble": ENSEMBLE, "bare": BARE}
 
 
 def fill(template: str, name: str) -> str:
-    """`template` with `name` at each `{}`; other braces, in either of the two, stay as they are."""
+    """Replace each `{}` in `template` with `name`. Other braces in `template` and `name` are left unchanged."""
     return template.replace(PLACE, name)
 
 
 def read_templates(spec: str) -> tuple[str, ...]:
-    """Templates by what a user gives: "ensemble", "bare", one template with `{}`, or a file with one a line.
+    """Read templates from a user's argument: "ensemble", "bare", one template with `{}`, or the path of a file.
 
-    In a file, blank lines and lines that begin with `#` are passed over. Raises SearcherError in one line.
+    A file has one template per line. Blank lines and lines that begin with `#` are ignored.
+
+    Raises SearcherError if the file cannot be read, has no templates, or has a template without `{}`.
     """
     if spec in NAMED:
         return NAMED[spec]
@@ -59,7 +61,7 @@ def read_templates(spec: str) -> tuple[str, ...]:
         lines = Path(spec).expanduser().read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         known = ", ".join(NAMED)
-        raise SearcherError(f"no templates {spec!r}: name a file, one of {known}, or a template with {{}}") from None
+        raise SearcherError(f"unknown templates {spec!r}; use {known}, a template with {{}}, or a file") from None
     except (OSError, ValueError) as error:
         raise SearcherError(f"cannot read templates from {spec}: {_reason(error)}") from error
     templates = dict.fromkeys(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
@@ -67,12 +69,12 @@ def read_templates(spec: str) -> tuple[str, ...]:
 
 
 def checked(templates: "dict[str, None] | list[str]", source: str) -> tuple[str, ...]:
-    """The templates, if there are any and each has its `{}`; else SearcherError, naming where they come from."""
+    """Return the templates as a tuple. Raises SearcherError, naming `source`, if there are none or one has no `{}`."""
     if not templates:
         raise SearcherError(f"no templates in {source}")
     for template in templates:
         if PLACE not in template:
-            raise SearcherError(f"{source}: the template {template!r} has no {{}} where the name belongs")
+            raise SearcherError(f"{source}: the template {template!r} must contain {{}} for the name")
     return tuple(templates)
 
 

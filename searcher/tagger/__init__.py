@@ -1,14 +1,14 @@
-"""Labels for photos that nobody labelled: zero-shot, or taught by a few examples.
+"""Labels photos, with zero-shot labels or with labels taught from a few examples.
 
-`question`  what is asked: labels, one or any of them
-`scorer`    from a question to weights: prompts, background, taught classifiers
-`answers`   the maths: softmax among the labels, or each by itself
-`run`       a question put to a whole library, from stored embeddings
-`loose`     a question put to files
-`teach`     labels made from examples
-`calibrate` a model's threshold, from labelled photos
-`sidecars`  tags into XMP sidecars
-`links`     photos sorted into folders of links
+`question`   which labels to check photos for, and whether to pick exactly one of them
+`scorer`     turns a question into weights: prompts, background prompts, taught classifiers
+`answers`    computes the labels: a softmax over all labels, or a sigmoid per label
+`run`        answers a question for a whole library, from its stored embeddings
+`loose`      answers a question for single files
+`teach`      makes labels from examples
+`calibrate`  finds a model's threshold on labelled photos
+`sidecars`   writes tags to XMP sidecars
+`links`      sorts photos into folders of links
 """
 
 from searcher.tagger import teach

@@ -1,7 +1,8 @@
-"""The maths of the two questions: which one of these labels fits a photo, and which of them do.
+"""Computes which labels a photo gets: exactly one of them, or every label that fits.
 
-Both begin with a score for each label and photo that is linear in the photo's embedding v: w·v + o. For a zero-shot
-label w is the embedding of its prompts and o is 0, so that the score is the cosine; docs/tagging.md has the rest.
+Both cases start with a score per photo and label that is linear in the photo's embedding v: w·v + o. With `one`, the
+w of a zero-shot label is the embedding of its prompts and o is 0, so the score is the cosine similarity.
+docs/tagging.md describes the other cases.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ from searcher.models.prompts import nearest_of
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Labels that photos can be asked about.
+    """The labels of a question, as the numbers that `answer` needs.
 
-    `weights` (n, dim), `offsets` (n,), float32. With `one`, the softmax of `scale` * score is a probability among
-    all labels; else the sigmoid of the score is the probability of each label by itself, and it is given where that
-    reaches `thresholds` (n,).
+    `weights` is (n, dim) float32, and `offsets` is (n,) float32. With `one`, the softmax of `scale` * score gives the
+    probabilities over all labels. Otherwise the sigmoid of the score is the probability of each label by itself, and
+    a photo gets the label if this probability reaches `thresholds`, which is (n,) float64.
     """
 
     one: bool
@@ -29,8 +30,11 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Labels given to photos: `rows` and `labels` (k,) int64 are the numbers of photo and label, `probabilities` (k,)
-    float32. Ordered by row, then most probable first."""
+    """The labels that photos get, with one entry per photo and label.
+
+    `rows` (k,) int64 are indices of photos. `labels` (k,) int64 are indices of labels. `probabilities` is (k,)
+    float32. Entries are sorted by row, and then by probability in descending order.
+    """
 
     rows: np.ndarray
     labels: np.ndarray
@@ -38,7 +42,10 @@ class Answers:
 
 
 def answer(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:
-    """The labels of photos (m, dim), at most `most` a photo. Embeddings count as the catalog stores them: float16."""
+    """Compute the labels of photos, at most `most` labels per photo.
+
+    vectors (m, dim): the photos' embeddings. They are first rounded to float16, as the catalog stores them.
+    """
     stored = np.asarray(vectors, np.float16)
     scores = stored.astype(np.float32) @ scorer.weights.T
     if scorer.offsets.any():
@@ -50,7 +57,7 @@ def answer(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:
 
 def _one_of(stored: np.ndarray, scores: np.ndarray, scorer: Scorer, top: int) -> Answers:
     count = len(scores)
-    # without offsets as `searcher evaluate` decides, ties and all
+    # Without offsets, choose the best label exactly as `searcher evaluate` does, including ties.
     first = scores.argmax(axis=1) if scorer.offsets.any() else nearest_of(stored, scorer.weights, scores)
     scores *= np.float32(scorer.scale)
     scores -= scores.max(axis=1, keepdims=True, initial=-np.inf)
@@ -61,7 +68,7 @@ def _one_of(stored: np.ndarray, scores: np.ndarray, scorer: Scorer, top: int) ->
 
 
 def _best(scores: np.ndarray, top: int, first: np.ndarray) -> np.ndarray:
-    """The numbers (m, top) of the best labels, best first; the very first one is known."""
+    """The indices (m, top) of the best labels, best first. `first` (m,) is the best label of each photo."""
     if top == 1:
         return first[:, None]
     scores = scores.copy()
@@ -72,7 +79,7 @@ def _best(scores: np.ndarray, top: int, first: np.ndarray) -> np.ndarray:
 
 
 def _which_of(logits: np.ndarray, thresholds: np.ndarray, most: int) -> Answers:
-    with np.errstate(divide="ignore"):  # thresholds of 0 and 1: always, never
+    with np.errstate(divide="ignore"):  # thresholds 0 and 1 become -inf and inf
         cuts = (np.log(thresholds) - np.log1p(-thresholds)).astype(np.float32)
     rows, labels = np.nonzero(logits >= cuts)
     given = logits[rows, labels]
@@ -85,7 +92,7 @@ def _which_of(logits: np.ndarray, thresholds: np.ndarray, most: int) -> Answers:
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Logits → probabilities, float32, without overflow."""
+    """Convert logits to probabilities (float32, same shape) without overflow."""
     small = np.exp(-np.abs(logits, dtype=np.float64))
     chances: np.ndarray = np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
     return chances

@@ -1,4 +1,4 @@
-"""The probability from which on a label is given, found on photos whose labels are known."""
+"""Finds the threshold at which a model gives a label, on photos whose labels are known."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 class Calibration(NamedTuple):
-    """A threshold and what it reaches, over all pairs of photo and label. `folds`: F1 on each half of the photos by the
-    threshold of the other half; close to `f1` when the threshold is no accident."""
+    """A threshold and its quality over all pairs of photo and label.
+
+    `per_photo` is the mean number of labels that a photo gets. `folds` is the F1 on each half of the photos, with the
+    threshold found on the other half. It is close to `f1` if the threshold is not due to chance.
+    """
 
     threshold: float
     precision: float
@@ -31,10 +34,10 @@ class Calibration(NamedTuple):
 def calibrate(
     model: "Model", question: Question, vectors: np.ndarray, truth: np.ndarray, beta: float = 1.0
 ) -> Calibration:
-    """The threshold for all labels that makes F1 (or another F-beta) largest, micro-averaged.
+    """Find the threshold for all labels that maximizes the micro-averaged F1 (or another F-beta).
 
-    vectors (m, dim): embeddings of photos; truth (m, n) bool: which of the question's labels each of them shows.
-    The question is the one that is put without `one`. With a `beta` below 1, precision counts more than recall.
+    vectors (m, dim): embeddings of photos. truth (m, n) bool: which of the question's labels each photo shows.
+    question: must not have `one` set. beta: below 1, precision counts more than recall.
     """
     scorer = make_scorer(question, model, {}, NoCache())
     stored = np.asarray(vectors, np.float16).astype(np.float32)
@@ -51,18 +54,21 @@ def calibrate(
 
 
 def best_threshold(chances: np.ndarray, truth: np.ndarray, beta: float = 1.0) -> float:
-    """The threshold on probabilities that makes F-beta against `truth` (bool, the same shape) largest."""
+    """The threshold that maximizes F-beta.
+
+    chances: probabilities. truth (bool, same shape): which of them belong to a label that the photo shows.
+    """
     order = np.argsort(-chances, axis=None, kind="stable")
     values, right = chances.ravel()[order].astype(np.float64), np.cumsum(truth.ravel()[order])
     score = (1 + beta**2) * right / (np.arange(1, len(values) + 1) + beta**2 * right[-1])
-    last = np.append(values[1:] < values[:-1], True)  # equal probabilities are given together
+    last = np.append(values[1:] < values[:-1], True)  # no threshold separates equal probabilities
     best = int(np.argmax(np.where(last, score, -1)))
     below = values[best + 1] if best + 1 < len(values) else 0.0
-    return float((values[best] + below) / 2)  # between two photos, and not at one
+    return float((values[best] + below) / 2)  # between two probabilities, not at one of them
 
 
 def measured(chances: np.ndarray, truth: np.ndarray, threshold: float) -> tuple[float, float, float]:
-    """Precision, recall and F1 of giving every label at or above a threshold."""
+    """Precision, recall and F1 if all labels with a probability of at least `threshold` are given."""
     given = chances >= threshold
     right = float((given & truth).sum())
     precision, recall = right / max(1, int(given.sum())), right / max(1, int(truth.sum()))
@@ -70,8 +76,10 @@ def measured(chances: np.ndarray, truth: np.ndarray, threshold: float) -> tuple[
 
 
 def store_thresholds(folder: "Path", thresholds: Mapping[str, float]) -> None:
-    """Write thresholds ({label: probability}, "*" for all others) into a model folder's searcher.json, all else in it
-    as it was."""
+    """Write thresholds to the searcher.json of a model folder. The rest of the file stays the same.
+
+    thresholds: label → probability. The label "*" stands for all labels without their own threshold.
+    """
     manifest = read_json(folder, "searcher.json")
     facts = {key: manifest.get(key) for key in FACTS}
     facts["thresholds"] = {name: round(value, 6) for name, value in thresholds.items()}
@@ -79,5 +87,5 @@ def store_thresholds(folder: "Path", thresholds: Mapping[str, float]) -> None:
 
 
 def for_all(calibration: Calibration) -> dict[str, float]:
-    """The thresholds that `store_thresholds` takes."""
+    """A calibration in the form that `store_thresholds` takes."""
     return {FOR_ALL: calibration.threshold}

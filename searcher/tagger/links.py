@@ -1,4 +1,4 @@
-"""Photos sorted into a folder per label, as symbolic links."""
+"""Sorts photos into one folder per label, as symbolic links."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from pathlib import Path
 from searcher.errors import SearcherError
 from searcher.tagger.run import Tagged
 
-LONGEST_NAME = 200  # bytes; file systems end at 255
+LONGEST_NAME = 200  # bytes, before a suffix is added; most file systems allow 255
 
 
 @dataclass(slots=True)
 class LinkReport:
-    """How many links were made, were there already, and were removed."""
+    """How many links were made, already existed, and were removed. In a dry run, how many would be."""
 
     made: int = 0
     kept: int = 0
@@ -21,11 +21,12 @@ class LinkReport:
 
 
 def link_photos(photos: Iterable[Tagged], names: Sequence[str], folder: Path, dry_run: bool = False) -> LinkReport:
-    """Let `folder/<label>/` hold a symbolic link to every photo with that label, for the labels `names`.
+    """For each label in `names`, fill `folder/<label>/` with symbolic links to all photos that have the label.
 
-    A link there to a photo of the library that has the label no more is removed; everything else stays as it is.
-    Photos of the same name get their ids behind it, and a name that somebody else took a "~". With `dry_run` nothing
-    is changed. Raises SearcherError.
+    Links there to photos of the library that no longer have the label are removed. Everything else stays. If several
+    photos have the same file name, the links of the later ones get the photo's id, as in "x (2).jpg". If something
+    else already has the name, the link gets a "~", as in "x~.jpg". With `dry_run`, nothing is changed. Raises
+    SearcherError if a folder or link cannot be read, made or removed.
     """
     report = LinkReport()
     folder = folder.expanduser().absolute()
@@ -47,7 +48,7 @@ def link_photos(photos: Iterable[Tagged], names: Sequence[str], folder: Path, dr
 
 
 def folder_name(label: str) -> str:
-    """A label as the name of a folder: no separators, control characters or leading dot, and not too long."""
+    """Turn a label into a folder name without separators, control characters or a leading dot. Long names are cut."""
     name = "".join("_" if letter in '/\\:*?"<>|' or not letter.isprintable() else letter for letter in label)
     name = f"_{name[1:]}" if name.startswith(".") else name
     if len(name.encode()) > LONGEST_NAME:
@@ -72,6 +73,6 @@ def _link(place: Path, links: dict[str, Path], library: set[Path], report: LinkR
         if not dry_run:
             place.mkdir(parents=True, exist_ok=True)
             link = place / name
-            while link.is_symlink() or link.exists():  # somebody else's
+            while link.is_symlink() or link.exists():  # not ours, so keep it
                 link = link.with_name(f"{link.stem}~{link.suffix}")
             link.symlink_to(target)

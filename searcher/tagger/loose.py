@@ -1,4 +1,4 @@
-"""Questions put to photos that are in no library."""
+"""Labels photo files that do not have to be in a library."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Classified(NamedTuple):
-    """A photo's absolute path and the labels that it was given, most probable first; or why it cannot be read."""
+    """A photo's absolute path and its labels with their probabilities, most probable first.
+
+    If the photo cannot be read, `error` says why, and there are no labels.
+    """
 
     path: str
     tags: tuple[tuple[str, float], ...]
@@ -29,7 +32,10 @@ class Classified(NamedTuple):
 def classify(
     model: "Model", question: Question, paths: Iterable[Path], taught: Mapping[str, Taught] | None = None
 ) -> Iterator[Classified]:
-    """The labels of image files, in their order. `taught`: those of the question's labels that were taught."""
+    """Yield the labels of image files, in the order of `paths`.
+
+    taught: label → classifier, for those of the question's labels that were taught.
+    """
     scorer = make_scorer(question, model, taught or {}, NoCache())
     embedded = embed_files(model, paths)
     with closing(embedded):
@@ -47,5 +53,5 @@ def _answered(question: Question, scorer: Scorer, batch: Sequence[Embedded]) -> 
             tags[row].append((question.labels[label].name, chance))
     given = iter(tags)
     for photo in batch:
-        where = os.path.abspath(photo.path)  # noqa: PTH100  without following links, and any bytes
+        where = os.path.abspath(photo.path)  # noqa: PTH100  does not follow links, allows any bytes
         yield Classified(where, () if photo.vector is None else tuple(next(given)), photo.error)

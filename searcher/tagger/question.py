@@ -1,4 +1,4 @@
-"""A question that can be put to photos: which labels, one of them or any of them, and how many at most."""
+"""A question about photos: which labels to check, whether to pick exactly one, and how many to give at most."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,21 @@ from searcher.errors import SearcherError
 if TYPE_CHECKING:
     from searcher.models import Model
 
-MOST_LABELS = 50  # that a photo is given unless said: a model that fits badly must not fill the disk
-FOR_ALL = "*"  # in the thresholds of searcher.json: every label that has none of its own
-UNCALIBRATED = 0.9  # where the model has no threshold: rather no label than a wrong one
+MOST_LABELS = 50  # default limit per photo, so that an unsuitable model does not fill the disk
+FOR_ALL = "*"  # in the thresholds of searcher.json: all labels without their own threshold
+UNCALIBRATED = 0.9  # threshold for models without one; high, because a missing label is better than a wrong one
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`one`: which one of the labels; else: which of them are in it. `top`: the most labels a photo is given, None for
-    one with `one` and MOST_LABELS without. `templates` for labels that have none of their own."""
+    """Which labels photos are checked for.
+
+    `one`: rank all labels and give the best. Otherwise each label is judged by itself, and a photo may get none.
+    `top`: the largest number of labels per photo. None means 1 with `one`, and MOST_LABELS without.
+    `templates`: the prompt templates of labels without their own.
+
+    Raises SearcherError if there are no labels, if `top` is less than 1, or if a name cannot be encoded as UTF-8.
+    """
 
     labels: tuple[Label, ...]
     one: bool = False
@@ -30,9 +36,9 @@ class Question:
 
     def __post_init__(self) -> None:
         if not self.labels:
-            raise SearcherError("there are no labels to ask for")
+            raise SearcherError("no labels given; name at least one")
         if self.top is not None and self.top < 1:
-            raise SearcherError("at least one label must be asked for")
+            raise SearcherError("the number of labels must be at least 1")
         for label in self.labels:
             try:
                 label.name.encode()
@@ -41,7 +47,7 @@ class Question:
 
     @property
     def most(self) -> int:
-        """The most labels that a photo is given."""
+        """The largest number of labels that a photo gets."""
         return self.top or (1 if self.one else MOST_LABELS)
 
     @property
@@ -49,16 +55,19 @@ class Question:
         return [label.name for label in self.labels]
 
     def definition(self) -> str:
-        """The question as JSON; `read_definition` reads it."""
+        """The question as JSON, for `read_definition`."""
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
 
     def key(self) -> str:
-        """A digest of the definition."""
+        """A digest of the definition, which identifies the question."""
         return digest(self.definition())
 
 
 def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) -> Question:
-    """The question for labels by name, or by what `searcher tag --labels` takes. Raises SearcherError."""
+    """Make a question from a list of label names, or from a string in the format of `searcher tag --labels`.
+
+    Raises SearcherError if there are no labels, or if the string or the file that it names is invalid.
+    """
     if isinstance(labels, str):
         return Question(tuple(read_labels(labels)), one, top)
     names = dict.fromkeys(" ".join(name.split()) for name in labels)
@@ -66,12 +75,12 @@ def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) 
 
 
 def digest(text: str) -> str:
-    """32 hex digits that stand for a text."""
+    """Hash a text to 32 hex digits."""
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def read_definition(text: str) -> Question:
-    """The question that `Question.definition` wrote."""
+    """Read a question from the JSON that `Question.definition` returned."""
     fields: dict[str, Any] = json.loads(text)
     labels = [
         Label(
@@ -87,7 +96,7 @@ def read_definition(text: str) -> Question:
 
 
 def parents(labels: Sequence[Label]) -> dict[str, str | None]:
-    """Every name that `labels` say something about, wider labels included, with its parent."""
+    """Map every label, and every broader label that `labels` mention, to its parent, or to None if it has none."""
     known: dict[str, str | None] = {}
     for label in labels:
         names = lineage(label, labels)
@@ -96,6 +105,6 @@ def parents(labels: Sequence[Label]) -> dict[str, str | None]:
 
 
 def thresholds(model: "Model") -> Mapping[str, float]:
-    """The probability from which on each label is given, by the model's calibration; empty when it has none."""
+    """The model's calibrated thresholds: label → probability. Empty if the model is not calibrated."""
     found = model.info.get("thresholds") or {}
     return {str(name): float(value) for name, value in found.items()}

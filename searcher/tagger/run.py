@@ -1,9 +1,9 @@
-# Paths are bytes here, since names need not be UTF-8, and pathlib knows no bytes.
+# Paths are bytes here because names need not be UTF-8, and pathlib does not support bytes.
 # ruff: noqa: PTH118
-"""Questions put to a whole library, from its stored embeddings: no photo is opened.
+"""Answers a question for a whole library, from its stored embeddings. No photo is opened.
 
-A run asks the embeddings block by block, in the order of their ids, and commits the answers with the id it has come
-to: what is interrupted goes on from there, and a run that finds nothing new does nothing.
+A run reads the embeddings block by block, in the order of their ids. It commits the answers together with the last id
+it has read. An interrupted run continues from that id, and a run that finds nothing new does nothing.
 """
 
 import os
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int | None], None]
 Notice = Callable[[str], None]
 
-SCORES_AT_ONCE = 1 << 22  # scores of one block: 16 MB of float32
+SCORES_AT_ONCE = 1 << 22  # scores per block: 16 MB of float32
 MOST_ROWS = 8192
-COMMIT_EMBEDDINGS = 65_536  # embeddings, or
-COMMIT_RESULTS = 500_000  # tags, between two commits
+COMMIT_EMBEDDINGS = 65_536  # commit after this many embeddings
+COMMIT_RESULTS = 500_000  # or after this many tags
 IMAGES_AT_ONCE = 4096
 
 
 class Target(Protocol):
-    """What a run needs of a library."""
+    """The part of a library that a run needs."""
 
     folder: Path
 
@@ -48,9 +48,12 @@ class Target(Protocol):
 
 
 class TagReport(NamedTuple):
-    """`asked`: embeddings that this run asked; `photos`: all that the library holds; `tagged`: label → photos that have
-    it now, most first, labels of the question that none has at the end; `calibrated`: whether the labels were given
-    by a threshold that was measured."""
+    """The result of a run.
+
+    `asked`: the number of embeddings that this run checked. `photos`: the number of embeddings in the library.
+    `tagged`: label → number of photos that have it now, in descending order. Labels of the question that no photo has
+    come last. `calibrated`: whether the model has a measured threshold. True with `one`, which needs none.
+    """
 
     asked: int
     photos: int
@@ -59,14 +62,14 @@ class TagReport(NamedTuple):
 
 
 class Tagged(NamedTuple):
-    """A photo and the labels it was given, most probable first."""
+    """A photo and its labels with their probabilities, most probable first."""
 
     photo: PhotoAt
     tags: tuple[tuple[str, float], ...]
 
     @property
     def path(self) -> str:
-        """The absolute path, names that are not UTF-8 with surrogate escapes."""
+        """The absolute path. Bytes that are not UTF-8 become surrogate escapes."""
         return os.fsdecode(self.path_bytes)
 
     @property
@@ -75,7 +78,11 @@ class Tagged(NamedTuple):
 
 
 def tag(library: Target, question: Question, progress: Progress, notice: Notice) -> TagReport:
-    """Ask every photo that was not asked yet, and store the answers. Raises SearcherError."""
+    """Answer a question for all photos that have no answer to it yet, and store the answers.
+
+    progress: called with the numbers of embeddings that are done, and in total. notice: called with messages for the
+    user. Raises SearcherError if no photos are indexed, or if the catalog cannot be read or written.
+    """
     tags, row = TagReader(library.reader()), model_row(library)
     run, basis = tags.run(question.key()), _basis(library, question)
     again = run is None or run.replaced or run.basis != basis
@@ -94,8 +101,11 @@ def tag(library: Target, question: Question, progress: Progress, notice: Notice)
 
 
 def tag_new(library: Target, progress: Progress, notice: Notice) -> int:
-    """Put every question that was put to the library before to the photos that came since; returns how many photos
-    were asked, the most by any question."""
+    """Answer all earlier questions for the photos that were added since.
+
+    Returns the number of embeddings that were checked. If there are several questions, it is the largest number.
+    Raises SearcherError like `tag`.
+    """
     from searcher.catalog.tag_writer import TagWriter
     from searcher.catalog.writer import Writer
 
@@ -115,8 +125,10 @@ def tag_new(library: Target, progress: Progress, notice: Notice) -> int:
 
 
 def clear(library: Target, names: Sequence[str] | None, notice: Notice) -> int:
-    """Remove what runs gave for the labels `names` (None: for all); returns how many tags were removed. What a person
-    gave stays. Raises SearcherError for a name that is no label."""
+    """Remove the tags that runs gave for the labels `names`, or for all labels if `names` is None.
+
+    Tags that a person added stay. Returns how many tags were removed. Raises SearcherError if a name is not a label.
+    """
     from searcher.catalog.tag_writer import TagWriter
     from searcher.catalog.writer import Writer
 
@@ -125,7 +137,7 @@ def clear(library: Target, names: Sequence[str] | None, notice: Notice) -> int:
     if names is not None:
         ids = {name: id for name, id in ids.items() if name in set(names)}
         if missing := [name for name in names if name not in ids]:
-            raise SearcherError(f"no photo was ever given the label {missing[0]!r}")
+            raise SearcherError(f"no such label: {missing[0]!r}; `searcher tags` lists the labels")
     with closing(Writer(library.folder, notice)) as writer, writer.transaction():
         changes = TagWriter(writer)
         _replace(changes, tags, frozenset(ids.values()))
@@ -133,7 +145,7 @@ def clear(library: Target, names: Sequence[str] | None, notice: Notice) -> int:
 
 
 def tagged_photos(library: Target, names: Sequence[str]) -> Iterator[Tagged]:
-    """Every photo with those of the labels `names` that runs gave it, by id."""
+    """Yield all photos in the order of their ids. Each has those of the labels `names` that runs gave to it."""
     tags = TagReader(library.reader())
     wanted = {id: name for name, id in tags.label_ids(names).items()}
     after = 0
@@ -147,7 +159,10 @@ def tagged_photos(library: Target, names: Sequence[str]) -> Iterator[Tagged]:
 
 
 def would_tag(library: Target, question: Question, progress: Progress) -> Iterator[Tagged]:
-    """What `tag` and then `tagged_photos` would say, with nothing stored."""
+    """Yield the photos and labels that `tagged_photos` would yield after `tag`, but store nothing.
+
+    The photos come in a different order.
+    """
     tags = TagReader(library.reader())
     row = model_row(library)
     scorer = make_scorer(question, library.model, taught_labels(library, question), StoredVectors(library, None))
@@ -163,15 +178,15 @@ def would_tag(library: Target, question: Question, progress: Progress) -> Iterat
 
 
 def model_row(library: Target) -> ModelRow:
-    """The library's model; SearcherError before the first index run."""
+    """The library's model. Raises SearcherError if no photos are indexed yet."""
     row = library.reader().model()
     if row is None:
-        raise SearcherError(f"no photos are indexed in {library.folder} yet: begin with `searcher index FOLDER`")
+        raise SearcherError(f"no photos are indexed in {library.folder} yet; run `searcher index FOLDER` first")
     return row
 
 
 def taught_labels(library: Target, question: Question) -> dict[str, Taught]:
-    """Those of a question's labels that were taught, as the library's model sees them."""
+    """Map those of a question's labels that were taught to their classifiers for the library's model."""
     known = TagReader(library.reader()).taught()
     names = [name for name in question.names if name in known]
     if not names:
@@ -182,7 +197,7 @@ def taught_labels(library: Target, question: Question) -> dict[str, Taught]:
 
 
 class StoredVectors:
-    """The vectors that a library's catalog keeps for its model. Without a writer nothing is added."""
+    """A `Cache` in the library's catalog, for the library's model. Without `changes`, it is read-only."""
 
     def __init__(self, library: Target, changes: "TagWriter | None") -> None:
         self._tags, self._row, self._changes = TagReader(library.reader()), model_row(library), changes
@@ -197,7 +212,7 @@ class StoredVectors:
 
 
 def _basis(library: Target, question: Question) -> str:
-    """A digest of what decides the answers beside the question itself."""
+    """A digest of everything that affects the answers, except the question itself."""
     row, names = model_row(library), set(question.names)
     taught = {name: state for name, state in TagReader(library.reader()).taught().items() if name in names}
     bar = {} if question.one else thresholds(library.model)
@@ -205,7 +220,7 @@ def _basis(library: Target, question: Question) -> str:
 
 
 def _start(changes: "TagWriter", tags: TagReader, question: Question, basis: str) -> None:
-    """Put a question from the beginning: earlier ones do not speak for its labels any more."""
+    """Start a question from the beginning. Earlier questions then no longer set any of its labels."""
     ids = changes.add_labels(parents(question.labels))
     _replace(changes, tags, frozenset(ids[name] for name in question.names), but=question.key())
     changes.start_run(question.key(), question.definition(), basis)
@@ -223,7 +238,7 @@ def _replace(changes: "TagWriter", tags: TagReader, ids: frozenset[int], but: st
 
 
 def _ask_new(library: Target, changes: "TagWriter", question: Question, progress: Progress) -> int:
-    """Ask what a question has not asked yet, and commit the answers; returns how many embeddings it asked."""
+    """Answer a question for the embeddings that it has not checked yet, and commit. Returns their number."""
     tags, row = TagReader(library.reader()), model_row(library)
     run = tags.run(question.key())
     assert run is not None
@@ -260,7 +275,7 @@ def _ask_new(library: Target, changes: "TagWriter", question: Question, progress
 
 
 def _labels_of(tags: TagReader, question: Question, run: RunRow) -> dict[int, int]:
-    """Number of the label in the question → its id, for the labels that the run still speaks for."""
+    """Map the index of a label in the question to the label's id, for the labels that the run still sets."""
     ids = tags.label_ids(question.names)
     return {number: ids[name] for number, name in enumerate(question.names) if ids[name] not in run.replaced}
 
@@ -268,7 +283,7 @@ def _labels_of(tags: TagReader, question: Question, run: RunRow) -> dict[int, in
 def _answers(
     tags: TagReader, row: ModelRow, scorer: Scorer, most: int, after: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, Answers]]:
-    """Blocks of embedding ids, content ids and answers, from the id `after` on."""
+    """Yield blocks of embedding ids, content ids and answers, for embedding ids greater than `after`."""
     rows = max(1, min(MOST_ROWS, SCORES_AT_ONCE // len(scorer.weights)))
     while True:
         ids, contents, vectors = tags.block(row, after, rows)
@@ -279,7 +294,7 @@ def _answers(
 
 
 def _triples(contents: np.ndarray, answers: Answers) -> Iterator[tuple[int, int, float]]:
-    """(content id, number of the label, probability)."""
+    """Triples of content id, index of the label, and probability."""
     chances = np.round(answers.probabilities.astype(np.float64), 6)
     return zip(contents[answers.rows].tolist(), answers.labels.tolist(), chances.tolist(), strict=True)
 

@@ -1,4 +1,4 @@
-"""From a question to numbers: the prompts of zero-shot labels, and the classifiers of taught ones."""
+"""Turns a question into weights, from the prompts of zero-shot labels and the classifiers of taught labels."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from searcher.tagger.question import FOR_ALL, UNCALIBRATED, Question, digest, th
 if TYPE_CHECKING:
     from searcher.models import Model
 
-# What a label by itself is weighed against: what is in most photos. Their mean is one direction of the embedding
-# space, "a photo of anything", so a label that is one of them is not its own rival.
+# Prompts for what most photos show. A label that is judged by itself competes with their mean, which is one direction
+# of the embedding space ("a photo of anything"). So a label that is in this list does not compete with itself.
 BACKGROUND = tuple(
     f"a photo of {what}."
     for what in """a person, a group of people, an animal, a plant, food, a vehicle, a building, a room, a street,
@@ -26,11 +26,11 @@ BACKGROUND = tuple(
 )
 
 
-MORE_PROBABLE_THAN_NOT = 0.5  # from where on a taught label is given: its own examples say what that is
+MORE_PROBABLE_THAN_NOT = 0.5  # threshold of taught labels; their examples set where this probability lies
 
 
 class Cache(Protocol):
-    """Vectors of one model that were computed before, under the digest of what they were made of."""
+    """Stores vectors of one model. The key is a digest of what a vector was computed from."""
 
     def get(self, keys: Sequence[str]) -> Mapping[str, np.ndarray]: ...
 
@@ -38,7 +38,7 @@ class Cache(Protocol):
 
 
 class NoCache:
-    """Computes everything anew."""
+    """Stores nothing, so that everything is computed each time."""
 
     def get(self, keys: Sequence[str]) -> Mapping[str, np.ndarray]:
         return {}
@@ -49,10 +49,13 @@ class NoCache:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A label that was taught, as a model sees it. Its score is z = v·weights + offset: how many standard deviations
-    of the library's photos a photo is like the examples. From `boundary` on it is more probable than not; `slope`
-    says how fast. `level`, `spread`: mean and standard deviation of a prompt's cosine in this library, to stand
-    beside zero-shot labels."""
+    """The classifier of a taught label, for one model.
+
+    The score of a photo v is z = v·weights + offset. It measures how similar the photo is to the examples, in standard
+    deviations of the library's photos. At `boundary` the probability is 0.5, and `slope` says how fast it changes with
+    the score. `level` and `spread` are the mean and standard deviation of a prompt's cosine similarity in this
+    library. They convert the score so that it can be compared with zero-shot labels.
+    """
 
     weights: np.ndarray
     offset: float
@@ -62,7 +65,7 @@ class Taught:
     spread: float
 
     def pack(self) -> np.ndarray:
-        """As one vector, to be kept."""
+        """All values as one vector (dim + 5,), which can be stored in a `Cache`."""
         return np.append(self.weights, [self.offset, self.boundary, self.slope, self.level, self.spread])
 
     @classmethod
@@ -71,12 +74,12 @@ class Taught:
 
 
 def is_calibrated(question: Question, model: "Model") -> bool:
-    """Whether the model says from which probability on a label is given; `--one` needs no threshold."""
+    """Whether the model has a calibrated threshold. True with `one`, which needs none."""
     return question.one or bool(thresholds(model))
 
 
 def make_scorer(question: Question, model: "Model", taught: Mapping[str, Taught], cache: Cache) -> Scorer:
-    """The numbers to answer `question` with. `taught`: those of its labels that were taught."""
+    """Compute the weights for a question. taught: label → classifier, for those of its labels that were taught."""
     scale, _ = model.scale_and_bias
     prompts = encode_cached(model, question.labels, question.templates, cache)
     offsets = np.zeros(len(prompts), np.float32)
@@ -97,14 +100,14 @@ def make_scorer(question: Question, model: "Model", taught: Mapping[str, Taught]
 
 
 def background_vector(model: "Model", cache: Cache) -> np.ndarray:
-    """The mean (dim,) of the embeddings of BACKGROUND: not of unit length."""
+    """The mean (dim,) of the embeddings of BACKGROUND. Its length is not 1."""
     labels = [Label(text, (text,)) for text in BACKGROUND]
     mean: np.ndarray = encode_cached(model, labels, ("{}",), cache).mean(axis=0)
     return mean
 
 
 def encode_cached(model: "Model", labels: Sequence[Label], templates: Sequence[str], cache: Cache) -> np.ndarray:
-    """What `encode_labels` returns, computing only what the cache does not know. (n, dim) float32, writable."""
+    """Like `encode_labels`, but compute only what is not in the cache. Returns (n, dim) float32, writable."""
     keys = [digest(json.dumps([label.wordings, label.templates or tuple(templates)])) for label in labels]
     known = dict(cache.get(keys))
     missing = {key: label for key, label in zip(keys, labels, strict=True) if key not in known}

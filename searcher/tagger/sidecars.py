@@ -1,7 +1,7 @@
-"""Labels written into XMP sidecars, and what was written remembered: only that is ever taken out again.
+"""Writes labels to XMP sidecars, and records in the catalog what it wrote. It removes only recorded entries.
 
-What we are about to write is committed first, then the file is changed, then that it was. So what is ours in a
-sidecar is known whatever interrupts us, and is never taken for what the user wrote.
+The entries to write are committed before the file is changed, and the result is committed afterwards. So even after
+an interruption the catalog knows which entries are ours, and they are never mistaken for the user's.
 """
 
 import os
@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from searcher.catalog.tags import SidecarRow, TagReader
 from searcher.errors import SearcherError
-from searcher.photos.sidecar import Sidecar, Tag, entries, read_sidecar, sidecar_path, update_sidecar
+from searcher.sidecars import Sidecar, Tag, entries, read_sidecar, sidecar_path, update_sidecar
 from searcher.tagger.run import Notice, Tagged, Target
 
-AT_ONCE = 200  # sidecars between two commits
+AT_ONCE = 200  # sidecars per commit
 
 
 class SidecarChange(NamedTuple):
-    """What happens, or would happen, to one sidecar."""
+    """The change to one sidecar. In a dry run, the change that would be made."""
 
     path: str
     added: tuple[Tag, ...]
@@ -28,8 +28,12 @@ class SidecarChange(NamedTuple):
 
 @dataclass(slots=True)
 class SidecarReport:
-    """`changed`: how many sidecars were, or would be, changed; `unchanged`: how many photos needed no change; `away`:
-    photos that are not there now; `failures`: why sidecars were left as they are, a line each."""
+    """The result of writing sidecars.
+
+    `changed`: the number of sidecars that were changed, or that would be in a dry run. `unchanged`: the number of
+    photos that needed no change. `away`: the number of photos whose files are missing. `failures`: error messages, one
+    line per sidecar that could not be changed.
+    """
 
     changed: int = 0
     unchanged: int = 0
@@ -52,12 +56,17 @@ def write_sidecars(
     tell: Callable[[SidecarChange], None] | None = None,
     notice: Notice,
 ) -> SidecarReport:
-    """Let the sidecar of each photo have, of the labels in `parents`, exactly those that it has in `photos`.
+    """Write the labels of photos to their sidecars, and remove our entries for labels that a photo no longer has.
 
-    parents: name → the name of the wider label, None where the catalog says whether there is one.
-    What we wrote earlier for other labels stays. A tag of ours that the user took out of a sidecar is not written
-    again. `adobe`: a new sidecar is called photo.xmp. `tell` is given every change. With `dry_run` no file and no
-    memory is changed. A sidecar that cannot be changed is reported and left as it is.
+    photos: photos with the labels that their sidecars should have.
+    parents: all labels to write or remove, each with its broader label, or with None to look it up in the catalog.
+    Entries that we wrote earlier for labels that are not in `parents` stay.
+    adobe: name new sidecars photo.xmp instead of photo.jpg.xmp.
+    dry_run: change no file and no record.
+    tell: called with each change.
+
+    If the user removed one of our tags from a sidecar, it is not written again until the sidecar is deleted. A sidecar
+    that cannot be changed stays the same, and is reported in `failures`.
     """
     report = SidecarReport()
     job = _Job(library, parents, adobe, report, tell or (lambda change: None))
@@ -94,7 +103,7 @@ def _batches(photos: Iterable[Tagged]) -> Iterator[list[Tagged]]:
 
 
 def _intended(plan: _Plan) -> SidecarRow:
-    """What is remembered while the file is changed: it may hold the entries of before, of after, or of both."""
+    """The record to store while the file is changed. The file can then have the old entries, the new ones, or both."""
     earlier = plan.before.entries if plan.before else ()
     return plan.after._replace(entries=tuple(dict.fromkeys([*earlier, *plan.after.entries])), written=False)
 
@@ -115,7 +124,7 @@ class _Job:
         self._names, self._adobe, self._report, self._tell = parents.keys(), adobe, report, tell
 
     def plan(self, photos: Sequence[Tagged]) -> tuple[list[_Plan], list[bytes]]:
-        """What has to be done, and the paths of sidecars that have moved or are gone, to be forgotten."""
+        """Plan the changes. Also returns the paths of moved or deleted sidecars, so that their records are removed."""
         there = [photo for photo in photos if os.path.lexists(photo.path_bytes)]
         self._report.away += len(photos) - len(there)
         paths = [sidecar_path(photo.path_bytes, adobe=self._adobe) for photo in there]
@@ -128,7 +137,7 @@ class _Job:
                 if row.image_id == photo.photo.id and row.path != path and not os.path.lexists(row.path):
                     gone.append(row.path)
                     del memory[row.path]
-                    if before is None and os.path.lexists(path):  # it came along when the photo was moved
+                    if before is None and os.path.lexists(path):  # it was moved together with the photo
                         before = row
             try:
                 plan = self._plan(photo, path, before)
@@ -147,11 +156,11 @@ class _Job:
             return None
         exists = os.path.lexists(path)
         kept = [tag for tag in before.tags if tag[-1] not in self._names] if before else []
-        refused = set(before.refused) if before and exists else set()  # without the file, the user began anew
+        refused = set(before.refused) if before and exists else set()  # deleting the file allows all tags again
         if before is not None and before.written:
             as_left = before.path == path and exists == bool(before.entries)
             if as_left and set(before.tags) == (wanted - refused).union(kept):
-                return None  # what the user took out meanwhile is noticed when something changes
+                return None  # tags that the user removed are noticed only when there is something to change
             present = read_sidecar(path)
             refused |= {tag for tag in before.tags if present is not None and not _holds(present, tag)}
         asked = {tag for tag in refused if tag in wanted or tag[-1] not in self._names}
@@ -169,7 +178,7 @@ class _Job:
         return _Plan(before, after)
 
     def write(self, plan: _Plan) -> SidecarRow:
-        """Change the file; returns what is to be remembered of it."""
+        """Change the file. Returns the record to store for it."""
         ours = plan.before.entries if plan.before else ()
         try:
             result = update_sidecar(plan.after.path, plan.after.tags, ours)
@@ -182,13 +191,13 @@ class _Job:
 
 
 def _holds(sidecar: Sidecar, tag: Tag) -> bool:
-    """Whether any of the three lists has a tag."""
+    """Whether at least one of the sidecar's three lists has the tag."""
     names = {*sidecar.subjects, *sidecar.hierarchical, *sidecar.tags_list}
     return any(entry.partition("=")[2] in names for entry in entries(tag))
 
 
 def _lineage(name: str, parents: Mapping[str, str]) -> Tag:
-    """The names from the widest label down to this one."""
+    """The names from the broadest label down to this one."""
     names = [name]
     while (above := parents.get(names[-1])) is not None and above not in names:
         names.append(above)

@@ -1,7 +1,8 @@
-"""Labels taught by example: a few photos say what is meant, the library's own embeddings what is ordinary.
+"""Makes labels from examples. A few photos show the label, and the library's own embeddings show what is ordinary.
 
-The classifier is a ridge probe in closed form (linear discriminant analysis with a shrunk covariance): the direction
-from the library's mean to the examples' mean, whitened, beside the words of the label's name.
+The classifier is a ridge probe in closed form (linear discriminant analysis with a shrunk covariance). Its direction
+goes from the library's mean to the examples' mean and is whitened. A second score is added to it: the similarity to
+the embedding of the label's name.
 """
 
 import io
@@ -25,24 +26,27 @@ from searcher.tagger.scorer import BACKGROUND, Taught
 if TYPE_CHECKING:
     from searcher.catalog.tag_writer import TagWriter
 
-# Chosen on Caltech-101 and CIFAR-10 with five examples a class; halves and doubles of them change little.
+# Chosen on Caltech-101 and CIFAR-10 with five examples per class. Halving or doubling a value changes little.
 RIDGE = 3.0  # added to the covariance, in units of its mean variance
-NAME_WEIGHT = 1.0  # of the name's words, in standard deviations, beside the examples' 1
-SAMPLE = 4096  # embeddings that stand for what is ordinary
-ORDINARY = 0.02  # share of the library's photos that a label may be given to before it is drawn more tightly
-LEAST_OUTSIDE = 5  # photos at least, of those that stand for what is ordinary, that may turn out to have the label
-PICTURE_SIDE = 512  # pixels of the shorter side of an example that is kept: what the largest encoders look at
-GUESSED_VARIANCE, GUESS_COUNTS = 0.5, 8  # of all directions together; as much as so many photos
+NAME_WEIGHT = 1.0  # of the name's score, in standard deviations; the examples' score has weight 1
+SAMPLE = 4096  # largest number of embeddings that represent ordinary photos
+ORDINARY = 0.02  # share of ordinary photos that may get a label; above it, the boundary is raised
+LEAST_OUTSIDE = 5  # at least this many of the ordinary photos may get the label
+PICTURE_SIDE = 512  # shorter side in pixels of a stored example; the largest encoders use this size
+GUESSED_VARIANCE, GUESS_COUNTS = 0.5, 8  # assumed sum of the variances of all directions, and its weight in photos
 MIN_SPREAD = 1e-6
 
 
 def teach(
     library: Target, name: str, examples: Sequence[Path], against: Sequence[Path], notice: Notice
 ) -> tuple[int, int]:
-    """Make or remake the label `name` from photos of it, and photos `against` it; returns how many of each are kept.
+    """Make or replace the label `name`, from photos that show it and photos `against` it, which do not.
 
-    The photos may lie anywhere; a small copy of each is kept in the catalog. Raises SearcherError for a photo that
-    cannot be read, or one that is on both sides.
+    The photos can be anywhere. A small copy of each is stored in the catalog. Returns the numbers of different
+    examples and of different photos against it.
+
+    Raises SearcherError if the name is blank, if there are no examples, if a photo cannot be read or is on both sides,
+    or if the library has no indexed photos.
     """
     from searcher.catalog.tag_writer import TagWriter
     from searcher.catalog.writer import Writer
@@ -51,13 +55,13 @@ def teach(
     if not name:
         raise SearcherError("a label needs a name")
     if not examples:
-        raise SearcherError(f"teach {name!r} with at least one photo of it")
-    model_row(library)  # raises before photos are read
+        raise SearcherError(f"no example photos for {name!r}; give at least one")
+    model_row(library)  # raises before any photo is read
     chosen = {row.digest: row for row in (_read(path, True) for path in examples)}
     for path in against:
         row = _read(path, False)
         if row.digest in chosen and chosen[row.digest].positive:
-            raise SearcherError(f"{path} is an example both of {name!r} and against it")
+            raise SearcherError(f"{path} is both an example of {name!r} and a photo against it; remove one of the two")
         chosen[row.digest] = row
     with closing(Writer(library.folder, notice)) as writer:
         changes = TagWriter(writer)
@@ -69,7 +73,10 @@ def teach(
 
 
 def forget(library: Target, name: str, notice: Notice) -> None:
-    """Forget how a label was taught; the tags it gave stay until they are cleared. SearcherError if it never was."""
+    """Delete the examples of a taught label. The tags that it gave stay until they are cleared.
+
+    Raises SearcherError if the label was never taught.
+    """
     from searcher.catalog.tag_writer import TagWriter
     from searcher.catalog.writer import Writer
 
@@ -81,8 +88,10 @@ def forget(library: Target, name: str, notice: Notice) -> None:
 
 
 def classifier(library: Target, name: str, changes: "TagWriter | None" = None) -> Taught:
-    """What the library's model makes of a label's examples; computed once a model and set of examples, and kept with
-    `changes`."""
+    """The classifier of a taught label, for the library's model.
+
+    It is computed once per model and set of examples. It is stored in the catalog only if `changes` is given.
+    """
     tags, row = TagReader(library.reader()), model_row(library)
     vectors = StoredVectors(library, changes)
     key = digest(f"taught {name}\n{tags.taught()[name]}")
@@ -102,23 +111,26 @@ def classifier(library: Target, name: str, changes: "TagWriter | None" = None) -
 def fit(
     examples: np.ndarray, against: np.ndarray, sample: np.ndarray, text: np.ndarray, background: np.ndarray
 ) -> Taught:
-    """A classifier from embeddings (each (n, dim), unit length) of photos of a label, photos against it, ordinary
-    photos, its name (dim,) and what is in most photos.
+    """Compute a classifier from embeddings of unit length.
 
-    Its score has mean 0 and standard deviation about 1 over the `sample`, for words and examples each.
+    examples (n, dim): photos of the label. against (n, dim): photos against it; n may be 0. sample (n, dim): ordinary
+    photos. text (dim,): the label's name. background (n, dim): prompts for what most photos show.
+
+    The score is the sum of one score for the examples and one for the name. Over `sample`, each of the two has mean 0
+    and a standard deviation of about 1.
     """
     center = sample.mean(axis=0)
     deviation = sample - center
-    # a few photos say little of how photos differ: they count beside a guess that is alike in all directions
+    # A small sample says little about the covariance, so it is combined with a guess that is equal in all directions.
     guess = GUESSED_VARIANCE / len(center) * np.eye(len(center))
     covariance = (deviation.T @ deviation + GUESS_COUNTS * guess) / (len(sample) + GUESS_COUNTS)
     ridge = RIDGE * np.trace(covariance) / len(center) * np.eye(len(center))
     whiten = np.linalg.inv(covariance + ridge)
-    # what the label is told from: the ordinary, and as much of what it is explicitly not
+    # The examples are compared with ordinary photos and, with equal weight, with the photos against the label.
     other = (center + against.mean(axis=0)) / 2 if len(against) else center
 
     def look(chosen: np.ndarray) -> tuple[np.ndarray, float]:
-        """Weights and offset of the standardised likeness to `chosen` examples."""
+        """Weights and offset of the standardised similarity to the `chosen` examples."""
         return standardised(whiten @ (chosen.mean(axis=0) - other))
 
     def standardised(direction: np.ndarray) -> tuple[np.ndarray, float]:
@@ -134,14 +146,14 @@ def fit(
     boundary = max(typical / 2, float(np.quantile(scores, 1 - share)))
     if len(against):
         boundary = max(boundary, (typical + float((against @ weights + offset).mean())) / 2)
-    slope = float(np.log(9)) / max(typical - boundary, 1.0)  # an example like the others has probability 0.9
+    slope = float(np.log(9)) / max(typical - boundary, 1.0)  # a typical example has probability 0.9
     level = float((background @ center).mean())
     spread = float(np.sqrt(((background @ covariance) * background).sum(axis=1)).mean())
     return Taught(weights, offset, boundary, slope, level, spread)
 
 
 def _left_out(examples: np.ndarray, look: Callable[[np.ndarray], tuple[np.ndarray, float]]) -> np.ndarray:
-    """The score of each example by a classifier that has not seen it; of a single one, by its own."""
+    """Score each example with a classifier computed without it. A single example is scored with its own."""
     scores = []
     for number, example in enumerate(examples):
         others = np.delete(examples, number, axis=0) if len(examples) > 1 else examples
@@ -151,14 +163,14 @@ def _left_out(examples: np.ndarray, look: Callable[[np.ndarray], tuple[np.ndarra
 
 
 def _without(sample: np.ndarray, examples: np.ndarray) -> np.ndarray:
-    """The sample without the examples, unless hardly anything would be left."""
+    """The sample without the examples, or the whole sample if fewer than two embeddings would be left."""
     alike = (sample @ examples.T > 0.9999).any(axis=1)
     rest = sample[~alike]
     return rest if len(rest) >= 2 else sample
 
 
 def _embeddings(library: Target, tags: TagReader, examples: Sequence[ExampleRow]) -> np.ndarray:
-    """(n, dim) float32: what the catalog holds, else from the picture that was kept."""
+    """The embeddings (n, dim) float32 of examples: from the catalog, or else computed from the stored pictures."""
     from searcher.photos.decode import decode
 
     known = tags.embeddings_of([example.digest for example in examples], model_row(library))
@@ -171,7 +183,7 @@ def _embeddings(library: Target, tags: TagReader, examples: Sequence[ExampleRow]
 
 
 def _read(path: Path, positive: bool) -> ExampleRow:
-    """A photo as it is kept: its digest, and a small JPEG of it."""
+    """Read a photo as it will be stored: its digest and a small JPEG. Raises SearcherError if it cannot be read."""
     from searcher.photos.decode import PhotoError, content_digest, decode, read_bytes
 
     try:

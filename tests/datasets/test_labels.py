@@ -1,4 +1,4 @@
-"""Label sets: from the command line, from files, and those that ship."""
+"""Label sets from the command line, from files, and from the package."""
 
 import re
 import tempfile
@@ -49,22 +49,22 @@ def test_labels_on_the_command_line(spec: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     "spec", ["labels.txt", "lables.toml", "a,b.txt", "my/labels", "~/labels", "./labels", "../l", "labels.foo"]
 )
-def test_what_looks_like_a_path_must_exist(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spec_that_looks_like_a_path_must_exist(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert refused(spec) == f"no such file of labels: {spec}"
+    assert refused(spec) == f"no such label file: {spec}"
 
 
-def test_a_file_is_a_file_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_file_is_read_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("pets").write_text("cat\ndog\n")
     Path("a,b.txt").write_text("bird\n")
     Path("boat").mkdir()
     assert names("pets") == ["cat", "dog"]
     assert names("a,b.txt") == ["bird"]
-    assert names("boat") == ["boat"]  # a folder is no file of labels
+    assert names("boat") == ["boat"]  # a folder is not a label file
 
 
-def test_a_text_file_has_one_label_a_line(tmp_path: Path) -> None:
+def test_a_text_file_has_one_label_per_line(tmp_path: Path) -> None:
     text = '\ufeff# pets\n\n cat \r\n"quoted", with comma\nA whole sentence, even.\n 🐱\n猫\ncat\n # no\nC#\n'
     (tmp_path / "l.txt").write_text(text, encoding="utf-8", newline="")
     assert names(tmp_path / "l.txt") == [
@@ -77,28 +77,28 @@ def test_a_text_file_has_one_label_a_line(tmp_path: Path) -> None:
     ]
 
 
-def test_ten_thousand_labels_are_read(tmp_path: Path) -> None:
+def test_a_file_with_10000_labels_is_read(tmp_path: Path) -> None:
     (tmp_path / "l.txt").write_text("".join(f"label {n}\n" for n in range(10_000)))
     assert len(names(tmp_path / "l.txt")) == 10_000
 
 
-@pytest.mark.parametrize("content", ["", "\n \n", "# only a remark\n"])
-def test_a_file_without_labels_is_one_line(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["", "\n \n", "# only a comment\n"])
+def test_a_file_without_labels_is_an_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "l.txt").write_text(content)
     assert refused(tmp_path / "l.txt") == f"no labels in {tmp_path / 'l.txt'}"
 
 
-def test_no_labels_on_the_command_line_is_one_line() -> None:
+def test_no_labels_on_the_command_line_is_an_error() -> None:
     assert refused("") == refused(" , ") == "no labels in --labels"
 
 
-def test_a_photo_is_no_file_of_labels(tmp_path: Path) -> None:
+def test_a_photo_as_label_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "cat.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     assert refused(tmp_path / "cat.jpg").endswith("not UTF-8 text")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_any_text_is_labels_or_one_line(text: str) -> None:
+def test_any_text_file_gives_labels_or_an_error(text: str) -> None:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     expected = dict.fromkeys(" ".join(line.split()) for line in lines if not line.lstrip().startswith("#"))
     expected.pop("", None)
@@ -111,7 +111,7 @@ def test_any_text_is_labels_or_one_line(text: str) -> None:
             assert refused(path) == f"no labels in {path}"
 
 
-def test_toml_gives_wordings_parents_and_templates(toml: Path) -> None:
+def test_a_toml_file_sets_wordings_parents_and_templates(toml: Path) -> None:
     toml.write_text(
         """
         templates = ["a photo of a {}.", "{}"]
@@ -137,7 +137,7 @@ def test_toml_gives_wordings_parents_and_templates(toml: Path) -> None:
     assert lineage(labels[1], labels) == ("cat",)
 
 
-def test_a_parent_need_not_be_a_label_itself(toml: Path) -> None:
+def test_a_parent_does_not_have_to_be_a_label(toml: Path) -> None:
     toml.write_text('[labels]\ndog = {parent = "animal"}\n')
     labels = read_labels(str(toml))
     assert lineage(labels[0], labels) == ("animal", "dog")
@@ -149,48 +149,48 @@ def test_a_parent_need_not_be_a_label_itself(toml: Path) -> None:
     [
         ("", "no labels in"),
         ("[labels]\n", "no labels in"),
-        ("[labels\n", "is not TOML"),
-        ("[labels]\na = {}\na = {}\n", "is not TOML"),
-        ('[labels]\n"a b" = {}\n"a  b" = {}\n', "'a b' is there twice"),
-        ("cat = {}\n", "unknown 'cat'; labels belong below [labels]"),
-        ('[labels]\n"" = {}\n', "a label without a name"),
-        ("[labels]\na = 7\n", "the wordings of 'a' must be a text, or a list of texts"),
+        ("[labels\n", "is not valid TOML"),
+        ("[labels]\na = {}\na = {}\n", "is not valid TOML"),
+        ('[labels]\n"a b" = {}\n"a  b" = {}\n', "duplicate label 'a b'"),
+        ("cat = {}\n", "unknown key 'cat'; put labels under [labels]"),
+        ('[labels]\n"" = {}\n', "a label has no name"),
+        ("[labels]\na = 7\n", "the wordings of 'a' must be a string or a list of strings"),
         ("[labels]\na = []\n", "the wordings of 'a' must be"),
         ('[labels]\na = ["x", 7]\n', "the wordings of 'a' must be"),
-        ('[labels]\na = {words = "x"}\n', "'a' has no field 'words'"),
-        ("[labels]\na = {parent = 7}\n", "the parent of 'a' is no text"),
+        ('[labels]\na = {words = "x"}\n', "'a': unknown field 'words'"),
+        ("[labels]\na = {parent = 7}\n", "the parent of 'a' must be a string"),
         ('[labels]\na = {parent = "a"}\n', "'a' is its own parent"),
         ('[labels]\na = {parent = "b"}\nb = {parent = "a"}\n', "is its own parent"),
-        ('templates = "a photo"\n[labels]\na = {}\n', "templates: each needs a {}"),
-        ('[labels]\na = {templates = ["x"]}\n', "the templates of 'a': each needs a {}"),
+        ('templates = "a photo"\n[labels]\na = {}\n', "templates: each template must contain {}"),
+        ('[labels]\na = {templates = ["x"]}\n', "the templates of 'a': each template must contain {}"),
     ],
 )
-def test_toml_that_cannot_be_used_is_one_line(toml: Path, content: str, said: str) -> None:
+def test_an_invalid_toml_file_is_an_error(toml: Path, content: str, said: str) -> None:
     toml.write_text(content)
     assert said in refused(toml)
 
 
 @pytest.mark.parametrize(("spec", "count"), [("@imagenet", 1000), ("@coco", 80), ("@cifar10", 10), ("@scenes", 100)])
-def test_the_ready_sets_ship_and_say_where_their_names_are_from(spec: str, count: int) -> None:
+def test_the_built_in_sets_are_complete_and_name_their_source(spec: str, count: int) -> None:
     found = names(spec)
     assert len(found) == count or (spec == "@scenes" and len(found) > count)
     head = (SETS / f"{spec[1:]}.txt").read_text().split("\n")[:3]
     assert any("http" in line for line in head if line.startswith("#"))
 
 
-def test_the_ready_sets_are_in_the_order_of_their_numbers() -> None:
+def test_the_built_in_sets_are_in_class_number_order() -> None:
     imagenet = names("@imagenet")
     assert (imagenet[0], imagenet[207], imagenet[999]) == ("tench", "Golden Retriever", "toilet paper")
     assert names("@cifar10")[3:6] == ["cat", "deer", "dog"]
     assert (names("@coco")[0], names("@coco")[-1]) == ("person", "toothbrush")
 
 
-def test_an_unknown_set_is_told_with_those_that_exist() -> None:
-    assert refused("@imagnet") == f"no label set @imagnet: there are {', '.join(set_names())}"
+def test_the_error_for_an_unknown_set_lists_the_existing_sets() -> None:
+    assert refused("@imagnet") == f"unknown label set @imagnet; the label sets are {', '.join(set_names())}"
     assert set_names() == ["@cifar10", "@coco", "@imagenet", "@scenes"]
 
 
-def test_the_docs_show_a_file_that_is_read_and_the_sets_that_ship(toml: Path) -> None:
+def test_the_example_and_the_set_table_in_the_docs_are_correct(toml: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text(encoding="utf-8")
     block = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
     assert block is not None

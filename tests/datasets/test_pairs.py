@@ -1,4 +1,4 @@
-"""Readers of pairs and class folders."""
+"""Reading pairs and class folders."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_of_one_image_become_one_pair_with_several_captions(folder: Path) -> None:
+def test_rows_of_the_same_image_become_one_pair_with_several_captions(folder: Path) -> None:
     (folder / "p.csv").write_text('image,caption\n0.jpg,a cat\n1.jpg,"a dog, asleep"\n0.jpg,a kitten\n')
     source = read_source(folder / "p.csv")
     assert [(Path(p.image).name, p.captions) for p in source.pairs] == [
@@ -27,12 +27,12 @@ def test_rows_of_one_image_become_one_pair_with_several_captions(folder: Path) -
     assert source.bad == []
 
 
-def test_open_clips_column_names_and_tabs_are_read(folder: Path) -> None:
+def test_open_clip_column_names_and_tabs_are_read(folder: Path) -> None:
     (folder / "p.tsv").write_text("filepath\ttitle\n0.jpg\ta cat\n")
     assert read_source(folder / "p.tsv").pairs[0].captions == ("a cat",)
 
 
-def test_json_lines_hold_one_caption_or_several_and_a_label(folder: Path) -> None:
+def test_json_lines_can_have_several_captions_and_a_label(folder: Path) -> None:
     rows = [
         {"image": "0.jpg", "caption": "猫 🐱"},
         {"image": "1.jpg", "captions": ["a dog", "a hound"], "label": "dog"},
@@ -56,7 +56,7 @@ def test_bad_records_are_counted_and_the_rest_is_used(folder: Path) -> None:
     ]
 
 
-def test_a_caption_of_ten_thousand_words_is_a_caption(folder: Path) -> None:
+def test_a_caption_of_10000_words_is_read(folder: Path) -> None:
     (folder / "p.csv").write_text("image,caption\n0.jpg," + "word " * 10_000 + "\n")
     assert len(read_source(folder / "p.csv").pairs[0].captions[0].split()) == 10_000
 
@@ -69,10 +69,10 @@ def test_a_caption_of_ten_thousand_words_is_a_caption(folder: Path) -> None:
         ("p.csv", "image,caption\n", "no usable"),
         ("p.csv", "", "no column image"),
         ("p.csv", "image,caption\nnowhere.jpg,a cat\n", "no such image: nowhere.jpg"),
-        ("p.xml", "<a/>", "not a .csv, .tsv, .jsonl file or a folder"),
+        ("p.xml", "<a/>", "not a .csv, .tsv or .jsonl file or a folder"),
     ],
 )
-def test_what_cannot_be_used_is_one_line(folder: Path, name: str, text: str, said: str) -> None:
+def test_an_unusable_source_is_an_error(folder: Path, name: str, text: str, said: str) -> None:
     (folder / name).write_text(text)
     with pytest.raises(SearcherError) as caught:
         read_source(folder / name)
@@ -80,20 +80,20 @@ def test_what_cannot_be_used_is_one_line(folder: Path, name: str, text: str, sai
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_source_is_one_line(tmp_path: Path) -> None:
+def test_a_missing_source_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SearcherError, match="no such file or folder"):
         read_source(tmp_path / "nowhere.csv")
 
 
-def test_a_folder_of_images_with_texts_beside_them(folder: Path) -> None:
+def test_a_folder_of_images_with_caption_files_is_read(folder: Path) -> None:
     (folder / "0.txt").write_text("a cat\na small cat\n")
     (folder / "2.txt").write_text("a boat\n")
     source = read_source(folder)
     assert [p.captions for p in source.pairs] == [("a cat", "a small cat"), ("a boat",)]
-    assert source.bad == ["record 2: 1.jpg has no 1.txt beside it"]
+    assert source.bad == ["record 2: 1.jpg has no caption file 1.txt"]
 
 
-def test_class_folders_give_their_name_in_every_template(tmp_path: Path) -> None:
+def test_class_folders_give_one_caption_per_template(tmp_path: Path) -> None:
     for name in ("house_cat", "dog"):
         (tmp_path / name).mkdir()
         draw(tmp_path / name / "a.JPG", 1)

@@ -1,4 +1,4 @@
-"""Prompt templates: named, typed or from a file."""
+"""Prompt templates by name, as text and from a file."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from searcher.datasets.templates import BARE, ENSEMBLE, TEMPLATES, fill, read_te
 from searcher.errors import SearcherError
 
 
-def test_templates_by_name_by_text_and_from_a_file(tmp_path: Path) -> None:
+def test_templates_are_read_by_name_as_text_and_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("# mine\n\na photo of my {}.\n  {}, seen from above \na photo of my {}.\n")
     assert read_templates("bare") == BARE == ("{}",)
     assert read_templates("ensemble") == ENSEMBLE
@@ -18,12 +18,12 @@ def test_templates_by_name_by_text_and_from_a_file(tmp_path: Path) -> None:
     assert read_templates(str(tmp_path / "t")) == ("a photo of my {}.", "{}, seen from above")
 
 
-def test_every_template_has_one_place_for_the_name() -> None:
+def test_every_template_has_one_placeholder() -> None:
     assert all(template.count("{}") == 1 for template in (*ENSEMBLE, *TEMPLATES, *BARE))
 
 
 @given(st.text())
-def test_any_name_is_put_in_as_it_is(name: str) -> None:
+def test_any_name_is_inserted_unchanged(name: str) -> None:
     assert fill("a {} {0} {x}", name) == "a " + name + " {0} {x}"
 
 
@@ -32,11 +32,11 @@ def test_any_name_is_put_in_as_it_is(name: str) -> None:
     [
         (b"", "no templates in"),
         (b"# nothing\n", "no templates in"),
-        (b"a photo of a {}\na photo\n", "the template 'a photo' has no {}"),
+        (b"a photo of a {}\na photo\n", "the template 'a photo' must contain {}"),
         (b"\xff\xfe", "not UTF-8 text"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_unusable_template_file_is_an_error(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "t.txt").write_bytes(content)
     with pytest.raises(SearcherError) as caught:
         read_templates(str(tmp_path / "t.txt"))
@@ -44,8 +44,8 @@ def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, content: bytes, 
     assert "\n" not in str(caught.value)
 
 
-def test_a_mistyped_name_is_told_with_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(SearcherError, match="no templates 'bear': name a file, one of ensemble, bare, or a template"):
+def test_the_error_for_an_unknown_name_lists_the_choices(tmp_path: Path) -> None:
+    with pytest.raises(SearcherError, match=r"unknown templates 'bear'; use ensemble, bare, a template with \{\},"):
         read_templates("bear")
     with pytest.raises(SearcherError, match="cannot read templates"):
         read_templates(str(tmp_path))

@@ -1,4 +1,4 @@
-"""The maths of the two questions."""
+"""Computing the labels of photos, with `one` and without."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def scorer(labels: np.ndarray, one: bool = True, threshold: float = 0.5, offset:
 
 
 @given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 12))
-def test_which_one_gives_probabilities_that_sum_to_1_best_first(seed: int, photos: int, labels: int) -> None:
+def test_with_one_probabilities_sum_to_1_and_the_best_comes_first(seed: int, photos: int, labels: int) -> None:
     answers = answer(unit(seed, photos), scorer(unit(seed + 1, labels)), most=labels)
     assert answers.rows.tolist() == np.repeat(np.arange(photos), labels).tolist()
     chances = answers.probabilities.reshape(photos, labels)
@@ -30,15 +30,15 @@ def test_which_one_gives_probabilities_that_sum_to_1_best_first(seed: int, photo
 
 
 @given(st.integers(0, 1000), st.integers(1, 4))
-def test_the_first_of_several_is_the_only_one_of_one_and_what_evaluate_says(seed: int, top: int) -> None:
+def test_the_best_label_does_not_depend_on_top_and_is_the_same_as_in_evaluate(seed: int, top: int) -> None:
     photos, labels = unit(seed, 20), unit(seed + 1, 6)
-    labels[4] = labels[2]  # two labels that are equally near
+    labels[4] = labels[2]  # a tie between two labels
     single = answer(photos, scorer(labels), most=1)
     several = answer(photos, scorer(labels), most=top)
     assert several.labels[::top].tolist() == single.labels.tolist() == nearest(photos, labels).tolist()
 
 
-def test_softmax_uses_the_scale_and_survives_large_scores() -> None:
+def test_softmax_uses_the_scale_and_does_not_overflow() -> None:
     photo, labels = np.eye(2, dtype=np.float32)[:1], np.eye(2, dtype=np.float32)
     chances = answer(photo, scorer(labels), most=2).probabilities
     assert chances == pytest.approx([1 / (1 + np.exp(-20)), np.exp(-20) / (1 + np.exp(-20))])
@@ -47,7 +47,7 @@ def test_softmax_uses_the_scale_and_survives_large_scores() -> None:
 
 
 @given(st.integers(0, 1000), st.floats(0.05, 0.95), st.floats(-2, 2))
-def test_which_of_them_gives_exactly_the_labels_above_their_threshold(
+def test_without_one_exactly_the_labels_above_their_threshold_are_given(
     seed: int, threshold: float, offset: float
 ) -> None:
     photos, labels = unit(seed, 9), 5 * unit(seed + 1, 7)
@@ -64,7 +64,7 @@ def test_which_of_them_gives_exactly_the_labels_above_their_threshold(
     assert answers.probabilities[order].tolist() == answers.probabilities.tolist()
 
 
-def test_a_photo_gets_no_more_than_the_most_and_perhaps_none() -> None:
+def test_a_photo_gets_at_most_the_requested_number_of_labels_and_may_get_none() -> None:
     labels = np.array([[9, 0], [8, 0], [7, 0]], np.float32)
     photos = np.array([[1, 0], [-1, 0]], np.float32)
     answers = answer(photos, scorer(labels, one=False), most=2)
@@ -77,7 +77,7 @@ def test_thresholds_of_0_and_1_mean_always_and_never() -> None:
     assert answer(np.array([[-1, 0], [1, 0]], np.float32), asked, most=9).labels.tolist() == [0, 0]
 
 
-def test_no_photos_have_no_labels() -> None:
+def test_without_photos_there_are_no_answers() -> None:
     for one in (True, False):
         answers = answer(np.zeros((0, 16), np.float16), scorer(unit(1, 3), one=one), most=2)
         assert len(answers.rows) == len(answers.labels) == len(answers.probabilities) == 0

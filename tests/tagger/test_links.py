@@ -1,4 +1,4 @@
-"""Photos sorted into folders of links."""
+"""Sorting photos into folders of symbolic links."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ def links(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): str(path.readlink()) for path in folder.rglob("*") if path.is_symlink()}
 
 
-def test_a_folder_a_label_with_a_link_a_photo(tmp_path: Path) -> None:
+def test_there_is_one_folder_per_label_with_one_link_per_photo(tmp_path: Path) -> None:
     report = link_photos([photo(1, b"a/x.jpg", "cat", "dog"), photo(2, b"y.jpg")], ["cat", "dog"], tmp_path / "out")
     assert links(tmp_path / "out") == {"cat/x.jpg": "/photos/a/x.jpg", "dog/x.jpg": "/photos/a/x.jpg"}
     assert (report.made, report.kept, report.removed) == (2, 0, 0)
 
 
-def test_photos_of_one_name_do_not_hide_each_other(tmp_path: Path) -> None:
+def test_photos_with_the_same_file_name_all_get_a_link(tmp_path: Path) -> None:
     photos = [photo(1, b"a/x.jpg", "cat"), photo(2, b"b/x.jpg", "cat")]
     link_photos(photos, ["cat"], tmp_path)
     expected = {"cat/x.jpg": "/photos/a/x.jpg", "cat/x (2).jpg": "/photos/b/x.jpg"}
@@ -35,7 +35,7 @@ def test_photos_of_one_name_do_not_hide_each_other(tmp_path: Path) -> None:
     assert links(tmp_path) == expected
 
 
-def test_a_link_goes_when_its_label_goes_and_what_others_put_there_stays(tmp_path: Path) -> None:
+def test_a_link_is_removed_with_its_label_and_other_files_stay(tmp_path: Path) -> None:
     link_photos([photo(1, b"x.jpg", "cat"), photo(2, b"y.jpg", "cat")], ["cat"], tmp_path)
     (tmp_path / "cat" / "notes.txt").write_text("mine")
     (tmp_path / "cat" / "elsewhere").symlink_to("/somewhere/else.jpg")
@@ -45,7 +45,7 @@ def test_a_link_goes_when_its_label_goes_and_what_others_put_there_stays(tmp_pat
     assert (report.made, report.kept, report.removed) == (0, 1, 1)
 
 
-def test_a_name_that_is_taken_is_not_overwritten(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "x.jpg").write_text("mine")
     link_photos([photo(1, b"x.jpg", "cat")], ["cat"], tmp_path)
@@ -53,24 +53,24 @@ def test_a_name_that_is_taken_is_not_overwritten(tmp_path: Path) -> None:
     assert links(tmp_path) == {"cat/x~.jpg": "/photos/x.jpg"}
 
 
-def test_a_dry_run_makes_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_makes_no_links(tmp_path: Path) -> None:
     assert link_photos([photo(1, b"x.jpg", "cat")], ["cat"], tmp_path / "out", dry_run=True).made == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+def test_file_names_need_not_be_utf8(tmp_path: Path) -> None:
     link_photos([photo(1, b"caf\xe9.jpg", "cat")], ["cat"], tmp_path)
     assert links(tmp_path) == {"cat/caf\udce9.jpg": "/photos/caf\udce9.jpg"}
 
 
 @given(st.text(min_size=1, max_size=400).filter(lambda name: name.strip()))
-def test_any_label_makes_a_folder_name(label: str) -> None:
+def test_any_label_becomes_a_valid_folder_name(label: str) -> None:
     name = folder_name(label.encode("utf-8", "replace").decode())
     assert name not in ("", ".", "..") and "/" not in name and "\0" not in name
     assert len(name.encode()) <= LONGEST_NAME + 9
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SearcherError, match="cannot make links"):
         link_photos([photo(1, b"x.jpg", "cat")], ["cat"], tmp_path / "file")

@@ -1,4 +1,4 @@
-"""Questions put to loose files, and thresholds found on labelled photos."""
+"""Labelling single files, and finding thresholds on labelled photos."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def nothing(*anything: object) -> None:
 
 
 @pytest.mark.parametrize("one", [True, False])
-def test_a_loose_photo_gets_what_it_gets_in_a_library(album: Album, one: bool) -> None:
+def test_a_single_file_gets_the_same_labels_as_in_a_library(album: Album, one: bool) -> None:
     album.fill()
     question = ask(["red", "green", "white"], one=one)
     tag(album.library, question, nothing, nothing)
@@ -35,7 +35,7 @@ def test_a_loose_photo_gets_what_it_gets_in_a_library(album: Album, one: bool) -
         assert dict(photo.tags) == pytest.approx(stored[photo.path], abs=1e-5)
 
 
-def test_a_file_that_is_no_photo_is_reported_and_the_others_are_in_order(album: Album) -> None:
+def test_an_unreadable_file_is_reported_and_the_order_is_kept(album: Album) -> None:
     album.fill()
     (album.folder / "broken.jpg").write_bytes(b"nothing")
     names = ["red.png", "broken.jpg", "green.png"] * BATCH_SIZE
@@ -55,16 +55,16 @@ def test_the_background_is_the_mean_of_its_prompts() -> None:
 
 
 @given(st.integers(0, 1000), st.integers(1, 30), st.integers(1, 5))
-def test_no_threshold_is_better_than_the_best_one(seed: int, photos: int, labels: int) -> None:
+def test_no_other_threshold_has_a_higher_f1_than_the_best_one(seed: int, photos: int, labels: int) -> None:
     random = np.random.default_rng(seed)
-    chances = random.random((photos, labels)).round(1).astype(np.float32)  # many are equal
+    chances = random.random((photos, labels)).round(1).astype(np.float32)  # rounded, so that many are equal
     truth = random.random((photos, labels)) < 0.4
     truth[0, 0] = True
     best = measured(chances, truth, best_threshold(chances, truth))[2]
     assert all(measured(chances, truth, float(bar))[2] <= best + 1e-9 for bar in np.linspace(0, 1.05, 43))
 
 
-def test_calibration_separates_what_can_be_separated() -> None:
+def test_calibration_is_perfect_if_the_labels_can_be_separated() -> None:
     model = HistogramModel()
     colours = ["red", "green", "blue"]
     vectors = np.repeat(model.encode_texts(colours), 5, axis=0)
@@ -75,7 +75,7 @@ def test_calibration_separates_what_can_be_separated() -> None:
     assert 0 < found.threshold < 1
 
 
-def test_thresholds_are_stored_and_all_else_in_the_manifest_stays(small_folder: Path, tmp_path: Path) -> None:
+def test_storing_thresholds_changes_nothing_else_in_the_manifest(small_folder: Path, tmp_path: Path) -> None:
     import shutil
 
     folder = tmp_path / "model"

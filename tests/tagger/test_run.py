@@ -1,4 +1,4 @@
-"""Questions put to a library: what is stored, what is asked again, what is left alone."""
+"""Labelling a whole library: what is stored, what is computed again, and what stays the same."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,12 +30,12 @@ def put(album: Album, question: Question) -> TagReport:
 
 
 def labels(album: Album, *names: str) -> dict[str, list[str]]:
-    """Name of each photo → its labels among `names`."""
+    """Map the name of each photo to its labels among `names`."""
     found = tagged_photos(album.library, names)
     return {album.name(photo.path): [name for name, _ in photo.tags] for photo in found}
 
 
-def test_each_photo_gets_the_labels_that_are_in_it_and_perhaps_none(album: Album) -> None:
+def test_each_photo_gets_the_labels_that_fit_and_may_get_none(album: Album) -> None:
     album.fill()
     report = put(album, ask("red", "green", "yellow"))
     assert labels(album, "red", "green", "yellow") == {
@@ -47,7 +47,7 @@ def test_each_photo_gets_the_labels_that_are_in_it_and_perhaps_none(album: Album
     assert report == TagReport(4, 4, {"red": 1, "green": 1, "yellow": 0}, calibrated=False)
 
 
-def test_which_one_gives_every_photo_its_best_label(album: Album) -> None:
+def test_with_one_every_photo_gets_its_best_labels(album: Album) -> None:
     album.fill()
     report = put(album, ask("red", "green", one=True, top=2))
     assert report.calibrated
@@ -57,7 +57,7 @@ def test_which_one_gives_every_photo_its_best_label(album: Album) -> None:
     assert labels(album, "red", "green")["green.png"] == ["green", "red"]
 
 
-def test_no_photo_is_opened_and_none_embedded(album: Album) -> None:
+def test_no_photo_is_opened_or_embedded(album: Album) -> None:
     album.fill()
     encoded = album.model.encoded
     for photo in album.folder.iterdir():
@@ -67,10 +67,10 @@ def test_no_photo_is_opened_and_none_embedded(album: Album) -> None:
     assert album.model.encoded == encoded
 
 
-def test_a_second_run_asks_only_what_is_new(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_run_checks_only_new_photos(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     album.fill()
     assert put(album, ask("red", "green")).asked == 4
-    monkeypatch.setattr(Writer, "__init__", lambda *arguments: pytest.fail("nothing is new"))
+    monkeypatch.setattr(Writer, "__init__", lambda *arguments: pytest.fail("the catalog was opened for writing"))
     assert put(album, ask("red", "green")).asked == 0
     monkeypatch.undo()
     album.add("more.png", "red", 9)
@@ -95,7 +95,7 @@ def test_prompts_are_encoded_once(album: Album, monkeypatch: pytest.MonkeyPatch)
     assert len(asked) == len(set(asked))
 
 
-def test_a_copy_and_a_photo_that_changes_back_have_the_labels_of_what_they_are(album: Album) -> None:
+def test_a_copy_and_a_changed_photo_get_the_labels_of_their_content(album: Album) -> None:
     album.fill()
     put(album, ask("red", "green"))
     album.copy("red.png", "copy.png")
@@ -110,7 +110,7 @@ def test_a_copy_and_a_photo_that_changes_back_have_the_labels_of_what_they_are(a
     }
 
 
-def test_another_run_replaces_the_labels_it_names_and_leaves_all_others(album: Album) -> None:
+def test_a_later_run_replaces_only_the_labels_that_it_names(album: Album) -> None:
     album.fill()
     put(album, ask("red", "green", "blue"))
     put(album, ask("green", "white", one=True))
@@ -120,7 +120,7 @@ def test_another_run_replaces_the_labels_it_names_and_leaves_all_others(album: A
     assert all(len(tags) == 1 for tags in either.values())
 
 
-def test_a_question_that_was_overruled_is_asked_again_when_it_is_put_again(album: Album) -> None:
+def test_a_replaced_question_is_answered_again_when_it_is_repeated(album: Album) -> None:
     album.fill()
     put(album, ask("red", "green"))
     put(album, ask("green", "white", one=True))
@@ -128,7 +128,7 @@ def test_a_question_that_was_overruled_is_asked_again_when_it_is_put_again(album
     assert [name for name, tags in labels(album, "green").items() if tags] == ["green.png"]
 
 
-def test_new_photos_are_asked_all_that_was_asked_before_and_an_overruled_question_keeps_silent(album: Album) -> None:
+def test_new_photos_get_all_earlier_labels_but_none_from_replaced_questions(album: Album) -> None:
     album.fill()
     put(album, ask("red", "green"))
     put(album, ask("green", "white", one=True))
@@ -138,10 +138,10 @@ def test_new_photos_are_asked_all_that_was_asked_before_and_an_overruled_questio
     assert tag_new(album.library, nothing, nothing) == 0
     found = next(p for p in tagged_photos(album.library, ["red", "green", "white"]) if p.path.endswith("another.png"))
     assert dict(found.tags)["red"] > 0.5
-    assert len(found.tags) == 2  # and one of green and white
+    assert len(found.tags) == 2  # the other one is green or white
 
 
-def test_what_a_person_said_stays(album: Album) -> None:
+def test_tags_from_the_user_stay(album: Album) -> None:
     album.fill()
     put(album, ask("red"))
     with closing(Writer(album.library.folder)) as writer, writer.transaction():
@@ -152,7 +152,7 @@ def test_what_a_person_said_stays(album: Album) -> None:
     assert [(count.label, count.source, count.photos) for count in counts] == [("red", "user", 4)]
 
 
-def test_clear_takes_back_the_labels_it_names_and_they_do_not_come_back_by_themselves(album: Album) -> None:
+def test_clear_removes_the_named_labels_and_they_return_only_on_request(album: Album) -> None:
     album.fill()
     put(album, ask("red", "green"))
     assert clear(album.library, ["red"], nothing) == 1
@@ -167,13 +167,13 @@ def test_clear_takes_back_the_labels_it_names_and_they_do_not_come_back_by_thems
     assert TagReader(album.library.reader()).runs() == []
 
 
-def test_clearing_a_label_that_never_was_is_an_error(album: Album) -> None:
+def test_clearing_an_unknown_label_is_an_error(album: Album) -> None:
     album.fill()
     with pytest.raises(SearcherError, match="'purple'"):
         clear(album.library, ["purple"], nothing)
 
 
-def test_an_interrupted_run_keeps_what_it_did_and_goes_on_from_there(
+def test_an_interrupted_run_keeps_its_answers_and_continues_from_there(
     album: Album, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     album.fill()
@@ -194,9 +194,7 @@ def test_an_interrupted_run_keeps_what_it_did_and_goes_on_from_there(
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])
-def test_the_answers_do_not_depend_on_the_size_of_blocks(
-    album: Album, monkeypatch: pytest.MonkeyPatch, rows: int
-) -> None:
+def test_the_answers_do_not_depend_on_the_block_size(album: Album, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     album.fill()
     monkeypatch.setattr(running, "MOST_ROWS", rows)
     put(album, ask("red", "green", "blue", "white", one=True))
@@ -205,7 +203,7 @@ def test_the_answers_do_not_depend_on_the_size_of_blocks(
     }
 
 
-def test_a_dry_run_says_what_a_run_says_and_stores_nothing(album: Album) -> None:
+def test_a_dry_run_gives_the_same_labels_as_a_run_and_stores_nothing(album: Album) -> None:
     album.fill()
     album.copy("red.png", "copy.png")
     album.index()
@@ -217,7 +215,7 @@ def test_a_dry_run_says_what_a_run_says_and_stores_nothing(album: Album) -> None
     assert len(dry) == 5
 
 
-def test_a_threshold_of_the_model_is_used_and_a_new_one_asks_again(album: Album) -> None:
+def test_the_thresholds_of_the_model_are_used_and_new_ones_start_the_run_again(album: Album) -> None:
     album.fill()
     question = ask("red", "green")
     put(album, question)
@@ -227,7 +225,7 @@ def test_a_threshold_of_the_model_is_used_and_a_new_one_asks_again(album: Album)
     assert report.tagged == {"green": 4, "red": 0}
 
 
-def test_a_library_without_photos_says_so(album: Album) -> None:
+def test_a_library_without_photos_is_an_error(album: Album) -> None:
     with closing(Writer(album.library.folder)), pytest.raises(SearcherError, match="index"):
         put(album, ask("red"))
 
@@ -252,7 +250,7 @@ def test_a_label_may_be_any_text(album: Album, name: str) -> None:
     )
 
 
-def test_ten_thousand_labels(album: Album) -> None:
+def test_ten_thousand_labels_are_possible(album: Album) -> None:
     album.fill()
     names = [*(f"label {number}" for number in range(10_000)), "red"]
     question = Question(tuple(Label(name, (name,)) for name in names), one=True, templates=("{}",))
@@ -262,7 +260,7 @@ def test_ten_thousand_labels(album: Album) -> None:
     assert put(album, question).asked == 0
 
 
-def test_a_question_survives_being_written_down() -> None:
+def test_a_question_can_be_read_back_from_its_definition() -> None:
     label = Label("beagle", ("beagle", "a dog called beagle"), "dog", ("a {}.",))
     question = Question((label, Label("dog", ("dog",), "animal")), one=True, top=3)
     again = read_definition(question.definition())
@@ -270,7 +268,7 @@ def test_a_question_survives_being_written_down() -> None:
     assert again.key() == question.key() != ask("beagle").key()
 
 
-def test_parents_are_remembered(album: Album) -> None:
+def test_parents_are_stored(album: Album) -> None:
     album.fill()
     question = Question(
         (Label("red", ("red",), "warm"), Label("warm", ("warm",), "colour"), Label("green", ("green",)))
@@ -287,7 +285,7 @@ def test_labels_that_cannot_be_stored_are_refused() -> None:
         ask("\udcff")
     with pytest.raises(SearcherError, match="no labels"):
         ask()
-    with pytest.raises(SearcherError, match="at least one"):
+    with pytest.raises(SearcherError, match="number of labels must be at least 1"):
         ask("red", top=0)
 
 

@@ -1,4 +1,4 @@
-"""Labels into sidecars, and the memory of what we wrote."""
+"""Writing labels to sidecars, and the records of what was written."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from searcher.datasets.labels import Label
-from searcher.photos.sidecar import read_sidecar, update_sidecar
+from searcher.sidecars import read_sidecar, update_sidecar
 from searcher.tagger import sidecars as writing
 from searcher.tagger.question import Question
 from searcher.tagger.run import Tagged, tag, tagged_photos
@@ -21,7 +21,7 @@ def nothing(*anything: object) -> None:
 
 @pytest.fixture
 def tagged(album: Album) -> Album:
-    """Four photos of one colour each; red and green have their label, and the others none."""
+    """Four photos of one colour each. The red and the green photo have their colour as a label."""
     album.fill()
     give(album, "red", "green")
     return album
@@ -47,14 +47,14 @@ def subjects(album: Album, name: str) -> tuple[str, ...] | None:
     return None if found is None else found.subjects
 
 
-def test_a_sidecar_is_made_for_each_photo_that_has_a_label_and_for_no_other(tagged: Album) -> None:
+def test_only_photos_with_a_label_get_a_sidecar(tagged: Album) -> None:
     report = write(tagged, "red", "green")
     assert sorted(path.name for path in tagged.folder.glob("*.xmp")) == ["green.png.xmp", "red.png.xmp"]
     assert subjects(tagged, "red.png.xmp") == ("red",)
     assert (report.changed, report.unchanged, report.failures) == (2, 2, [])
 
 
-def test_photos_are_never_touched(tagged: Album) -> None:
+def test_photos_are_never_changed(tagged: Album) -> None:
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tagged.folder.glob("*.png")}
     write(tagged, "red", "green")
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in tagged.folder.glob("*.png")} == before
@@ -67,17 +67,17 @@ def test_a_second_run_changes_nothing(tagged: Album) -> None:
     assert {path: path.stat().st_mtime_ns for path in tagged.folder.glob("*.xmp")} == before
 
 
-def test_a_label_that_was_taken_back_is_taken_out_and_what_the_user_wrote_stays(tagged: Album) -> None:
+def test_a_label_that_the_photo_lost_is_removed_and_the_users_tags_stay(tagged: Album) -> None:
     path = os.fsencode(tagged.folder / "red.png.xmp")
     update_sidecar(path, [("holiday",)])
     write(tagged, "red", "green")
     assert set(subjects(tagged, "red.png.xmp") or ()) == {"holiday", "red"}
     write(tagged, "red", "green", photos=list(without(tagged, "red", "green")))
     assert subjects(tagged, "red.png.xmp") == ("holiday",)
-    assert subjects(tagged, "green.png.xmp") is None  # made by us alone
+    assert subjects(tagged, "green.png.xmp") is None  # only we had written to it, so it was deleted
 
 
-def test_a_label_that_the_user_had_written_is_never_ours_to_remove(tagged: Album) -> None:
+def test_a_label_that_the_user_wrote_first_is_never_removed(tagged: Album) -> None:
     path = os.fsencode(tagged.folder / "red.png.xmp")
     update_sidecar(path, [("red",)])
     before = (tagged.folder / "red.png.xmp").read_bytes()
@@ -86,7 +86,7 @@ def test_a_label_that_the_user_had_written_is_never_ours_to_remove(tagged: Album
     assert (tagged.folder / "red.png.xmp").read_bytes() == before
 
 
-def test_other_labels_that_we_wrote_stay(tagged: Album) -> None:
+def test_labels_from_earlier_runs_stay(tagged: Album) -> None:
     write(tagged, "red", "green")
     give(tagged, "white", "blue")
     give(tagged, "yellow")
@@ -95,7 +95,7 @@ def test_other_labels_that_we_wrote_stay(tagged: Album) -> None:
     assert subjects(tagged, "blue.png.xmp") == ("blue",)
 
 
-def test_what_the_user_takes_out_is_not_written_again_until_all_begins_anew(tagged: Album) -> None:
+def test_a_tag_that_the_user_removed_is_not_written_again_until_the_sidecar_is_deleted(tagged: Album) -> None:
     path = tagged.folder / "red.png.xmp"
     write(tagged, "red", "green")
     update_sidecar(os.fsencode(path), [("mine",)])
@@ -114,7 +114,7 @@ def test_what_the_user_takes_out_is_not_written_again_until_all_begins_anew(tagg
     assert subjects(tagged, "red.png.xmp") == ("red",)
 
 
-def test_a_sidecar_that_moves_with_its_photo_is_still_known(tagged: Album) -> None:
+def test_a_sidecar_that_was_moved_with_its_photo_is_recognized(tagged: Album) -> None:
     write(tagged, "red", "green")
     (tagged.folder / "new").mkdir()
     for name in ("red.png", "red.png.xmp"):
@@ -135,7 +135,7 @@ def test_parents_become_a_hierarchy(album: Album) -> None:
     assert (found.hierarchical, found.tags_list) == (("colour|red",), ("colour/red",))
 
 
-def test_a_malformed_and_a_read_only_sidecar_are_reported_and_left_as_they_are(tagged: Album) -> None:
+def test_malformed_and_read_only_sidecars_are_reported_and_not_changed(tagged: Album) -> None:
     broken, locked = tagged.folder / "red.png.xmp", tagged.folder / "green.png.xmp"
     broken.write_text("<x:xmpmeta><unclosed>")
     update_sidecar(os.fsencode(locked), [("mine",)])
@@ -150,7 +150,7 @@ def test_a_malformed_and_a_read_only_sidecar_are_reported_and_left_as_they_are(t
     assert write(tagged, "red", "green").changed == 2
 
 
-def test_a_dry_run_tells_what_a_run_does_and_changes_nothing(tagged: Album) -> None:
+def test_a_dry_run_reports_the_changes_and_makes_none(tagged: Album) -> None:
     told: list[SidecarChange] = []
     report = write_sidecars(
         tagged.library,
@@ -170,7 +170,7 @@ def test_a_dry_run_tells_what_a_run_does_and_changes_nothing(tagged: Album) -> N
 
 
 @pytest.mark.parametrize("after", ["before the file", "after the file"])
-def test_what_is_interrupted_leaves_whole_sidecars_and_a_memory_of_what_is_ours(
+def test_after_an_interruption_sidecars_are_complete_and_our_entries_are_known(
     tagged: Album, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
     def interrupted(*arguments: object, **options: object) -> object:
@@ -193,19 +193,19 @@ def test_what_is_interrupted_leaves_whole_sidecars_and_a_memory_of_what_is_ours(
     assert subjects(tagged, "red.png.xmp") == ("red",)
 
 
-def test_photos_that_are_not_there_now_are_passed_over(tagged: Album) -> None:
+def test_missing_photos_are_skipped(tagged: Album) -> None:
     (tagged.folder / "red.png").unlink()
     report = write(tagged, "red", "green")
     assert (report.changed, report.away) == (1, 1)
     assert not (tagged.folder / "red.png.xmp").exists()
 
 
-def test_many_photos_are_written_batch_by_batch(tagged: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sidecars_are_written_in_batches(tagged: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "AT_ONCE", 1)
     assert write(tagged, "red", "green").changed == 2
 
 
-def test_a_new_sidecar_can_have_adobes_name(tagged: Album) -> None:
+def test_a_new_sidecar_can_have_the_name_that_adobe_expects(tagged: Album) -> None:
     write(tagged, "red", "green", adobe=True)
     assert sorted(path.name for path in tagged.folder.glob("*.xmp")) == ["green.xmp", "red.xmp"]
     write(tagged, "red", "green")

@@ -25,7 +25,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def garden(album: Album) -> Album:
-    """Six photos each of four colours, two of them with a bit of another colour."""
+    """Six photos of each of four colours."""
     for colour in ("red", "green", "blue", "white"):
         for number in range(6):
             album.add(f"{colour}{number}.png", colour, number)
@@ -44,14 +44,14 @@ def learn(album: Album, name: str, examples: list[str], against: list[str] | Non
     return counts
 
 
-def test_a_label_is_given_to_what_looks_like_its_examples(garden: Album) -> None:
+def test_photos_that_look_like_the_examples_get_the_label(garden: Album) -> None:
     assert learn(garden, "Rex", ["red0.png", "red1.png"]) == (2, 0)
     assert have(garden, "Rex") == {f"red{number}.png" for number in range(6)}
     counts = TagReader(garden.library.reader()).counts()
     assert [(count.label, count.source) for count in counts] == [("Rex", "taught")]
 
 
-def test_it_is_a_label_like_any_other(garden: Album) -> None:
+def test_a_taught_label_works_like_any_other_label(garden: Album) -> None:
     learn(garden, "Rex", ["red0.png", "red1.png"])
     report = tag(garden.library, ask(["Rex", "green", "blue", "white"], one=True), nothing, nothing)
     assert report.tagged == {"Rex": 6, "green": 6, "blue": 6, "white": 6}
@@ -61,12 +61,12 @@ def test_it_is_a_label_like_any_other(garden: Album) -> None:
     assert "new.png" in have(garden, "Rex")
 
 
-def test_photos_against_it_keep_the_label_away(garden: Album) -> None:
+def test_a_label_can_be_taught_with_photos_against_it(garden: Album) -> None:
     learn(garden, "Rex", ["red0.png", "red1.png"], ["blue0.png"])
     assert have(garden, "Rex") == {f"red{number}.png" for number in range(6)}
 
 
-def test_examples_may_lie_anywhere_and_may_go_away(garden: Album, tmp_path: Path) -> None:
+def test_examples_can_be_anywhere_and_can_be_deleted_afterwards(garden: Album, tmp_path: Path) -> None:
     outside = (garden.folder / "red0.png").rename(tmp_path / "elsewhere.png")
     garden.index()
     teach.teach(garden.library, "Rex", [outside], [], nothing)
@@ -75,7 +75,7 @@ def test_examples_may_lie_anywhere_and_may_go_away(garden: Album, tmp_path: Path
     assert have(garden, "Rex") == {f"red{number}.png" for number in range(1, 6)}
 
 
-def test_it_survives_a_change_of_model_and_the_loss_of_its_photos(garden: Album, tmp_path: Path) -> None:
+def test_a_taught_label_works_with_another_model_after_its_examples_are_deleted(garden: Album, tmp_path: Path) -> None:
     learn(garden, "Rex", ["red0.png", "red1.png"])
     for name in ("red0.png", "red1.png"):
         (garden.folder / name).unlink()
@@ -93,21 +93,21 @@ def test_teaching_again_replaces_the_examples(garden: Album) -> None:
     assert have(garden, "Rex") == {f"green{number}.png" for number in range(6)}
 
 
-def test_the_same_photo_twice_is_one_example(garden: Album) -> None:
+def test_copies_of_a_photo_count_as_one_example(garden: Album) -> None:
     garden.copy("red0.png", "copy.png")
     assert learn(garden, "Rex", ["red0.png", "copy.png", "red0.png"]) == (1, 0)
 
 
-def test_a_classifier_is_made_once(garden: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_is_computed_once(garden: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     learn(garden, "Rex", ["red0.png", "red1.png"])
     first = taught_labels(garden.library, ask(["Rex", "green"]))
-    monkeypatch.setattr(teach, "fit", lambda *arguments: pytest.fail("it is known"))
+    monkeypatch.setattr(teach, "fit", lambda *arguments: pytest.fail("the classifier was computed again"))
     again = taught_labels(garden.library, ask(["Rex"]))
     assert list(first) == list(again) == ["Rex"]
     assert first["Rex"].pack() == pytest.approx(again["Rex"].pack())
 
 
-def test_a_forgotten_label_is_asked_by_its_name_again(garden: Album) -> None:
+def test_a_forgotten_label_becomes_zero_shot_again(garden: Album) -> None:
     learn(garden, "red", ["green0.png", "green1.png"])
     assert "green2.png" in have(garden, "red")
     teach.forget(garden.library, "red", nothing)
@@ -118,14 +118,14 @@ def test_a_forgotten_label_is_asked_by_its_name_again(garden: Album) -> None:
         teach.forget(garden.library, "red", nothing)
 
 
-def test_what_cannot_be_learnt_from_is_one_line(garden: Album, tmp_path: Path) -> None:
+def test_invalid_examples_are_an_error(garden: Album, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     red = garden.folder / "red0.png"
     wrong = [
         ("Rex", [tmp_path / "broken.jpg"], [], "broken.jpg"),
         ("Rex", [tmp_path / "missing.jpg"], [], "missing.jpg"),
-        ("Rex", [red], [red], "against"),
-        ("Rex", [], [], "at least one"),
+        ("Rex", [red], [red], "both an example of 'Rex' and a photo against it"),
+        ("Rex", [], [], "no example photos for 'Rex'; give at least one"),
         (" ", [red], [], "name"),
     ]
     for name, examples, against, message in wrong:
@@ -136,7 +136,7 @@ def test_what_cannot_be_learnt_from_is_one_line(garden: Album, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("ordinary", [1, 2, 10, 400])
-def test_a_classifier_is_finite_however_few_photos_there_are(ordinary: int) -> None:
+def test_a_classifier_is_finite_even_with_few_photos(ordinary: int) -> None:
     random = np.random.default_rng(0)
     center = random.normal(size=32)
     sample = unit(center + random.normal(size=(ordinary, 32)))
@@ -146,7 +146,7 @@ def test_a_classifier_is_finite_however_few_photos_there_are(ordinary: int) -> N
     assert (examples @ made.weights + made.offset).mean() > made.boundary
 
 
-def test_few_ordinary_photos_get_a_label_that_they_do_not_have() -> None:
+def test_few_ordinary_photos_get_the_label_by_mistake() -> None:
     random = np.random.default_rng(0)
     sample = unit(random.normal(size=(1000, 32)))
     examples = unit(2 * np.eye(32)[0] + 0.2 * random.normal(size=(5, 32)))
