@@ -1,6 +1,6 @@
-"""Image files and nothing else: find them, decode them, read what the camera wrote, lay them out on a sheet.
+"""Image files: finding, decoding and drawing them, and reading their metadata.
 
-`scan` finds the files under a folder, `decode` turns one into upright RGB pixels, `exif` reads when and where
-it was taken, `sidecar` keeps tags in the XMP file beside it, `sheet` draws a contact sheet, `samples` finds the
-photos of the demo. Nothing here knows of models or catalogs.
+`scan` finds the photo files under a folder. `decode` turns a file into upright RGB pixels. `exif` reads when and
+where a photo was taken. `sheet` draws a contact sheet. `samples` finds the photos of the
+demo. This package does not depend on models or catalogs.
 """

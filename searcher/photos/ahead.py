@@ -1,8 +1,8 @@
-"""Threads that work ahead of the thread that takes their results: reading and decoding overlap with embedding.
+"""A thread pool that works ahead of its consumer, so that reading and decoding overlap with embedding.
 
-There is one such thread a core, and the network has one a core, too: no core is set apart for either, to stand idle.
-When decoding is ahead it waits, with AHEAD items ready; when it is behind, the network waits and decoding has all
-cores. So the split finds itself, photo by photo.
+The pool has one thread per core, and the neural network also has one thread per core. No core is reserved for either,
+so no core is idle. When decoding is ahead, it waits with AHEAD items under way. When decoding is behind, the network
+waits and decoding gets all cores. This balances the load without tuning.
 """
 
 from collections import deque
@@ -12,15 +12,16 @@ from typing import TypeVar
 
 from searcher.photos.cores import usable_cores
 
-AHEAD = 96  # items under way in the threads at most: three batches of the image encoder
+AHEAD = 96  # most items under way in the threads: three batches of the image encoder
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def ahead(work: Callable[[T], R], items: Iterable[T]) -> Generator[R]:
-    """`map(work, items)` in threads, in order, with at most AHEAD items under way. Stops cleanly when it is
-    closed.
+    """Like `map(work, items)`, but in threads. Yields results in order, with at most AHEAD items under way.
+
+    When the generator is closed, it cancels the pending items and waits for the running ones.
     """
     pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="photos")
     under_way: deque[Future[R]] = deque()

@@ -1,4 +1,7 @@
-"""Any of Pillow's pixel modes → RGB as a person would see it: scaled, not clipped; on white, not on black."""
+"""Converts any of Pillow's pixel modes to the RGB that a viewer would show.
+
+High bit depths are scaled, not clipped. Transparent pixels are shown on white, not on black.
+"""
 
 from functools import cache, lru_cache
 from io import BytesIO
@@ -12,8 +15,10 @@ _ROWS = 64
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """A loaded image of any mode → a picture of mode RGB and the same size. Pixels of an RGB profile are not
-    yet sRGB."""
+    """Convert a loaded image of any mode to an RGB image of the same size.
+
+    An RGB colour profile is not applied here. `to_srgb` does that.
+    """
     if image.mode.startswith("I;16"):
         return _scaled(np.asarray(image), 0, _white_16(image))
     if image.mode in ("I", "F"):
@@ -29,8 +34,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def to_srgb(picture: Image.Image, source: Image.Image) -> Image.Image:
-    """An RGB picture of `source`'s colours → sRGB, where the file says that its RGB is another one (Display
-    P3, Adobe RGB)."""
+    """Convert `picture` to sRGB if the file has another RGB profile, such as Display P3 or Adobe RGB.
+
+    picture: the RGB image that `to_rgb` made from `source`. It is returned unchanged if no conversion is needed.
+    """
     if source.mode not in ("RGB", "RGBA", "P", "PA"):
         return picture
     transform = _to_srgb_transform(source.info.get("icc_profile") or b"", "RGB")
@@ -38,10 +45,10 @@ def to_srgb(picture: Image.Image, source: Image.Image) -> Image.Image:
 
 
 def _scaled(values: "np.ndarray[Any, Any]", low: float, high: float) -> Image.Image:
-    """(h, w) numbers, `low` → black, `high` → white."""
+    """Scale numbers of shape (h, w) to an RGB image, with `low` as black and `high` as white."""
     factor = 255 / (high - low) if high > low else 1.0
     grey = np.empty(values.shape, np.uint8)
-    for top in range(0, len(values), _ROWS):  # in bands: a large picture as float64 would take gigabytes
+    for top in range(0, len(values), _ROWS):  # in bands, because a large image as float64 takes gigabytes
         band = values[top : top + _ROWS].astype(np.float64)
         levels = (np.nan_to_num(band, nan=low, posinf=high, neginf=low) - low) * factor
         grey[top : top + _ROWS] = levels.clip(0, 255) + 0.5
@@ -49,15 +56,18 @@ def _scaled(values: "np.ndarray[Any, Any]", low: float, high: float) -> Image.Im
 
 
 def _white_16(image: Image.Image) -> int:
-    """The value of white in a picture of 16-bit cells: 65535, or 4095 in a TIFF of 12 bits."""
+    """The value of white in an image with 16 bits per sample: 65535, or 4095 in a 12-bit TIFF."""
     bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))
     depth = bits[0] if isinstance(bits, tuple) and bits else bits
     return 2**depth - 1 if isinstance(depth, int) and 9 <= depth <= 16 else 65535
 
 
 def _range(values: "np.ndarray[Any, Any]") -> tuple[float, float]:
-    """Black and white of 32-bit integers or floats, which have no fixed ones: 0 to 1, 255 or 65535 if that
-    holds all of the values and is not far too wide for them, else darkest to brightest."""
+    """The values of black and white for 32-bit integers or floats, whose file formats do not define them.
+
+    Black is 0 and white is 1, 255 or 65535 if that range holds all values and is less than 16 times as wide as
+    needed. Otherwise black is the lowest value and white is the highest.
+    """
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return 0, 1
@@ -78,8 +88,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
-    # Adobe writes CMYK upside down (0 is full ink) and marks the file; Pillow takes every JPEG for such a
-    # one. A JPEG without the mark means what it says (libjpeg's libjpeg.txt, "Special color spaces").
+    # Adobe writes inverted CMYK (0 is full ink) and adds a marker to the file. Pillow assumes that every JPEG is
+    # inverted. A JPEG without the marker is not (see "Special color spaces" in libjpeg's libjpeg.txt).
     if image.format in ("JPEG", "MPO") and "adobe" not in image.info:
         image = _inverted(image)
     transform = _to_srgb_transform(image.info.get("icc_profile") or b"", "CMYK")
@@ -99,8 +109,10 @@ def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
 
 @lru_cache(maxsize=32)
 def _to_srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way from a profile of `mode` to sRGB; None when there is none, it is sRGB already, or it makes no
-    sense."""
+    """The transform from a profile of `mode` to sRGB.
+
+    None if there is no profile, if it is sRGB, if it is for another mode, or if it is invalid.
+    """
     if not profile:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A picture of what photos were taken for: one row a label, one column for what it was called."""
+"""Draws a confusion matrix as an image: one row per true label, one column per predicted label."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,28 +11,30 @@ from searcher.photos.lettering import ellipsis_end, font_for, shown
 from searcher.photos.sheet import GREY, INK, PAPER, SUFFIXES, save_picture
 
 MAX_LABELS = 2000
-MATRIX = 1400  # pixels a side, about
+MATRIX = 1400  # approximate width and height of the matrix, in pixels
 LARGEST_CELL, NAMED_CELL, NUMBERED_CELL = 40, 12, 28
 MARGIN, NAME_WIDTH, LINE = 40, 180, 24
 TITLE_SIZE, TEXT_SIZE = 24, 15
-LISTED = 15  # of the most frequent mistakes
+LISTED = 15  # how many of the most frequent mistakes are listed
 RIGHT, WRONG = (31, 119, 92), (190, 64, 38)
 
 
 def confusion_picture(labels: Sequence[str], confusion: np.ndarray, path: Path) -> None:
-    """Draw a confusion matrix and write it to `path` (JPEG, PNG or WebP by its suffix), replacing what is there.
+    """Draw a confusion matrix and write it to `path`, replacing an existing file.
 
-    confusion: integers (labels, labels), photos by what they are (row) and what they were taken for (column). The
-    strength of a colour is the share of the row, drawn as its square root: rare mistakes are to be seen. Raises
-    SearcherError when the file cannot be written.
+    confusion: integers (labels, labels), the number of photos per true label (row) and predicted label (column). The
+    strength of a cell's colour is the square root of its share of the row, so that rare mistakes are visible.
+    path: its suffix selects JPEG, PNG or WebP.
+
+    Raises SearcherError if the suffix is not one of SUFFIXES or the file cannot be written.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise SearcherError(f"a confusion picture is written as {', '.join(SUFFIXES)}, not {path.name}")
+        raise SearcherError(f"cannot write {path.name}: the suffix must be one of {', '.join(SUFFIXES)}")
     save_picture(draw_confusion(labels, confusion), path)
 
 
 def draw_confusion(labels: Sequence[str], confusion: np.ndarray) -> Image.Image:
-    """The picture that `confusion_picture` writes, mode RGB."""
+    """Draw the image that `confusion_picture` writes, in mode RGB."""
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     cell = max(2, min(LARGEST_CELL, MATRIX // len(labels)))
     side = cell * len(labels)
@@ -43,8 +45,8 @@ def draw_confusion(labels: Sequence[str], confusion: np.ndarray) -> Image.Image:
     height = top + side + MARGIN + (LINE * (len(mistakes) + 2) if mistakes else 0)
     picture = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(picture)
-    _write(draw, (MARGIN, MARGIN), f"{np.trace(confusion) / max(confusion.sum(), 1):.1%} right", INK, TITLE_SIZE)
-    note = "rows: what a photo is; columns: what it was taken for; per cent of the row"
+    _write(draw, (MARGIN, MARGIN), f"{np.trace(confusion) / max(confusion.sum(), 1):.1%} correct", INK, TITLE_SIZE)
+    note = "rows: true labels, columns: predicted labels, values: per cent of the row"
     _write(draw, (MARGIN, MARGIN + LINE + 4), note, GREY, room=width - 2 * MARGIN)
     picture.paste(_matrix(share, cell), (left, top))
     if names:
@@ -54,7 +56,7 @@ def draw_confusion(labels: Sequence[str], confusion: np.ndarray) -> Image.Image:
             _write_upwards(picture, (left + middle, top - 8), label, min(TEXT_SIZE, cell))
     if cell >= NUMBERED_CELL:
         _write_numbers(draw, share, cell, (left, top))
-    for line, text in enumerate(["Most often taken for another", *mistakes] if mistakes else []):
+    for line, text in enumerate(["Most frequent mistakes", *mistakes] if mistakes else []):
         y = top + side + LINE * (line + 1) + LINE // 2
         _write(draw, (MARGIN, y), text, INK if line else GREY, room=width - 2 * MARGIN)
     return picture
@@ -66,7 +68,7 @@ def _matrix(share: np.ndarray, cell: int) -> Image.Image:
     colour = np.where(np.eye(len(share), dtype=bool)[:, :, None], np.array(RIGHT), np.array(WRONG))
     pixels = (paper * 0.96 * (1 - strength) + colour * strength).round().astype(np.uint8)
     matrix = Image.fromarray(pixels).resize((cell * len(share),) * 2, Image.Resampling.NEAREST)
-    if cell >= NAMED_CELL:  # a grid where there is room for one
+    if cell >= NAMED_CELL:  # smaller cells have no room for grid lines
         draw = ImageDraw.Draw(matrix)
         for edge in range(0, matrix.width, cell):
             draw.line((edge, 0, edge, matrix.height), fill=PAPER)
@@ -82,14 +84,14 @@ def _write_numbers(draw: ImageDraw.ImageDraw, share: np.ndarray, cell: int, at: 
 
 
 def _mistakes(labels: Sequence[str], confusion: np.ndarray) -> list[str]:
-    """The most frequent mistakes, a line each: by share of their row, then by count."""
+    """The most frequent mistakes, one line per mistake, sorted by share of their row and then by count."""
     totals = confusion.sum(axis=1)
     wrong = confusion * ~np.eye(len(labels), dtype=bool)
     rows, columns = np.nonzero(wrong)
     counts = wrong[rows, columns]
     order = np.lexsort((-counts, -counts / totals[rows]))[:LISTED]
     return [
-        f"{labels[row]} for {labels[column]}, {count / totals[row]:.0%} ({count:,} of {totals[row]:,})"
+        f"{labels[row]} predicted as {labels[column]}: {count / totals[row]:.0%} ({count:,} of {totals[row]:,})"
         for row, column, count in zip(rows[order], columns[order], counts[order], strict=True)
     ]
 
@@ -109,8 +111,9 @@ def _write(
 
 
 def _write_upwards(picture: Image.Image, at: tuple[int, int], text: str, size: int) -> None:
-    """Text that reads from below to above and ends at most NAME_WIDTH above `at`, the middle of its begin."""
-    ink = Image.new("L", (NAME_WIDTH - 8, size + 8))  # pasted through a mask: strips of narrow columns overlap
+    """Write text that reads upwards, at most NAME_WIDTH pixels long. `at` is the middle of its lower end."""
+    # Pasted through a mask, because the text strips of narrow columns overlap.
+    ink = Image.new("L", (NAME_WIDTH - 8, size + 8))
     _write(ImageDraw.Draw(ink), (0, ink.height // 2), text, "white", size, ink.width)
     upright = ink.rotate(90, expand=True)
     picture.paste(INK, (at[0] - upright.width // 2, at[1] - upright.height), upright)

@@ -1,4 +1,4 @@
-"""How many cores this process may keep busy."""
+"""How many CPU cores this process may use."""
 
 import math
 import os
@@ -8,13 +8,16 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def usable_cores() -> int:
-    """The cores that the process may run on, fewer where its container's quota (`docker run --cpus`) is smaller."""
+    """The number of cores that this process may run on, at least 1.
+
+    This is the CPU affinity, or the quota of the container (`docker run --cpus`), rounded up, if that is smaller.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(cores, _quota())))
 
 
 def _quota() -> float:
-    """The quota of the process's control group, and of those around it, in cores; infinite where there is none."""
+    """The smallest CPU quota of this process's control group and its ancestors, in cores. Infinite if there is none."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:  # not Linux

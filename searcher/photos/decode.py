@@ -1,7 +1,7 @@
-"""One image file → one upright RGB picture, or a PhotoError that says in one line why not.
+"""Decodes an image file to an upright RGB image, or raises a PhotoError with a one-line reason.
 
-A file is read whole (its bytes are hashed anyway) and decoded from memory, so that a slow disk and a slow
-decoder can overlap, and so that a pipe or a device with the name of a photo can never block.
+A file is read completely (its bytes are hashed anyway) and then decoded from memory. So reading from a slow disk can
+overlap with decoding, and a pipe or device that is named like a photo can never block.
 """
 
 import errno
@@ -23,28 +23,31 @@ from searcher.photos.colour import to_rgb, to_srgb
 from searcher.photos.exif import Exif, read_exif, read_orientation
 
 MAX_BYTES = 256 * 2**20
-"""Largest file read. A 200-megapixel JPEG takes about 80 MB, a 40-megapixel TIFF of 16 bits 240 MB."""
+"""Largest file that is read. A 200-megapixel JPEG has about 80 MB, and a 40-megapixel 16-bit TIFF has 240 MB."""
 
 MAX_PIXELS = 256_000_000
-"""Largest picture that is opened at all: telephones make 200 megapixels, and larger is a mistake or an
-attack."""
+"""Largest image that is opened. Phones take photos of 200 megapixels. Anything larger is a mistake or an attack."""
 
 MAX_DECODED_PIXELS = 80_000_000
-"""Largest picture decoded in full, at 4 to 9 bytes a pixel. A JPEG above it is decoded at a reduced scale."""
+"""Largest image that is decoded at full size. Decoding takes 4 to 9 bytes per pixel. A larger JPEG is decoded
+at a reduced scale."""
 
 LARGE_PIXELS = 25_000_000
-"""Above this many decoded pixels, one picture at a time: threads must not add up their largest ones."""
+"""Images with more decoded pixels than this are decoded one at a time, to limit the memory that all threads use."""
 
 MARGIN = 2
-"""How many times `min_side` the reduced picture's shorter side keeps at least. At 12 megapixels → 224 pixels,
-after the final resize, 2 differs from the full decode by 0.15 to 0.33 of 255 a pixel on average (at most 4);
-1 would save 7 ms of 24 and differ by up to 1.3 (at most 18)."""
+"""The shorter side of a reduced image is at least this many times `min_side`.
+
+Measured from 12 megapixels to 224 pixels, after the final resize: with 2, the result differs from a full decode by
+0.15 to 0.33 of 255 per pixel on average (at most 4). With 1, decoding takes 7 ms less of 24 ms, but the difference is
+up to 1.3 on average (at most 18).
+"""
 
 DIGEST_BYTES = 16
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
 _FTYP_FORMATS = ("AVIF", "HEIF")
-# MPO is a JPEG with more pictures behind the first, as telephones and 3-D cameras write them.
+# MPO is a JPEG followed by more images. Phones and 3-D cameras write it.
 _FORMAT_NAMES = {"MPO": "JPEG"}
 
 _one_large_picture = Lock()
@@ -61,7 +64,7 @@ _UPRIGHT = {
 
 
 class PhotoError(SearcherError):
-    """A file that is not a readable photo. `reason` is the message without a path."""
+    """Raised if a file is not a readable photo. `reason` is the message without the path."""
 
     def __init__(self, reason: str, path: str | None = None) -> None:
         super().__init__(f"cannot read {path}: {reason}" if path else reason)
@@ -72,8 +75,10 @@ class PhotoError(SearcherError):
 class Photo:
     """A decoded photo.
 
-    image: RGB, upright, sRGB; smaller than the original where `min_side` allowed it. width, height: pixels of
-    the upright original. format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF".
+    image: upright, mode RGB, in sRGB. It may be smaller than the original if `min_side` was given.
+    width, height: size of the upright original in pixels.
+    format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF" or "HEIF".
+    exif: date, camera and place.
     """
 
     image: Image.Image
@@ -84,10 +89,9 @@ class Photo:
 
 
 def read_bytes(path: bytes) -> bytes:
-    """The whole file. Raises PhotoError when it is absent, unreadable, empty, too large or not a regular
-    file."""
+    """Read a whole file. Raises PhotoError if it is missing, unreadable, empty, too large or not a regular file."""
     try:
-        # O_NONBLOCK: opening a FIFO that nobody writes to would wait for ever.
+        # O_NONBLOCK: without it, opening a FIFO that has no writer blocks forever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             status = os.fstat(descriptor)
@@ -99,7 +103,7 @@ def read_bytes(path: bytes) -> bytes:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket cannot even be opened
             raise PhotoError("not a regular file") from error
-        raise PhotoError(error.strerror or "cannot be read") from error
+        raise PhotoError(error.strerror or "unknown read error") from error
     except ValueError as error:  # a NUL in the path
         raise PhotoError(str(error)) from error
     if not data:
@@ -110,17 +114,19 @@ def read_bytes(path: bytes) -> bytes:
 
 
 def content_digest(data: bytes) -> bytes:
-    """16 bytes of BLAKE2b that stand for a file's content."""
+    """The 16-byte BLAKE2b digest of a file's content."""
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
 def decode(data: bytes, min_side: int | None = None) -> Photo:
-    """Decode the first picture of a file's bytes.
+    """Decode the first image in the bytes of a file.
 
-    With `min_side` (pixels) the picture may come out smaller, its shorter side still at least MARGIN ×
-    `min_side` (or the original's, where that is less): for a model that looks at `min_side` pixels, at a
-    fraction of the time. Without it every pixel is there. Raises PhotoError, and nothing else, when the bytes
-    are not a whole picture.
+    min_side: the input size of the model, in pixels. With it, the decoded image may be smaller than the original, and
+    decoding is faster. Its shorter side is at least MARGIN × `min_side`, or that of the original if that is less.
+    Without it, the image has its full size.
+
+    Raises PhotoError, and no other error, if the bytes are not a complete image. Raises ValueError if `min_side` is
+    below 1.
     """
     if not data:
         raise PhotoError("empty file")
@@ -130,12 +136,12 @@ def decode(data: bytes, min_side: int | None = None) -> Photo:
         return _decode(data, min_side)
     except PhotoError:
         raise
-    except Exception as error:  # on bad bytes the decoders raise anything, from struct.error to RecursionError
+    except Exception as error:  # for bad bytes, decoders raise anything from struct.error to RecursionError
         raise PhotoError(_reason(error)) from error
 
 
 def open_photo(path: bytes | str | Path, min_side: int | None = None) -> Photo:
-    """Read and decode one file; as `decode`, and the PhotoError names the path."""
+    """Read a file and decode it with `decode`. Raises PhotoError with the path in its message."""
     try:
         name = os.fsencode(path)
     except UnicodeEncodeError as error:
@@ -147,7 +153,7 @@ def open_photo(path: bytes | str | Path, min_side: int | None = None) -> Photo:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """An image that was opened elsewhere, RGB and upright. Its colours are taken for sRGB."""
+    """Convert an image that the caller opened to upright RGB. Its colours are assumed to be sRGB."""
     image.load()
     method = _UPRIGHT.get(read_orientation(image))
     picture = image if image.mode == "RGB" else to_rgb(image)
@@ -165,10 +171,10 @@ def _decode(data: bytes, min_side: int | None) -> Photo:
     pixels = image.width * image.height
     if pixels > MAX_DECODED_PIXELS:
         raise PhotoError(_too_many_pixels(image, MAX_DECODED_PIXELS))
-    if image.info.get("progressive"):  # all of its coefficients are held, at whatever scale it comes out
+    if image.info.get("progressive"):  # the decoder holds all coefficients at any output scale
         pixels = width * height
     with _one_large_picture if pixels > LARGE_PIXELS else nullcontext():
-        image.load()  # TIFF is upright from here on, and says so
+        image.load()  # for TIFF, this also turns the image upright and resets its orientation
         picture = to_rgb(image)
         if min_side is not None:
             picture = _reduced(picture, box, min_side * MARGIN)
@@ -182,10 +188,10 @@ def _decode(data: bytes, min_side: int | None) -> Photo:
 
 
 def _reduced(picture: Image.Image, box: tuple[float, float, float, float], shorter_side: int) -> Image.Image:
-    """`picture`, if it is at least twice as large as need be, with exactly `shorter_side`.
+    """Resize `picture` so that its shorter side is `shorter_side`, if it is at least twice as large as that.
 
-    `box` is the part of it, in fractions of a pixel, that the original covers: a reduced JPEG whose size is
-    no multiple of 8 ends in a partial pixel, and to take that for a whole one would squeeze the picture.
+    box: the part of `picture` that the original covers, in fractions of a pixel. A reduced JPEG whose size is not a
+    multiple of 8 ends in a partial pixel. Treating that as a whole pixel would distort the image.
     """
     width, height = box[2], box[3]
     scale = shorter_side / min(width, height)
@@ -203,19 +209,18 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     if data[4:8] == b"ftyp":  # ISO base media: HEIC and AVIF
         _register_heif()
         formats = _FTYP_FORMATS
-    # A short list of formats: Pillow knows fifty, and some of them start other programs (EPS) or are no
-    # photos.
+    # Only these formats: Pillow supports fifty. Some of them start other programs (EPS) or are not photos.
     return Image.open(BytesIO(data), formats=formats)
 
 
 @cache
 def _prepare_pillow() -> None:
-    # Pillow refuses above 179 megapixels, which telephones make; its limit is raised to ours, never lowered
-    # or removed.
+    # Pillow rejects images above 179 megapixels, but some phones make them. This raises its limit to ours. It never
+    # lowers or removes the limit.
     if Image.MAX_IMAGE_PIXELS is not None:
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS)
-    # What is wrong with a file goes into the PhotoError, or does no harm ("Corrupt EXIF data"): not to stderr
-    # as well.
+    # Hide Pillow's warnings from stderr. Errors are reported by the PhotoError, and the rest is harmless
+    # ("Corrupt EXIF data").
     for category in (UserWarning, RuntimeWarning):
         warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
 
@@ -228,23 +233,23 @@ def _register_heif() -> None:
 
 
 def _too_many_bytes(size: int) -> str:
-    return f"too large: {size / 2**20:,.0f} MiB, at most {MAX_BYTES / 2**20:,.0f}"
+    return f"too large: {size / 2**20:,.0f} MiB (the limit is {MAX_BYTES / 2**20:,.0f} MiB)"
 
 
 def _too_many_pixels(image: Image.Image, limit: int) -> str:
-    return f"too large: {image.width} × {image.height} pixels, at most {limit / 1e6:,.0f} million"
+    return f"too large: {image.width} × {image.height} pixels (the limit is {limit / 1e6:,.0f} million)"
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "not an image, or damaged at its beginning"
+        return "not an image, or the start of the file is damaged"
     if isinstance(error, Image.DecompressionBombError):
         return f"too large: more than {MAX_PIXELS / 1e6:,.0f} million pixels"
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     text = " ".join(str(error).split())
     if "truncated" in text.lower():
-        return "truncated: the file ends before the picture does"
+        return "truncated: the file ends before the image is complete"
     if text.startswith(("decoder error", "broken data stream", "unrecognized data stream")):
-        return "damaged: its pixels cannot be decoded"
+        return "damaged: the pixels cannot be decoded"
     return f"damaged: {text or type(error).__name__}"[:200]

@@ -1,7 +1,7 @@
-"""What the camera wrote into a photo: when, with what and where it was taken.
+"""Reads EXIF: when and where a photo was taken, and with which camera.
 
-EXIF in the wild is full of garbage (zero dates, divisions by zero, text where numbers belong), so every field
-is read by itself, and one that makes no sense is None.
+Real EXIF data is often invalid (zero dates, divisions by zero, text instead of numbers). So each field is read
+separately, and an invalid field is None.
 """
 
 import math
@@ -26,11 +26,11 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Exif:
-    """Facts of one photo; None where the file does not say.
+    """The metadata of one photo. A field is None if the file does not have it.
 
-    taken_at: naive, the wall clock of the camera: "June 2023" means the photographer's June.
-    camera: maker and model, the maker once ("Canon EOS 5D", "Apple iPhone 12").
-    latitude, longitude: degrees, north and east positive.
+    taken_at: the camera's local time, without a time zone, so that "June 2023" means June for the photographer.
+    camera: maker and model, without repeating the maker ("Canon EOS 5D", "Apple iPhone 12").
+    latitude, longitude: in degrees. North and east are positive.
     """
 
     taken_at: datetime | None = None
@@ -40,7 +40,7 @@ class Exif:
 
 
 def read_exif(image: "Image.Image") -> Exif:
-    """Read the facts of an open image. Never raises: what is missing or makes no sense is None."""
+    """Read the metadata of an open image. Never raises. A missing or invalid field is None."""
     top, shot, gps = _sections(image)
     place = _place(gps)
     return Exif(
@@ -54,13 +54,13 @@ def read_exif(image: "Image.Image") -> Exif:
 
 
 def read_orientation(image: "Image.Image") -> int:
-    """The EXIF orientation, 1 to 8; 1 (upright) when it is absent or makes no sense. Never raises."""
+    """Read the EXIF orientation, 1 to 8. It is 1 (upright) if it is missing or invalid. Never raises."""
     value = _sections(image)[0].get(ORIENTATION)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _sections(image: "Image.Image") -> tuple[Mapping[int, Any], Mapping[int, Any], Mapping[int, Any]]:
-    # Pillow's parser raises almost anything on garbage (SyntaxError, struct.error, KeyError, TypeError, ...).
+    # For invalid data, Pillow's parser raises almost anything (SyntaxError, struct.error, KeyError, TypeError, ...).
     try:
         top = image.getexif()
     except Exception:
@@ -75,7 +75,7 @@ def _sections(image: "Image.Image") -> tuple[Mapping[int, Any], Mapping[int, Any
 
 
 def _text(value: Any) -> str:
-    """A tag's text: up to the first NUL, printable characters only, spaces collapsed."""
+    """The text of a tag up to the first NUL, with only printable characters and with spaces collapsed."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
@@ -91,14 +91,14 @@ def _taken_at(value: Any) -> datetime | None:
     try:
         year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
         return datetime(year, month, day, hour, minute, second)
-    except ValueError:  # "0000:00:00 00:00:00" is what a camera without a set clock writes
+    except ValueError:  # a camera whose clock is not set writes "0000:00:00 00:00:00"
         return None
 
 
 def _camera(make: Any, model: Any) -> str | None:
     make, model = _text(make), _text(model)
     brand = make.split(" ")[0]
-    # "NIKON CORPORATION" + "NIKON D90": the maker once
+    # "NIKON CORPORATION" + "NIKON D90" becomes "NIKON D90"
     name = model if brand and model.lower().startswith(brand.lower()) else f"{make} {model}"
     return name.strip()[:_LONGEST_NAME] or None
 
@@ -107,12 +107,12 @@ def _place(gps: Mapping[int, Any]) -> tuple[float, float] | None:
     latitude = _degrees(gps.get(GPS_LATITUDE), gps.get(GPS_LATITUDE_REF), "N", "S", 90)
     longitude = _degrees(gps.get(GPS_LONGITUDE), gps.get(GPS_LONGITUDE_REF), "E", "W", 180)
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
-        return None  # 0° N 0° E, in the sea off Ghana, is what a receiver without a fix writes
+        return None  # a GPS receiver without a fix writes 0° N 0° E, which is in the sea
     return latitude, longitude
 
 
 def _degrees(value: Any, reference: Any, positive: str, negative: str, limit: int) -> float | None:
-    """(degrees, minutes, seconds) and a hemisphere → signed degrees."""
+    """Convert (degrees, minutes, seconds) and a hemisphere to signed degrees. None if they are invalid."""
     hemisphere = _text(reference).upper()[:1]
     if hemisphere not in (positive, negative):
         return None

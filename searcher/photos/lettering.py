@@ -1,4 +1,4 @@
-"""Text on a picture: a font that has the letters, and lengths that fit."""
+"""Text on images: choosing a font that has the characters, and shortening text to fit."""
 
 from bisect import bisect_left
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from PIL import ImageFont
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 LONGEST_TEXT = 500
-"""Letters that are looked at; no line of a sheet shows as many."""
+"""Characters of a text that are used. No line of a sheet can show more."""
 
-# Tried in this order for letters that Pillow's own font (Latin) lacks; those not installed are passed over.
+# Tried in this order for characters that are not in Pillow's own (Latin) font. Missing fonts are skipped.
 _FALLBACK_FONTS = (
     "DejaVuSans.ttf",
     "NotoSans-Regular.ttf",
@@ -24,16 +24,16 @@ _FALLBACK_FONTS = (
     "DroidSansFallbackFull.ttf",
     "unifont.ttf",
 )
-_NO_GLYPH = "\U0010ffff"  # a code point that no font has: what it looks like is what a missing letter looks like
+_NO_GLYPH = "\U0010ffff"  # no font has this code point, so it is drawn as a missing character
 
 
 def shown(text: str) -> str:
-    """`text` as it can be drawn on one line: no control characters, "�" for bytes that are no letters."""
+    """Make `text` drawable on one line: no control characters, and "�" for undecodable bytes."""
     return " ".join("".join(map(_drawable, text[:LONGEST_TEXT])).split())
 
 
 def font_for(text: str, size: int) -> Font:
-    """The first font that has all of the letters in `text`, else the one that lacks the fewest."""
+    """The first font that has all characters of `text`, or else the font that lacks the fewest of them."""
     letters = {c for c in text if not c.isspace()}
     best, fewest = _fonts(size)[0], len(letters) + 1
     for font in _fonts(size):
@@ -46,7 +46,7 @@ def font_for(text: str, size: int) -> Font:
 
 
 def ellipsis_end(text: str, font: Font, width: float) -> str:
-    """`text`, cut at its end with "…" where it is wider than `width` pixels."""
+    """Shorten `text` at its end with "…" if it is wider than `width` pixels."""
     if font.getlength(text) <= width:
         return text
     keep = _longest(len(text), lambda n: font.getlength(text[:n].rstrip() + "…") <= width)
@@ -54,7 +54,7 @@ def ellipsis_end(text: str, font: Font, width: float) -> str:
 
 
 def ellipsis_middle(text: str, font: Font, width: float) -> str:
-    """`text`, cut in its middle with "…" where it is too wide: the end of a file name tells files apart."""
+    """Shorten `text` in its middle with "…" if it is wider than `width` pixels. This keeps the end of file names."""
     if font.getlength(text) <= width:
         return text
 
@@ -66,7 +66,7 @@ def ellipsis_middle(text: str, font: Font, width: float) -> str:
 
 
 def _longest(limit: int, fits: Callable[[int], bool]) -> int:
-    """The largest n below `limit` for which `fits` holds, by halving; 0 when none does."""
+    """The largest n below `limit` for which `fits(n)` is true, by binary search. 0 if there is none."""
     return bisect_left(range(1, limit), True, key=lambda n: not fits(n))
 
 
@@ -91,6 +91,6 @@ def _has_letter(font: Font, letter: str) -> bool:
 
 
 def _drawable(letter: str) -> str:
-    if "\ud800" <= letter <= "\udfff":  # how Python writes a byte of a file name that is not UTF-8
+    if "\ud800" <= letter <= "\udfff":  # a surrogate escape: a byte of a file name that is not UTF-8
         return "\N{REPLACEMENT CHARACTER}"
     return letter if letter.isprintable() else " "

@@ -1,13 +1,11 @@
-"""The photos of the demo: real ones that ship inside the wheels of scikit-image and scikit-learn, so nothing
-is downloaded."""
+"""The photos of the demo. They are part of the scikit-image and scikit-learn wheels, so nothing is downloaded."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 from searcher.errors import SearcherError
 
-# Drawings, test charts and microscopy of single cells are left out, and so is the second half of the stereo
-# pair.
+# Not used: drawings, test charts, microscopy of single cells, and the right image of the stereo pair.
 _SAMPLES = {
     "skimage": (
         "data",
@@ -35,13 +33,15 @@ _SAMPLES = {
 
 
 def sample_photos() -> list[Path]:
-    """The sample photos that are installed, sorted by name. Raises SearcherError when one of the two packages
-    is absent."""
+    """The installed sample photos, sorted by file name.
+
+    Raises SearcherError if scikit-image or scikit-learn is not installed.
+    """
     found = []
     for package, (folder, names) in _SAMPLES.items():
-        spec = find_spec(package)  # finds the package without running any of its code
+        spec = find_spec(package)  # does not import the package
         if spec is None or not spec.submodule_search_locations:
-            raise SearcherError('the sample photos are not installed: pip install "searcher[demo]"')
+            raise SearcherError('the sample photos are not installed; run: pip install "searcher[demo]"')
         at = Path(spec.submodule_search_locations[0]) / folder
         found += [at / name for name in names if (at / name).is_file()]
     return sorted(found, key=lambda path: path.name)

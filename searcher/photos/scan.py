@@ -1,4 +1,4 @@
-"""Find the photo files under a folder, as fast as the file system lists them."""
+"""Finds the photo files under a folder."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 PHOTO_SUFFIXES = frozenset(
     b".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()
 )
-"""Names that are taken for photos, lower case. What is inside is decided by the content."""
+"""Suffixes of photo files, in lower case. The format is detected from the content, not from the suffix."""
 
 SKIPPED_FOLDERS = frozenset(
     [
@@ -23,17 +23,20 @@ SKIPPED_FOLDERS = frozenset(
         b"lost+found",
     ]
 )
-"""Folders of thumbnails, deleted files and snapshots, lower case; hidden ones (.thumbnails) are left out
-anyway."""
+"""Folders of thumbnails, deleted files and snapshots, in lower case. They are skipped, and so are
+hidden folders such as .thumbnails."""
 
 _APPLE_LIBRARY = b".photoslibrary"
-_APPLE_ORIGINALS = frozenset([b"originals", b"masters"])  # beside them lie several smaller renderings of each photo
+_APPLE_ORIGINALS = frozenset([b"originals", b"masters"])  # the other folders have smaller copies of each photo
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A photo file: path relative to the root with "/" between folders, size in bytes, mtime in
-    nanoseconds."""
+    """A photo file.
+
+    relpath: path relative to the root, with "/" between folders. size: in bytes. mtime_ns: modification time in
+    nanoseconds.
+    """
 
     relpath: bytes
     size: int
@@ -41,16 +44,17 @@ class FoundFile:
 
 
 def scan(root: bytes, on_error: Callable[[bytes, OSError], None]) -> Iterator[FoundFile]:
-    """Yield the photo files below `root`, in no particular order, each folder's as they are found.
+    """Yield the photo files below `root`, in no particular order.
 
-    Names that begin with a dot and SKIPPED_FOLDERS are left out. A link to a file is that file. A folder is
-    entered once, by its real path if it has one below `root`, else by the first link to it in alphabetical
-    order: the same tree gives the same paths each time, and a loop of links ends.
+    Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed. Each folder is listed once: under
+    its real path if that is below `root`, or else under the first link to it in alphabetical order. So the same tree
+    always gives the same paths, and link loops end.
 
-    `on_error(relpath, error)` is called for what should have been listed and could not: a photo without
-    status (a broken link), a photo that is not a regular file, a folder that cannot be read, a link that
-    leads nowhere. Nothing at or below such a path may be taken for deleted. Raises OSError when `root` itself
-    cannot be read.
+    `on_error(relpath, error)` is called for each path that could not be listed: a photo without a file status (such
+    as a broken link), a photo that is not a regular file, an unreadable folder, or a link to a missing folder. The
+    caller must not treat anything at or below such a path as deleted.
+
+    Raises OSError if `root` itself cannot be read.
     """
     visited: set[tuple[int, int]] = set()
     links: list[bytes] = []
@@ -58,11 +62,11 @@ def scan(root: bytes, on_error: Callable[[bytes, OSError], None]) -> Iterator[Fo
     while folders or links:
         if folders:
             relpath = folders.pop()
-        else:  # every real folder has been seen: now the links, for what lies outside
+        else:  # all real folders are done, so now follow the links
             links.sort(reverse=True)
             relpath = links.pop()
         try:
-            status = os.stat(os.path.join(root, relpath))  # noqa: PTH116, PTH118 (pathlib knows no bytes)
+            status = os.stat(os.path.join(root, relpath))  # noqa: PTH116, PTH118 (pathlib has no bytes paths)
             if (status.st_dev, status.st_ino) in visited:
                 continue
             visited.add((status.st_dev, status.st_ino))
@@ -80,8 +84,7 @@ def _list(
     links: list[bytes],
     on_error: Callable[[bytes, OSError], None],
 ) -> Iterator[FoundFile]:
-    """Yield the photos directly in one folder, and put its folders and the links to folders on the two
-    lists."""
+    """Yield the photos directly in one folder. Append its subfolders to `folders` and links to folders to `links`."""
     prefix = relpath + b"/" if relpath else b""
     apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
     with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118

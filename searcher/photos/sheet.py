@@ -1,4 +1,4 @@
-"""A contact sheet: one picture that shows queries and what they found."""
+"""Draws a contact sheet: one image that shows queries and their hits."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -13,18 +13,19 @@ from searcher.photos.decode import PhotoError, open_photo
 from searcher.photos.lettering import Font, ellipsis_end, ellipsis_middle, font_for, shown
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-"""What a contact sheet can be written as."""
+"""Suffixes of the formats that a contact sheet can be written in."""
 
 MAX_LINES = 100
-"""Lines of thumbnails on one sheet; hits beyond them are counted, not drawn. A JPEG ends at 65,535 pixels."""
+"""Most lines of thumbnails on one sheet. Further hits are counted but not drawn. The reason is that a JPEG has at most
+65,535 pixels per side."""
 
-# Pixels. Thumbnails are 4:3; what is much wider or taller is shown whole, on a mat.
+# Sizes in pixels. Thumbnails are 4:3. A photo that is much wider or taller is shown whole, on a mat.
 THUMB_WIDTH, THUMB_HEIGHT = 288, 216
 MARGIN, GAP = 48, 20
 TITLE_HEIGHT, CAPTION_HEIGHT, NOTE_HEIGHT, ROW_GAP = 48, 60, 40, 44
 TITLE_SIZE, NAME_SIZE, CAPTION_SIZE = 26, 15, 14
 CORNER = 8
-CROP_AT_MOST = 0.3  # of the photo's area: a square loses a quarter, a 3:4 portrait would lose nearly half
+CROP_AT_MOST = 0.3  # share of the photo's area: a square loses a quarter, and a 3:4 portrait would lose nearly half
 
 PAPER, MAT = "#faf9f7", "#eeece8"
 INK, GREY, FAINT = "#1f1e1c", "#86827b", "#dedad3"
@@ -32,7 +33,10 @@ INK, GREY, FAINT = "#1f1e1c", "#86827b", "#dedad3"
 
 @dataclass(frozen=True, slots=True)
 class SheetCell:
-    """One hit: the photo, whose file name is drawn under it, and a line below that, such as its score."""
+    """One hit.
+
+    path: the photo. Its file name is drawn below it. caption: text on the next line, such as the score.
+    """
 
     path: str
     caption: str = ""
@@ -47,19 +51,21 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], path: Path, *, columns: int = 5) -> None:
-    """Draw `rows` and write the picture to `path` (JPEG, PNG or WebP by its suffix), replacing what is there.
+    """Draw `rows` and write the image to `path`, replacing an existing file.
 
-    A row of more hits than `columns` goes on below. A photo that cannot be read is drawn as an empty frame.
-    Raises SearcherError when the suffix is none of SUFFIXES or the file cannot be written; nothing
-    half-written is left.
+    path: its suffix selects JPEG, PNG or WebP. columns: hits per line. A row with more hits continues on the next
+    line. A photo that cannot be read is drawn as a frame that says so.
+
+    Raises SearcherError if the suffix is not one of SUFFIXES or the file cannot be written. A failure leaves no
+    partial file.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise SearcherError(f"a contact sheet is written as {', '.join(SUFFIXES)}, not {path.name}")
+        raise SearcherError(f"cannot write {path.name}: the suffix must be one of {', '.join(SUFFIXES)}")
     save_picture(draw_sheet(rows, columns=columns), path)
 
 
 def draw_sheet(rows: Sequence[SheetRow], *, columns: int = 5) -> Image.Image:
-    """The picture that `contact_sheet` writes, mode RGB."""
+    """Draw the image that `contact_sheet` writes, in mode RGB."""
     columns = max(1, min(columns, max((len(row.cells) for row in rows), default=1)))
     bands = _bands(rows, columns)
     width = 2 * MARGIN + columns * THUMB_WIDTH + (columns - 1) * GAP
@@ -84,7 +90,7 @@ def draw_sheet(rows: Sequence[SheetRow], *, columns: int = 5) -> Image.Image:
 
 @dataclass(frozen=True, slots=True)
 class _Band:
-    """One line of thumbnails, or a note in its place; the first of a row carries its title."""
+    """One line of thumbnails, or a note instead of them. The first band of a row also has the row's title."""
 
     title: str | None
     note: str
@@ -120,8 +126,11 @@ def _draw_cell(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: SheetCell, a
 
 
 def _thumbnail(path: str) -> Image.Image:
-    """The photo filling the frame where that crops little, else whole on a mat; the mat alone if it cannot be
-    read."""
+    """Draw the thumbnail of a photo.
+
+    The photo fills the frame if that crops at most CROP_AT_MOST of it. Otherwise it is shown whole on a mat. If it
+    cannot be read, the frame says so.
+    """
     size = (THUMB_WIDTH, THUMB_HEIGHT)
     try:
         photo = open_photo(path, min_side=THUMB_HEIGHT // 2).image
@@ -129,7 +138,7 @@ def _thumbnail(path: str) -> Image.Image:
         return _unreadable(size)
     seen = THUMB_WIDTH / THUMB_HEIGHT / (photo.width / photo.height)
     if min(seen, 1 / seen) >= 1 - CROP_AT_MOST:
-        # More from below than from above: that is where heads are.
+        # Crop less at the top, because that is where heads usually are.
         return ImageOps.fit(photo, size, Image.Resampling.LANCZOS, centering=(0.5, 0.33))
     return ImageOps.pad(photo, size, Image.Resampling.LANCZOS, color=MAT)
 
@@ -144,7 +153,7 @@ def _unreadable(size: tuple[int, int]) -> Image.Image:
 
 @cache
 def _rounded_frame() -> Image.Image:
-    fine = 4  # drawn larger and reduced: ImageDraw has no smooth edges of its own
+    fine = 4  # drawn larger and reduced, because ImageDraw does not draw smooth edges
     frame = Image.new("L", (THUMB_WIDTH * fine, THUMB_HEIGHT * fine))
     ImageDraw.Draw(frame).rounded_rectangle((0, 0, frame.width - 1, frame.height - 1), CORNER * fine, fill=255)
     return frame.reduce(fine)
@@ -159,14 +168,17 @@ def _write(
     width: int,
     cut: Callable[[str, Font, float], str] = ellipsis_end,
 ) -> None:
-    """One line of text on the baseline that begins at `at`, at most `width` pixels long."""
+    """Write one line of text, at most `width` pixels long. `at` is the left end of its baseline."""
     line = shown(text)
     font = font_for(line + "…", size)
     draw.text(at, cut(line, font, width), fill=colour, font=font, anchor="ls")
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write a picture by its suffix, whole or not at all: beside its place, then renamed. Raises SearcherError."""
+    """Write an image in the format of the suffix of `path`. It is written to a temporary file and then renamed.
+
+    Raises SearcherError if the file cannot be written.
+    """
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -1,4 +1,4 @@
-"""Pictures of every pixel mode look as a person would see them."""
+"""Images of every pixel mode are converted to the colours that a viewer would show."""
 
 import io
 
@@ -20,7 +20,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def levels(data: bytes) -> np.ndarray:
-    """(h, w, 3) levels of the decoded picture."""
+    """The pixel values of the decoded image, float (h, w, 3)."""
     image = decode(data).image
     assert image.mode == "RGB"
     return np.asarray(image, float)
@@ -31,19 +31,18 @@ def close(one: np.ndarray, other: np.ndarray | tuple[int, ...], tolerance: float
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_of_grey_are_scaled_and_not_clipped(kind) -> None:
+def test_16_bit_grey_is_scaled_and_not_clipped(kind) -> None:
     data = saved(Image.fromarray((RAMP * 65535).round().astype(np.uint16)), kind)
     assert close(levels(data), GREY[:, :, None], 1)
 
 
-def test_sixteen_bits_of_grey_in_the_other_byte_order_are_the_same() -> None:
+def test_16_bit_grey_in_big_endian_is_scaled_the_same() -> None:
     image = Image.fromarray((RAMP * 65535).round().astype(">u2"))
     assert close(levels(saved(image, "TIFF")), GREY[:, :, None], 1)
 
 
-def test_twelve_bits_of_grey_are_scaled_to_white() -> None:
-    """Pillow reads packed 12-bit TIFF and writes none, so the file is made by hand: one strip, two pixels in
-    3 bytes."""
+def test_12_bit_grey_is_scaled_to_white() -> None:
+    """Pillow reads packed 12-bit TIFF but cannot write it, so the test builds one: one strip, two pixels in 3 bytes."""
     import struct
 
     pixels = bytes([0xFF, 0xF0, 0x00])  # white, black
@@ -62,8 +61,8 @@ def test_twelve_bits_of_grey_are_scaled_to_white() -> None:
 
 
 @pytest.mark.parametrize("bits", [np.uint16, np.uint8])
-def test_colours_of_sixteen_bits_lose_only_the_lower_byte(bits) -> None:
-    """A 16-bit RGB PNG by hand: Pillow writes none."""
+def test_16_bit_colours_lose_only_the_low_byte(bits) -> None:
+    """Pillow cannot write a 16-bit RGB PNG, so the test builds one."""
     import struct
     import zlib
 
@@ -78,18 +77,18 @@ def test_colours_of_sixteen_bits_lose_only_the_lower_byte(bits) -> None:
 
 
 @pytest.mark.parametrize("white", [1, 0.7, 255, 200, 65535, 1e6])
-def test_floats_are_scaled_by_the_white_that_fits_them(white) -> None:
+def test_floats_are_scaled_by_the_white_that_fits_their_range(white) -> None:
     data = saved(Image.fromarray((RAMP * white).astype(np.float32)), "TIFF")
     expected = {0.7: 0.7, 200: 200 / 255}.get(white, 1) * RAMP * 255
     assert close(levels(data), expected[:, :, None], 1)
 
 
-def test_a_tall_picture_is_scaled_in_one_piece() -> None:
+def test_a_tall_image_is_scaled_without_visible_bands() -> None:
     values = np.linspace(0, 65535, 1000).round().astype(np.uint16)[:, None].repeat(3, axis=1)
     assert close(levels(saved(Image.fromarray(values), "PNG")), (values / 257)[:, :, None], 1)
 
 
-def test_floats_with_holes_and_negative_values_are_a_picture() -> None:
+def test_floats_with_nan_infinite_and_negative_values_are_decoded() -> None:
     values = (RAMP * 20 - 10).astype(np.float32)
     values[0, 5], values[0, 6], values[0, 7] = np.nan, np.inf, -np.inf
     seen = levels(saved(Image.fromarray(values), "TIFF"))
@@ -110,13 +109,13 @@ def test_grey_becomes_three_equal_channels(kind) -> None:
     assert close(seen, GREY[:, :, None], 3)
 
 
-def test_black_and_white_is_black_and_white() -> None:
+def test_1_bit_images_become_pure_black_and_white() -> None:
     for kind in ("PNG", "TIFF", "BMP"):
         seen = levels(saved(Image.fromarray(GREY > 127), kind))
         assert close(seen, np.where(GREY > 127, 255, 0)[:, :, None], 0)
 
 
-def test_what_is_transparent_is_white() -> None:
+def test_transparent_pixels_are_shown_on_white() -> None:
     clear, half = (255, 0, 0, 0), (255, 0, 0, 128)
     image = Image.new("RGBA", (4, 2), clear)
     image.paste(half, (2, 0, 4, 2))
@@ -126,7 +125,7 @@ def test_what_is_transparent_is_white() -> None:
         assert close(seen[:, 2:], (255, 127, 127), 1)
 
 
-def test_grey_with_alpha_lies_on_white() -> None:
+def test_transparent_grey_is_shown_on_white() -> None:
     image = Image.new("LA", (4, 2), (0, 0))
     image.paste((0, 255), (2, 0, 4, 2))
     seen = levels(saved(image, "PNG"))
@@ -146,7 +145,7 @@ def test_the_transparent_colour_of_a_palette_is_white(kind) -> None:
     assert close(seen[:, 2:], (200, 0, 0), 0)
 
 
-def test_a_palette_with_a_transparency_for_each_colour_is_blended() -> None:
+def test_a_palette_with_alpha_per_colour_is_blended_with_white() -> None:
     image = Image.new("P", (2, 1), 0)
     image.putpalette([0, 0, 0, 0, 0, 0])
     image.putpixel((1, 0), 1)
@@ -166,7 +165,7 @@ SEEN = {"red": (255, 0, 0), "white": (255, 255, 255), "black": (0, 0, 0), "cyan"
 
 
 def without_adobe_marker(jpeg: bytes) -> bytes:
-    """The same JPEG without its APP14 segment, so that its numbers count as they stand."""
+    """The same JPEG without its APP14 segment, so that its values are not inverted when it is read."""
     start = jpeg.index(b"\xff\xee")
     assert jpeg[start + 4 : start + 9] == b"Adobe"
     return jpeg[:start] + jpeg[start + 2 + int.from_bytes(jpeg[start + 2 : start + 4]) :]
@@ -174,8 +173,8 @@ def without_adobe_marker(jpeg: bytes) -> bytes:
 
 @pytest.mark.parametrize("ink", INKS)
 @pytest.mark.parametrize("min_side", [None, 2])
-def test_cmyk_jpegs_with_and_without_adobes_inversion_look_the_same(ink, min_side) -> None:
-    adobe = saved(Image.new("CMYK", (16, 16), INKS[ink]), "JPEG", quality=100)  # Pillow writes as Adobe does
+def test_cmyk_jpegs_with_and_without_the_adobe_inversion_look_the_same(ink, min_side) -> None:
+    adobe = saved(Image.new("CMYK", (16, 16), INKS[ink]), "JPEG", quality=100)  # inverted, like Adobe's
     assert close(np.asarray(decode(adobe, min_side).image, float), SEEN[ink], 3)
     inverted = Image.new("CMYK", (16, 16), tuple(255 - part for part in INKS[ink]))
     plain = without_adobe_marker(saved(inverted, "JPEG", quality=100))
@@ -188,7 +187,7 @@ def test_a_cmyk_tiff_is_never_inverted(ink) -> None:
     assert close(levels(data), SEEN[ink], 1)
 
 
-def test_lab_and_ycbcr_tiffs_are_seen_in_their_colours() -> None:
+def test_lab_and_ycbcr_tiffs_have_the_right_colours() -> None:
     seen = levels(saved(Image.new("LAB", (4, 4), (255, 128, 128)), "TIFF"))
     assert close(seen, 255, 4)
     seen = levels(saved(Image.new("RGB", (4, 4), "red").convert("YCbCr"), "TIFF"))
@@ -196,7 +195,7 @@ def test_lab_and_ycbcr_tiffs_are_seen_in_their_colours() -> None:
 
 
 def swapped_profile() -> bytes:
-    """A valid RGB profile whose red and green are exchanged: what it changes cannot be overlooked."""
+    """A valid RGB profile with red and green exchanged, so that its effect is obvious."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     start = 132
     tags = {}
@@ -205,12 +204,12 @@ def swapped_profile() -> bytes:
         tags[bytes(profile[at : at + 4])] = at
     red, green = tags[b"rXYZ"], tags[b"gXYZ"]
     profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
-    # Its description says sRGB, in UTF-16; sRGB profiles are passed over.
+    # Its description contains "sRGB" in UTF-16, and sRGB profiles are ignored.
     return bytes(profile).replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
-def test_a_picture_in_another_colour_space_is_brought_to_srgb(kind) -> None:
+def test_an_image_with_another_rgb_profile_is_converted_to_srgb(kind) -> None:
     options = {"lossless": True} if kind == "WEBP" else {"quality": 100}
     image = Image.new("RGB", (64, 64), (200, 40, 40))
     data = saved(image, kind, icc_profile=swapped_profile(), **options)
@@ -219,12 +218,12 @@ def test_a_picture_in_another_colour_space_is_brought_to_srgb(kind) -> None:
 
 
 @pytest.mark.parametrize("profile", [b"garbage", b"", bytes(200), swapped_profile()[:150]])
-def test_a_broken_profile_is_passed_over(profile) -> None:
+def test_a_broken_profile_is_ignored(profile) -> None:
     data = saved(Image.new("RGB", (8, 8), (200, 40, 40)), "PNG", icc_profile=profile)
     assert close(levels(data), (200, 40, 40), 0)
 
 
-def test_a_profile_for_other_channels_than_the_picture_has_is_passed_over() -> None:
+def test_a_profile_for_another_colour_mode_is_ignored() -> None:
     for mode, value in (("L", 77), ("LA", (77, 255)), ("1", 1)):
         data = saved(Image.new(mode, (8, 8), value), "PNG", icc_profile=swapped_profile())
         assert close(levels(data), 255 if mode == "1" else 77, 0)
@@ -234,4 +233,4 @@ def test_an_srgb_profile_changes_no_pixel() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     image = Image.effect_noise((32, 32), 90).convert("RGB")
     assert close(levels(saved(image, "PNG", icc_profile=profile)), np.asarray(image, float), 0)
-    assert colour._to_srgb_transform(profile, "RGB") is None, "and costs nothing"
+    assert colour._to_srgb_transform(profile, "RGB") is None, "there should be no transform"

@@ -1,4 +1,4 @@
-"""One file → one upright picture with its facts, or one reason."""
+"""Decoding a file gives an upright image with its metadata, or an error with a reason."""
 
 import io
 import os
@@ -25,7 +25,7 @@ SIZE = (48, 32)
 
 
 def corners() -> Image.Image:
-    """A picture whose four quarters differ: red, green / blue, white."""
+    """An image with four different quarters: red and green above blue and white."""
     image = Image.new("RGB", SIZE, "white")
     w, h = SIZE[0] // 2, SIZE[1] // 2
     image.paste("red", (0, 0, w, h))
@@ -41,7 +41,7 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
-    """Mean absolute difference of two pictures, in levels of 255."""
+    """Mean absolute difference of two images, in levels of 0 to 255."""
     assert (one.mode, one.size) == (other.mode, other.size)
     return float(np.abs(np.asarray(one, float) - np.asarray(other, float)).mean())
 
@@ -62,19 +62,19 @@ def difference(one: Image.Image, other: Image.Image) -> float:
         ("HEIF", {"quality": 95}, 8),
     ],
 )
-def test_every_format_comes_out_as_it_went_in(kind, options, tolerance) -> None:
+def test_every_format_is_decoded_to_the_original_pixels(kind, options, tolerance) -> None:
     photo = decode(saved(corners(), kind, **options))
     assert (photo.width, photo.height, photo.format) == (*SIZE, kind)
     assert difference(photo.image, corners()) <= tolerance
 
 
-def test_a_picture_of_one_pixel_is_a_picture() -> None:
+def test_an_image_of_one_pixel_is_decoded() -> None:
     photo = decode(saved(Image.new("RGB", (1, 1), "red"), "PNG"), min_side=224)
     assert (photo.width, photo.height) == (1, 1)
     assert photo.image.getpixel((0, 0)) == (255, 0, 0)
 
 
-# Orientation n is how the camera was held: the stored picture is the upright one under the inverse turn.
+# Orientation → the transform from the upright image to the stored image. It is the inverse of the turn when reading.
 STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -100,7 +100,7 @@ STORED = {
         ("HEIF", {"quality": 95}),
     ],
 )
-def test_every_orientation_comes_out_upright(kind, options, orientation) -> None:
+def test_every_orientation_is_turned_upright(kind, options, orientation) -> None:
     turn = STORED[orientation]
     stored = corners() if turn is None else corners().transpose(turn)
     exif = Image.Exif()
@@ -113,7 +113,7 @@ def test_every_orientation_comes_out_upright(kind, options, orientation) -> None
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_makes_no_sense_turns_nothing(orientation) -> None:
+def test_an_invalid_orientation_is_ignored(orientation) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     photo = decode(saved(corners(), "PNG", exif=exif))
@@ -121,7 +121,7 @@ def test_an_orientation_that_makes_no_sense_turns_nothing(orientation) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
-def test_of_a_moving_picture_or_several_pages_the_first_is_taken(kind) -> None:
+def test_only_the_first_frame_or_page_is_decoded(kind) -> None:
     lossless = {"lossless": True} if kind == "WEBP" else {}
     rest = [Image.new("RGB", SIZE, colour) for colour in ("lime", "blue")]
     data = saved(Image.new("RGB", SIZE, "red"), kind, save_all=True, append_images=rest, **lossless)
@@ -130,7 +130,7 @@ def test_of_a_moving_picture_or_several_pages_the_first_is_taken(kind) -> None:
     assert difference(photo.image, Image.new("RGB", SIZE, "red")) < 2
 
 
-def test_a_jpeg_with_a_second_picture_behind_it_is_the_first_one() -> None:
+def test_only_the_first_image_of_an_mpo_file_is_decoded() -> None:
     data = saved(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", SIZE)], quality=95)
     photo = decode(data)
     assert photo.format == "JPEG"
@@ -144,7 +144,7 @@ def noise(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF"])
 @pytest.mark.parametrize("min_side", [3, 50, 75, 100, 300, 301, 1000])
-def test_the_reduced_picture_keeps_twice_the_side_that_was_asked_for(kind, min_side) -> None:
+def test_a_reduced_image_has_at_least_twice_the_requested_side(kind, min_side) -> None:
     photo = decode(noise(kind), min_side)
     assert (photo.width, photo.height) == (900, 601)
     assert min(photo.image.size) >= min(601, 2 * min_side)
@@ -152,7 +152,7 @@ def test_the_reduced_picture_keeps_twice_the_side_that_was_asked_for(kind, min_s
 
 
 @pytest.mark.parametrize("path", sample_photos(), ids=lambda path: path.stem)
-def test_reduced_decoding_looks_the_same_to_a_model(path) -> None:
+def test_reduced_decoding_gives_nearly_the_same_model_input(path) -> None:
     small = (64, 64)
     for data in (path.read_bytes(), saved(Image.open(path).convert("RGB"), "JPEG", quality=95)):
         full = decode(data).image.resize(small, Image.Resampling.BICUBIC)
@@ -160,12 +160,12 @@ def test_reduced_decoding_looks_the_same_to_a_model(path) -> None:
         assert difference(reduced.resize(small, Image.Resampling.BICUBIC), full) < 1.5
 
 
-def test_the_digest_is_sixteen_bytes_of_the_content() -> None:
+def test_the_digest_has_16_bytes_and_depends_on_the_content() -> None:
     assert content_digest(b"a") == content_digest(bytearray(b"a")) != content_digest(b"b")
     assert len(content_digest(b"")) == 16
 
 
-# --- what cannot be decoded -----------------------------------------------
+# --- data that cannot be decoded
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_the_digest_is_sixteen_bytes_of_the_content() -> None:
         (b"\0\0\0\x18ftypisom" + bytes(100), "not an image"),
     ],
 )
-def test_what_is_no_picture_says_so(data, reason) -> None:
+def test_data_that_is_not_an_image_is_an_error(data, reason) -> None:
     with pytest.raises(PhotoError, match=reason):
         decode(data)
 
@@ -202,7 +202,7 @@ def test_a_truncated_jpeg_says_that_it_is_truncated() -> None:
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A valid PNG that claims a size far beyond its few bytes."""
+    """A PNG of a few bytes with a valid header that has a very large size."""
     import struct
     import zlib
 
@@ -213,9 +213,9 @@ def png_of(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest undoes our own filter
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest resets our own filter
 @pytest.mark.parametrize("size", [(20_000, 10_000), (20_000, 20_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
-def test_a_decompression_bomb_is_refused_before_it_takes_memory(size) -> None:
+def test_a_decompression_bomb_is_rejected_before_it_is_decoded(size) -> None:
     with pytest.raises(PhotoError, match=r"too large.*million"):
         decode(png_of(*size), min_side=224)
 
@@ -240,7 +240,7 @@ def test_a_failure_with_a_large_picture_does_not_block_the_next(monkeypatch) -> 
     assert decode(whole).width == 300
 
 
-def test_no_memory_is_a_reason_too(monkeypatch) -> None:
+def test_running_out_of_memory_is_a_photo_error(monkeypatch) -> None:
     def exhausted(image: object) -> None:
         raise MemoryError
 
@@ -249,17 +249,16 @@ def test_no_memory_is_a_reason_too(monkeypatch) -> None:
         decode(saved(corners(), "PNG"))
 
 
-def test_min_side_below_one_is_a_mistake_of_the_caller() -> None:
+def test_min_side_below_one_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="min_side"):
         decode(saved(corners(), "PNG"), min_side=0)
 
 
-def test_decoding_says_nothing_on_stderr_and_leaves_pillow_its_limit() -> None:
-    """A host program's Pillow may refuse more than ours, never less than it did; warnings go into the
-    reason."""
+def test_decoding_prints_nothing_and_importing_keeps_the_limit_of_pillow() -> None:
+    """Importing must not change Pillow's limit. Pillow's warnings must not be printed."""
     program = (
         "import sys; from PIL import Image; from searcher.photos.decode import decode\n"
-        "assert Image.MAX_IMAGE_PIXELS < 2e8, 'importing must change nothing'\n"
+        "assert Image.MAX_IMAGE_PIXELS < 2e8, 'importing must not change the limit'\n"
         "data = sys.stdin.buffer.read()\n"
         "try: decode(data)\n"
         "except Exception as error: print(type(error).__name__, error)\n"
@@ -273,7 +272,6 @@ def test_decoding_says_nothing_on_stderr_and_leaves_pillow_its_limit() -> None:
 
 
 # --- files
-# ---------------------------------------------------------------------------------------------------
 
 
 def test_a_photo_is_opened_by_any_kind_of_path(tmp_path) -> None:
@@ -296,7 +294,7 @@ def test_a_name_that_is_not_utf8_is_read_and_named_in_errors(tmp_path) -> None:
 
 
 def reason_without_waiting(path: Path) -> str:
-    """The reason why reading fails; it must not wait."""
+    """The reason why reading the file fails. Fails the test if reading blocks."""
     reasons: list[str] = []
 
     def read() -> None:
@@ -312,19 +310,19 @@ def reason_without_waiting(path: Path) -> str:
     return reasons[0]
 
 
-def test_a_pipe_a_socket_and_a_folder_never_block(tmp_path, monkeypatch) -> None:
+def test_reading_a_pipe_a_socket_or_a_folder_never_blocks(tmp_path, monkeypatch) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert reason_without_waiting(tmp_path / "pipe.jpg") == "not a regular file"
     assert reason_without_waiting(Path("/dev/null")) == "not a regular file"
     (tmp_path / "folder.jpg").mkdir()
     assert reason_without_waiting(tmp_path / "folder.jpg") == "Is a directory"
     with socket.socket(socket.AF_UNIX) as server:
-        monkeypatch.chdir(tmp_path)  # a socket's path must be short
+        monkeypatch.chdir(tmp_path)  # the path of a socket must be short
         server.bind("s.jpg")
         assert reason_without_waiting(tmp_path / "s.jpg") == "not a regular file"
 
 
-def test_a_loop_of_links_and_a_link_to_nowhere_have_a_reason(tmp_path) -> None:
+def test_link_loops_and_broken_links_are_errors_with_a_reason(tmp_path) -> None:
     (tmp_path / "a.jpg").symlink_to("b.jpg")
     (tmp_path / "b.jpg").symlink_to("a.jpg")
     (tmp_path / "c.jpg").symlink_to("nowhere")
@@ -336,10 +334,10 @@ def test_a_loop_of_links_and_a_link_to_nowhere_have_a_reason(tmp_path) -> None:
         open_photo("\ud800.jpg")
 
 
-def test_a_file_beyond_the_limit_is_not_read(tmp_path, monkeypatch) -> None:
+def test_a_file_above_the_size_limit_is_not_read(tmp_path, monkeypatch) -> None:
     with (tmp_path / "sparse.jpg").open("wb") as file:
         file.truncate(module.MAX_BYTES + 1)
-    with pytest.raises(PhotoError, match="too large: 256 MiB, at most 256"):
+    with pytest.raises(PhotoError, match=r"too large: 256 MiB \(the limit is 256 MiB\)"):
         read_bytes(os.fsencode(tmp_path / "sparse.jpg"))
     monkeypatch.setattr(module, "MAX_BYTES", 10)
     (tmp_path / "ten.jpg").write_bytes(bytes(10))

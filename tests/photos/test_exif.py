@@ -1,4 +1,4 @@
-"""What the camera wrote is read; garbage is None."""
+"""Valid EXIF fields are read, and invalid ones are None."""
 
 import io
 import struct
@@ -16,7 +16,7 @@ from searcher.photos.exif import Exif, read_exif, read_orientation
 
 
 def exif_of(**sections: dict[int, object]) -> Exif:
-    """Write EXIF into a JPEG and read it back: `top`, `shot` and `gps` are its three sections."""
+    """Write EXIF to a JPEG and read it back. The sections are `top`, `shot` (the Exif IFD) and `gps`."""
     exif = Image.Exif()
     exif.update(sections.get("top", {}))
     exif.get_ifd(0x8769).update(sections.get("shot", {}))
@@ -30,8 +30,10 @@ PRAGUE = {1: "N", 2: (50.0, 5.0, 15.0), 3: "E", 4: (14.0, 25.0, 12.0)}
 
 
 def deflated(tiff: bytes) -> bytes:
-    """An uncompressed TIFF of one strip → the same with its strip deflated, which Pillow reads by another way
-    and cannot write together with EXIF."""
+    """Compress the strip of an uncompressed one-strip TIFF.
+
+    Pillow has another code path to read such a file, and cannot write one together with EXIF.
+    """
     strip = zlib.compress(bytes(32 * 32 * 3))
     for tag, kind, old, new in ((259, 3, 1, 8), (279, 4, 32 * 32 * 3, len(strip))):
         entry = struct.pack("<HHII", tag, kind, 1, old)
@@ -62,7 +64,7 @@ def test_date_camera_and_place_are_read_from_every_format(kind, orientation, min
     assert read.longitude == pytest.approx(14.42)
 
 
-def test_a_photo_without_exif_has_no_facts() -> None:
+def test_a_photo_without_exif_has_no_metadata() -> None:
     image = Image.new("RGB", (8, 8))
     assert read_exif(image) == Exif(None, None, None, None)
     assert read_orientation(image) == 1
@@ -85,11 +87,11 @@ def test_a_photo_without_exif_has_no_facts() -> None:
         ("", None),
     ],
 )
-def test_dates_in_their_many_spellings(text, expected) -> None:
+def test_dates_are_read_in_all_common_formats(text, expected) -> None:
     assert exif_of(shot={0x9003: text}).taken_at == expected
 
 
-def test_the_date_of_the_shot_goes_before_the_date_of_the_last_change() -> None:
+def test_the_date_of_the_shot_is_preferred_to_the_date_of_the_last_change() -> None:
     shot, scan, change = "2001:01:01 00:00:00", "2002:01:01 00:00:00", "2003:01:01 00:00:00"
     assert exif_of(shot={0x9003: shot, 0x9004: scan}, top={0x0132: change}).taken_at == datetime(2001, 1, 1)
     assert exif_of(shot={0x9003: "?", 0x9004: scan}, top={0x0132: change}).taken_at == datetime(2002, 1, 1)
@@ -110,7 +112,7 @@ def test_the_date_of_the_shot_goes_before_the_date_of_the_last_change() -> None:
         ("x" * 5000, "y", "x" * 100),
     ],
 )
-def test_the_camera_is_named_once(make, model, expected) -> None:
+def test_the_camera_name_has_the_maker_once(make, model, expected) -> None:
     assert exif_of(top={0x010F: make, 0x0110: model}).camera == expected
 
 
@@ -130,7 +132,7 @@ def test_the_camera_is_named_once(make, model, expected) -> None:
         ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, None),
     ],
 )
-def test_places_in_the_range_of_the_globe(change, expected) -> None:
+def test_only_valid_coordinates_are_read(change, expected) -> None:
     exif = exif_of(gps=PRAGUE | change)
     if expected is None:
         assert (exif.latitude, exif.longitude) == (None, None)
@@ -138,11 +140,11 @@ def test_places_in_the_range_of_the_globe(change, expected) -> None:
         assert (exif.latitude, exif.longitude) == pytest.approx(expected)
 
 
-def test_half_a_place_is_no_place() -> None:
+def test_a_latitude_without_a_longitude_is_ignored() -> None:
     assert exif_of(gps={1: "N", 2: (50.0, 0.0, 0.0)}).latitude is None
 
 
-def test_one_broken_field_does_not_take_the_others_with_it() -> None:
+def test_an_invalid_field_does_not_affect_the_others() -> None:
     exif = exif_of(top={0x010F: "Canon", 0x0110: "EOS"}, shot={0x9003: "?"}, gps=PRAGUE | {1: "?"})
     assert exif == Exif(None, "Canon EOS", None, None)
 
@@ -150,7 +152,7 @@ def test_one_broken_field_does_not_take_the_others_with_it() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 @pytest.mark.filterwarnings("ignore")
-def test_garbage_in_exif_is_no_error(garbage, with_header) -> None:
+def test_invalid_exif_data_is_not_an_error(garbage, with_header) -> None:
     image = Image.new("RGB", (8, 8))
     image.info["exif"] = (b"Exif\0\0II*\0\x08\0\0\0" if with_header else b"") + garbage
     assert isinstance(read_exif(image), Exif)
@@ -169,7 +171,7 @@ VALUES = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from([0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x8825]), VALUES), VALUES, VALUES)
-def test_any_value_in_any_field_is_read_or_none(top, date, number) -> None:
+def test_any_value_in_any_field_is_valid_or_none(top, date, number) -> None:
     image = Image.new("RGB", (8, 8))
     exif = image.getexif()
     exif.update(top)

@@ -1,4 +1,4 @@
-"""Whatever the bytes are: a Photo or a PhotoError, and nothing else."""
+"""Any bytes give a Photo or a PhotoError, and no other error."""
 
 import io
 import warnings
@@ -29,8 +29,7 @@ HEADS = {
 
 @cache
 def whole(kind: str) -> bytes:
-    """A small picture with EXIF, GPS and a colour profile, so that all readers have something to trip
-    over."""
+    """A small image with EXIF, GPS and a colour profile, so that the tests reach all readers."""
     from PIL import ImageCms
 
     exif = Image.Exif()
@@ -65,20 +64,19 @@ FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @FUZZ
 @given(data=st.binary(max_size=400), min_side=SIDES)
-def test_random_bytes(data, min_side) -> None:
+def test_random_bytes_give_a_photo_or_a_photo_error(data, min_side) -> None:
     check(data, min_side)
 
 
 @FUZZ
 @given(head=st.sampled_from(sorted(HEADS.values())), data=st.binary(max_size=300), min_side=SIDES)
-def test_random_bytes_behind_the_signature_of_a_format(head, data, min_side) -> None:
+def test_random_bytes_after_a_format_signature_give_a_photo_or_a_photo_error(head, data, min_side) -> None:
     check(head + data, min_side)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_pictures(kind) -> None:
-    """Bytes overwritten, removed and added at any place, most often near the beginning, where the headers
-    are."""
+def test_damaged_images_give_a_photo_or_a_photo_error(kind) -> None:
+    """Overwrite, remove and add bytes anywhere, but most often near the start, where the headers are."""
     good = whole(kind)
     places = st.one_of(st.integers(0, min(600, len(good) - 1)), st.integers(0, len(good) - 1))
     damage = st.tuples(places, st.integers(0, 6), st.binary(max_size=6))
@@ -95,7 +93,7 @@ def test_damaged_pictures(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_pictures_cut_anywhere(kind) -> None:
+def test_truncated_images_give_a_photo_or_a_photo_error(kind) -> None:
     good = whole(kind)
     for length in range(0, len(good), max(1, len(good) // 150)):
         check(good[:length], None)

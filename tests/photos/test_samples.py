@@ -1,4 +1,4 @@
-"""The demo's photos come out of installed wheels, without running their code."""
+"""The demo's photos are found in installed packages, without importing the packages."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from searcher.photos.decode import open_photo
 from searcher.photos.samples import sample_photos
 
 
-def test_the_photos_that_the_demo_asks_for_are_there_and_each_is_a_photo() -> None:
+def test_all_sample_photos_are_installed_and_can_be_decoded() -> None:
     paths = sample_photos()
     names = {path.stem for path in paths}
     assert names >= {"chelsea", "coffee", "motorcycle_left", "flower", "china", "astronaut", "rocket"}
@@ -21,7 +21,7 @@ def test_the_photos_that_the_demo_asks_for_are_there_and_each_is_a_photo() -> No
         assert min(open_photo(path).image.size) > 100
 
 
-def test_finding_them_imports_neither_package() -> None:
+def test_finding_the_samples_does_not_import_their_packages() -> None:
     program = (
         "import sys; from searcher.photos.samples import sample_photos; assert sample_photos()\n"
         "print(*[name for name in ('skimage', 'sklearn', 'scipy', 'numpy', 'PIL') if name in sys.modules])"
@@ -31,7 +31,7 @@ def test_finding_them_imports_neither_package() -> None:
 
 
 @pytest.mark.parametrize("absent", ["skimage", "sklearn"])
-def test_without_the_extra_one_line_says_what_to_install(monkeypatch, absent) -> None:
+def test_without_the_demo_extra_the_error_says_what_to_install(monkeypatch, absent) -> None:
     real = samples.find_spec
     monkeypatch.setattr(samples, "find_spec", lambda name: None if name == absent else real(name))
     with pytest.raises(SearcherError, match=r'pip install "searcher\[demo\]"') as caught:

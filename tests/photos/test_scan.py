@@ -1,4 +1,4 @@
-"""Every photo below a folder is found once, and nothing that cannot be listed is passed over in silence."""
+"""A scan finds every photo below a folder once, and reports everything that it cannot list."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ def touch(root: Path, *names: str) -> None:
 
 
 def found(root: Path) -> list[str]:
-    """The relative paths that scan yields, sorted; errors fail the test."""
+    """The relative paths that scan yields, sorted. Any error fails the test."""
 
     def fail(path: bytes, error: OSError) -> None:
         raise AssertionError((path, error))
@@ -36,7 +36,7 @@ def found_and_errors(root: Path) -> tuple[list[str], dict[str, str]]:
     return sorted(os.fsdecode(file.relpath) for file in scan(os.fsencode(root), note)), errors
 
 
-def test_a_file_comes_with_its_path_size_and_time(tmp_path) -> None:
+def test_a_file_has_its_path_size_and_modification_time(tmp_path) -> None:
     touch(tmp_path, "a/b/c.jpg")
     (tmp_path / "a/b/c.jpg").write_bytes(b"12345")
     os.utime(tmp_path / "a/b/c.jpg", ns=(1, 1_234_567_890_123_456_789))
@@ -44,7 +44,7 @@ def test_a_file_comes_with_its_path_size_and_time(tmp_path) -> None:
     assert file == FoundFile(b"a/b/c.jpg", 5, 1_234_567_890_123_456_789)
 
 
-def test_photos_are_told_by_their_suffix_in_any_case(tmp_path) -> None:
+def test_photos_are_recognised_by_their_suffix_in_any_letter_case(tmp_path) -> None:
     photos = [f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(PHOTO_SUFFIXES))]
     photos += ["A.JPG", "b.JpEg", "c.d.heic"]
     touch(tmp_path, *photos, "notes.txt", "film.mp4", "jpg", "x.jpgx", "photo.jpg.xmp", "raw.cr2", "none.")
@@ -55,7 +55,7 @@ def test_an_empty_folder_has_no_photos(tmp_path) -> None:
     assert found(tmp_path) == []
 
 
-def test_names_that_are_not_utf8_and_strange_ones_are_found(tmp_path) -> None:
+def test_names_that_are_unusual_or_not_utf8_are_found(tmp_path) -> None:
     names = [b"caf\xe9.jpg", "東京.jpg".encode(), b"new\nline.jpg", b"-rf *.jpg", b"\xff\xfe/\x80.jpg"]
     for name in names:
         path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
@@ -64,7 +64,7 @@ def test_names_that_are_not_utf8_and_strange_ones_are_found(tmp_path) -> None:
     assert sorted(file.relpath for file in scan(os.fsencode(tmp_path), print)) == sorted(names)
 
 
-def test_hidden_names_thumbnails_and_bins_are_left_out(tmp_path) -> None:
+def test_hidden_files_thumbnails_and_recycle_bins_are_skipped(tmp_path) -> None:
     touch(
         tmp_path,
         "seen.jpg",
@@ -81,7 +81,7 @@ def test_hidden_names_thumbnails_and_bins_are_left_out(tmp_path) -> None:
     assert found(tmp_path) == ["folder.jpg/inside a folder with the name of a photo.jpg", "seen.jpg"]
 
 
-def test_of_an_apple_library_only_the_originals_are_photos(tmp_path) -> None:
+def test_only_the_originals_of_an_apple_library_are_found(tmp_path) -> None:
     library = "My Photos.photoslibrary"
     touch(
         tmp_path,
@@ -93,7 +93,7 @@ def test_of_an_apple_library_only_the_originals_are_photos(tmp_path) -> None:
     assert found(tmp_path / library) == ["originals/A/1.heic"]
 
 
-def test_a_link_to_a_file_is_that_file(tmp_path) -> None:
+def test_a_link_to_a_file_is_followed(tmp_path) -> None:
     touch(tmp_path, "outside/real.jpg", "root/plain.jpg")
     (tmp_path / "outside/real.jpg").write_bytes(b"12345")
     (tmp_path / "root/link.jpg").symlink_to("../outside/real.jpg")
@@ -101,7 +101,7 @@ def test_a_link_to_a_file_is_that_file(tmp_path) -> None:
     assert files == {b"plain.jpg": 1, b"link.jpg": 5}
 
 
-def test_a_link_to_a_folder_is_entered_once_and_a_loop_ends(tmp_path) -> None:
+def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path) -> None:
     touch(tmp_path, "outside/out.jpg", "root/a.jpg", "root/sub/b.jpg")
     root = tmp_path / "root"
     (root / "sub/up").symlink_to("..")
@@ -116,7 +116,7 @@ def test_a_link_to_a_folder_is_entered_once_and_a_loop_ends(tmp_path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=8))
-def test_whatever_links_there_are_each_folder_is_listed_once(tmp_path_factory, links) -> None:
+def test_each_folder_is_listed_once_with_any_links(tmp_path_factory, links) -> None:
     root = tmp_path_factory.mktemp("links")
     for name in "abcdef":
         touch(root, f"{name}/{name}.jpg")
@@ -125,7 +125,7 @@ def test_whatever_links_there_are_each_folder_is_listed_once(tmp_path_factory, l
     assert found(root) == [f"{name}/{name}.jpg" for name in "abcdef"]
 
 
-def test_what_cannot_be_listed_is_reported_and_stops_nothing(tmp_path) -> None:
+def test_paths_that_cannot_be_listed_are_reported_and_the_scan_continues(tmp_path) -> None:
     touch(tmp_path, "good.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     os.mkfifo(tmp_path / "pipe of no interest")
@@ -141,18 +141,18 @@ def test_what_cannot_be_listed_is_reported_and_stops_nothing(tmp_path) -> None:
     assert "symbolic links" in errors["loop1.jpg"]
 
 
-def test_a_socket_with_the_name_of_a_photo_is_reported(tmp_path, monkeypatch) -> None:
+def test_a_socket_that_is_named_like_a_photo_is_reported(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("s.jpg")
         assert found_and_errors(tmp_path) == ([], {"s.jpg": "not a regular file"})
 
 
-def test_a_folder_that_cannot_be_read_is_reported_by_its_path(tmp_path, monkeypatch) -> None:
+def test_an_unreadable_folder_is_reported_with_its_path(tmp_path, monkeypatch) -> None:
     touch(tmp_path, "a.jpg", "locked/b.jpg", "open/c.jpg")
     real = os.scandir
 
-    def scandir(path: bytes) -> object:  # permissions do not stop root
+    def scandir(path: bytes) -> object:  # a mock, because permissions do not stop root
         if path.endswith(b"/locked"):
             raise PermissionError(13, "Permission denied")
         return real(path)
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_read_is_reported_by_its_path(tmp_path, monkeypa
     assert found_and_errors(tmp_path) == (["a.jpg", "open/c.jpg"], {"locked": "Permission denied"})
 
 
-def test_a_root_that_is_absent_or_a_file_is_an_error_and_not_an_empty_folder(tmp_path) -> None:
+def test_a_root_that_is_missing_or_a_file_is_an_error(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         found(tmp_path / "absent")
     touch(tmp_path, "a.jpg")

@@ -1,4 +1,4 @@
-"""The contact sheet: everything asked for is on it, nothing runs over, and no name breaks it."""
+"""Contact sheets show all hits, text stays in its area, and any name can be drawn."""
 
 from pathlib import Path
 
@@ -29,25 +29,25 @@ def row(title: str, *paths: str, caption: str = "0.300") -> SheetRow:
 
 
 def reds(sheet: Image.Image) -> int:
-    """How many thumbnails of pure red are on a sheet, from the area that they cover."""
+    """The number of pure red thumbnails on a sheet, computed from the area that they cover."""
     area = int((np.asarray(sheet) == (255, 0, 0)).all(axis=2).sum())
     return round(area / (module.THUMB_WIDTH * module.THUMB_HEIGHT))
 
 
 def ink(picture: Image.Image) -> int:
-    """Pixels that are not paper."""
+    """The number of pixels that do not have the background colour."""
     return int((np.asarray(picture) != np.asarray(Image.new("RGB", (1, 1), module.PAPER))).any(axis=2).sum())
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 6, 12])
-def test_every_hit_is_drawn_and_long_rows_go_on_below(red, count) -> None:
+def test_every_hit_is_drawn_and_long_rows_wrap(red, count) -> None:
     sheet = draw_sheet([row("a red wall", *[red] * count), row("another", red)])
     assert reds(sheet) == count + 1
     assert sheet.width == 2 * module.MARGIN + min(count, 5) * STEP - module.GAP
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp"])
-def test_it_is_written_whole_in_the_format_of_its_suffix(tmp_path, red, suffix) -> None:
+def test_the_sheet_is_written_in_the_format_of_its_suffix(tmp_path, red, suffix) -> None:
     path = tmp_path / f"sheet{suffix}"
     path.write_bytes(b"old")
     contact_sheet([row("a red wall", red)], path)
@@ -57,8 +57,8 @@ def test_it_is_written_whole_in_the_format_of_its_suffix(tmp_path, red, suffix) 
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["red.png", path.name])
 
 
-def test_an_unknown_suffix_and_a_folder_that_is_not_there_are_one_line(tmp_path, red) -> None:
-    with pytest.raises(SearcherError, match=r"\.png.*not found\.gif"):
+def test_an_unknown_suffix_or_unwritable_path_is_an_error(tmp_path, red) -> None:
+    with pytest.raises(SearcherError, match=r"cannot write found\.gif: .*\.png"):
         contact_sheet([row("x", red)], tmp_path / "found.gif")
     with pytest.raises(SearcherError, match="No such file or directory"):
         contact_sheet([row("x", red)], tmp_path / "absent" / "found.jpg")
@@ -68,20 +68,20 @@ def test_an_unknown_suffix_and_a_folder_that_is_not_there_are_one_line(tmp_path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["red.png", "taken.jpg"]
 
 
-def test_a_query_that_found_nothing_and_no_query_at_all_are_a_sheet_too(red) -> None:
+def test_a_sheet_without_hits_or_without_queries_is_drawn(red) -> None:
     assert draw_sheet([]).width > 0
     empty = draw_sheet([SheetRow("a unicorn", [])])
     assert ink(empty) > 100
     assert reds(draw_sheet([SheetRow("a unicorn", []), row("a red wall", red)])) == 1
 
 
-def test_a_photo_that_is_gone_leaves_an_empty_frame(tmp_path, red) -> None:
+def test_a_missing_or_unreadable_photo_is_drawn_as_an_empty_frame(tmp_path, red) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     sheet = draw_sheet([row("x", str(tmp_path / "gone.jpg"), str(tmp_path / "text.jpg"), red)])
     assert reds(sheet) == 1
 
 
-def test_wide_and_tall_photos_are_shown_whole_and_others_fill_their_frame(tmp_path) -> None:
+def test_wide_and_tall_photos_are_shown_whole_and_others_fill_the_frame(tmp_path) -> None:
     for name, size in (("wide", (1500, 300)), ("tall", (300, 900)), ("square", (500, 500)), ("tiny", (1, 1))):
         picture = Image.new("RGB", size, "blue")
         if size[0] > 1:
@@ -92,7 +92,7 @@ def test_wide_and_tall_photos_are_shown_whole_and_others_fill_their_frame(tmp_pa
     mat = np.asarray(Image.new("RGB", (1, 1), module.MAT))
     for seen in frame.values():
         assert (seen == mat).all(axis=2).any()
-        assert ((seen[:, :, 0] > 150) & (seen[:, :, 2] < 100)).any(), "the edge of the photo is on it"
+        assert ((seen[:, :, 0] > 150) & (seen[:, :, 2] < 100)).any(), "the edge of the photo must be visible"
     for name in ("square", "tiny"):
         assert not (np.asarray(module._thumbnail(str(tmp_path / f"{name}.png"))) == mat).all(axis=2).any()
 
@@ -117,7 +117,7 @@ ODD_TEXTS = [
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
-def test_no_text_runs_over_its_place_or_breaks_the_sheet(red, text) -> None:
+def test_no_text_overflows_its_area(red, text) -> None:
     sheet = draw_sheet([row(text, red, f"/nowhere/{text}.jpg", caption=text)])
     width, height = sheet.size
     for box in (
@@ -144,7 +144,7 @@ def test_shortened_text_fits(text, width) -> None:
         assert short == line or "…" in short
 
 
-def test_what_cannot_be_drawn_is_replaced() -> None:
+def test_characters_that_cannot_be_drawn_are_replaced() -> None:
     assert shown("caf\udce9.jpg") == "caf\N{REPLACEMENT CHARACTER}.jpg"
     assert shown(" two\nlines\0 ") == "two lines"
 
@@ -158,14 +158,14 @@ def test_a_shortened_file_name_keeps_its_ending() -> None:
     assert ellipsis_end(name, font, 250).endswith("…")
 
 
-def test_thousands_of_hits_are_counted_and_not_all_drawn(red, monkeypatch) -> None:
+def test_hits_above_the_limit_are_counted_but_not_drawn(red, monkeypatch) -> None:
     monkeypatch.setattr(module, "MAX_LINES", 2)
     sheet = draw_sheet([row("x", *[red] * 23)])
     assert reds(sheet) == 10
     assert sheet.height < 3 * (module.THUMB_HEIGHT + module.CAPTION_HEIGHT + module.TITLE_HEIGHT)
 
 
-def test_a_sheet_of_the_most_lines_fits_into_a_jpeg() -> None:
+def test_the_largest_sheet_fits_into_a_jpeg() -> None:
     line = module.THUMB_HEIGHT + module.CAPTION_HEIGHT + module.TITLE_HEIGHT + module.ROW_GAP
     assert module.MAX_LINES * line + 2 * module.MARGIN + module.NOTE_HEIGHT < 65_500
 
