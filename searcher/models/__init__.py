@@ -1,5 +1,7 @@
-"""Encoders at run time, without torch: model folder, ONNX Runtime sessions, preprocessing, tokenizer,
-store.
+"""Encoders at run time, without torch.
+
+This package reads model folders, runs ONNX Runtime sessions, preprocesses images, tokenizes texts and manages
+the store of models.
 """
 
 from searcher.models.folder import ModelError, ModelFolder, write_manifest

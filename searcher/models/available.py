@@ -1,8 +1,6 @@
-"""What is known to work: open_clip's registry with published quality, and what Immich publishes ready for
-use.
+"""Models that are known to work: open_clip's registry with published quality, and Immich's ready-made folders.
 
-The table is a file (recipes/available/make.py writes it), so that looking at it needs neither torch nor a
-network.
+The table is a file that recipes/available/make.py writes. Reading it needs neither torch nor a network connection.
 """
 
 import json
@@ -20,25 +18,27 @@ def _table() -> dict[str, Any]:
 
 
 def available_models() -> list[dict[str, Any]]:
-    """One dict a model, smallest first: name (ARCHITECTURE/TAG), hub (the repository that brings it without
-    torch, or None), dim, image_size (pixels), millions (of parameters), languages (None: many), imagenet
-    (published zero-shot top-1, or None).
+    """One dict per model, smallest model first.
+
+    The keys are `name` (ARCHITECTURE/TAG), `hub` (the hub repository that needs no torch, or None), `dim`,
+    `image_size` (pixels), `millions` (of parameters), `languages` (None: many) and `imagenet` (published
+    zero-shot top-1 accuracy, or None).
     """
     models: list[dict[str, Any]] = _table()["models"]
     return models
 
 
 def known_architecture(name: str) -> bool:
-    """Whether `name` is one of open_clip's architectures (ViT-B-32), not the owner of a hub repository."""
+    """Whether `name` is one of open_clip's architectures (such as ViT-B-32) and not the owner of a hub repository."""
     return name in _table()["architectures"]
 
 
 def find_available(name: str) -> dict[str, Any] | None:
-    """The row of a model by its ARCHITECTURE/TAG or its hub repository."""
+    """The row of a model, found by its ARCHITECTURE/TAG or its hub repository. None if it is not in the table."""
     return next((row for row in available_models() if name in (row["name"], row["hub"])), None)
 
 
 def facts_of(name: str) -> dict[str, Any]:
-    """What a manifest may say of a known model; empty for an unknown one."""
+    """The facts to record in the manifest of a known model. Empty if the model is not in the table."""
     row = find_available(name)
     return {} if row is None else {"languages": row["languages"]}

@@ -1,4 +1,7 @@
-"""How fast a model is on this machine: images a second, milliseconds a query, by precision and provider."""
+"""Measure the speed of a model on this machine: images per second and milliseconds per query.
+
+Each precision is measured on each execution provider.
+"""
 
 import time
 from collections.abc import Iterator
@@ -18,13 +21,13 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Timing:
-    """One row of the table. Where a provider does not run this model, `error` says why; no numbers then."""
+    """One row of the table. If a provider cannot run this model, `error` says why and there are no numbers."""
 
     precision: str
     provider: str
     images_per_second: float | None = None
     query_ms: float | None = None
-    open_ms: float | None = None  # of both encoders, in a process that has loaded ONNX Runtime
+    open_ms: float | None = None  # for both encoders, in a process that has already loaded ONNX Runtime
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -32,7 +35,7 @@ class Timing:
 
 
 def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Iterator[Timing]:
-    """Time each precision of a model on each provider of this machine, `seconds` for a measurement."""
+    """Time each precision of a model on each provider of this machine. Each measurement takes `seconds`."""
     for precision, files in sorted(folder.precisions.items()):
         model = Model(folder, precision=precision)
         height, width = model.preprocessing.size
@@ -58,7 +61,7 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
 
 
 def _median_seconds(encoder: Encoder, arrays: tuple[np.ndarray, ...], seconds: float) -> float:
-    encoder.run(*arrays)  # the first run allocates
+    encoder.run(*arrays)  # the first run is slower because it allocates memory
     times: list[float] = []
     while sum(times) < seconds or len(times) < 3:
         begun = time.perf_counter()

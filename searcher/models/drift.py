@@ -1,4 +1,4 @@
-"""How far a smaller file of an encoder strays from float32, measured on real photos and prompts."""
+"""Measure how far the smaller file of an encoder differs from float32, on real photos and prompts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 from searcher.models.model import Model
 
 SAMPLES = Path(__file__).parent / "samples"
-MIN_COSINE = 0.99  # below this mean cosine, vectors of two precisions do not mix and float32 stays the default
+MIN_COSINE = 0.99  # below this mean cosine, vectors of two precisions are not mixed and float32 stays the default
 
 _THINGS = (
     "a dog",
@@ -48,12 +48,12 @@ PROMPTS = tuple(template.format(thing) for thing in _THINGS for template in _TEM
 
 
 def drift_photos() -> list[Image.Image]:
-    """The photos that every import is measured on: they ship with the package (see samples/README.md)."""
+    """The photos that every import is measured on, as RGB images. They ship with the package (samples/README.md)."""
     return [Image.open(path).convert("RGB") for path in sorted(SAMPLES.glob("*.webp"))]
 
 
 def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
-    """Each photo whole and in its four quarters: five times as many pictures to tell apart."""
+    """Return each photo and its four quarters. This gives five times as many images to compare."""
     found = []
     for photo in photos:
         width, height = photo.size
@@ -68,8 +68,8 @@ def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
 def measure_drift(float32: Model, other: Model) -> dict[str, float]:
     """Compare two precisions of a model on the sample photos and PROMPTS.
 
-    Returns mean and least cosine for images and texts, and `top10`: the share of each prompt's ten nearest
-    pictures that both agree on.
+    Returns the mean and the lowest cosine similarity for images and for texts. Also returns `top10`: the
+    share of each prompt's ten nearest images that both precisions agree on, averaged over the prompts.
     """
     texts = float32.encode_texts(PROMPTS), other.encode_texts(PROMPTS)
     text = np.sum(texts[0] * texts[1], axis=1)
@@ -89,10 +89,13 @@ def measure_drift(float32: Model, other: Model) -> dict[str, float]:
 
 
 def acceptable(drift: Mapping[str, float]) -> bool:
-    """Whether vectors of the two precisions may be mixed: mean cosine at least MIN_COSINE on both sides."""
+    """Whether vectors of the two precisions may be mixed.
+
+    They may if the mean cosine is at least MIN_COSINE for both images and texts.
+    """
     return min(drift["image_cosine"], drift["text_cosine"]) >= MIN_COSINE
 
 
 def describe(drift: Mapping[str, float]) -> str:
-    """A drift in words: "mean cosine 0.9999 for images, 0.9997 for texts"."""
+    """Describe a drift in words: "mean cosine 0.9999 for images, 0.9997 for texts"."""
     return f"mean cosine {drift['image_cosine']:.4f} for images, {drift['text_cosine']:.4f} for texts"

@@ -1,4 +1,4 @@
-"""Image files → embeddings, as `index` makes and stores them, without a library."""
+"""Embed image files without a library. The embeddings are the same as those that `index` stores."""
 
 import os
 from collections.abc import Generator, Iterable
@@ -20,7 +20,7 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """A file and its embedding (dim,), float16 as the catalog stores it; None for one with an `error`."""
+    """A file and its embedding: float16 (dim,), as the catalog stores it. None if there is an `error`."""
 
     path: str
     vector: np.ndarray | None
@@ -28,9 +28,10 @@ class Embedded:
 
 
 def embed_files(model: "Model", paths: Iterable[str | Path]) -> Generator[Embedded]:
-    """Embed image files, in order: decoded, resized, batched and rounded as by `index`, read ahead in threads.
+    """Embed image files, in order.
 
-    Never raises for a bad file: it has an `error`, the reason without the path.
+    The files are decoded, resized, batched and rounded as `index` does it. Threads read ahead. A bad file
+    does not raise: its `error` gives the reason, without the path.
     """
 
     def prepare(path: str) -> np.ndarray | str:
@@ -38,7 +39,7 @@ def embed_files(model: "Model", paths: Iterable[str | Path]) -> Generator[Embedd
             return model.preprocess(decode(read_bytes(os.fsencode(path)), min_side=model.image_size).image)
         except PhotoError as error:
             return error.reason
-        except Exception as error:  # nothing that one file does may stop the run
+        except Exception as error:  # one bad file must not stop the run
             return f"cannot be prepared: {error or type(error).__name__}"
 
     waiting: list[tuple[str, np.ndarray | str]] = []

@@ -1,4 +1,4 @@
-"""A model on disk: the layout that Immich publishes for open_clip models, plus our `searcher.json`.
+"""A model on disk: the layout that Immich publishes for open_clip models, plus searcher's own `searcher.json`.
 
     config.json                       open_clip's model config
     visual/model.onnx                 image float32 (b, 3, H, W) → (b, dim)
@@ -6,10 +6,10 @@
     textual/model.onnx                token ids int32 or int64 (b, context) → (b, dim)
     textual/tokenizer.json            for the `tokenizers` library
     textual/tokenizer_config.json     its padding token (optional)
-    searcher.json                     name, precision, digests, logit scale, … (absent in a folder from
-    elsewhere)
+    searcher.json                     name, precision, digests, logit scale, … (missing if another program made
+                                      the folder)
 
-Other precisions of the encoders lie beside them (`visual/model.int8.onnx`) and are listed in `searcher.json`.
+Encoders in other precisions are in the same folders (`visual/model.int8.onnx`) and are listed in `searcher.json`.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ CONFIG = "config.json"
 CARD = "README.md"
 REQUIRED = (CONFIG, PREPROCESS, TOKENIZER)
 FLOAT32 = {"visual": VISUAL, "textual": TEXTUAL}
-# What a writer of a model may say about it beyond its name and precision.
+# The facts that `write_manifest` accepts besides the name and the precision.
 FACTS = (
     "version",
     "description",
@@ -51,12 +51,12 @@ FACTS = (
 
 
 class ModelError(SearcherError):
-    """A model that is not there, or a model folder that is broken."""
+    """A model does not exist, or its folder is broken."""
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """The parsed, checked description of a model folder; opens no encoder."""
+    """The parsed and checked description of a model folder. It does not open an encoder."""
 
     path: Path
     config: Mapping[str, Any]
@@ -65,7 +65,7 @@ class ModelFolder:
 
     @classmethod
     def read(cls, path: str | Path) -> "ModelFolder":
-        """Read and check a folder. Raises ModelError with one line that names the file at fault."""
+        """Read and check a folder. Raises ModelError with one line that names the broken or missing file."""
         path = Path(path).expanduser().absolute()
         if not path.is_dir():
             raise ModelError(f"no model folder at {path}")
@@ -82,12 +82,12 @@ class ModelFolder:
 
     def _check(self) -> None:
         if self.manifest.get("format", FORMAT) > FORMAT:
-            raise ModelError(f"model {self.path} was written by a newer version of searcher")
+            raise ModelError(f"model {self.path} was written by a newer version of searcher; upgrade searcher")
         for key in ("embed_dim", "vision_cfg", "text_cfg"):
             if key not in self.config:
-                raise ModelError(f"model {self.path}: {CONFIG} is no open_clip model config ({key!r} is missing)")
+                raise ModelError(f"model {self.path}: {CONFIG} is not an open_clip model config ({key!r} is missing)")
         if not isinstance(self.config["embed_dim"], int) or not isinstance(self.config["text_cfg"], dict):
-            raise ModelError(f"model {self.path}: {CONFIG} is no open_clip model config")
+            raise ModelError(f"model {self.path}: {CONFIG} is not an open_clip model config")
         listed = self.manifest.get("files", {})
         for name in self.encoders(self.precision).values():
             file = self.path / name
@@ -108,19 +108,19 @@ class ModelFolder:
 
     @property
     def image_size(self) -> int:
-        """Pixels of the shorter side that the image encoder takes."""
+        """The shorter side of the image encoder's input, in pixels."""
         size = self.preprocess_config.get("size") or 224
         return int(min(size) if isinstance(size, list) else size)
 
     @property
     def card(self) -> str | None:
-        """The model card (README.md), if there is one."""
+        """The text of the model card (README.md), or None if there is none."""
         file = self.path / CARD
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
 
     @property
     def precision(self) -> str:
-        """The precision that is used unless another is asked for."""
+        """The default precision."""
         return str(self.manifest.get("precision", "float32"))
 
     @property
@@ -129,51 +129,53 @@ class ModelFolder:
         return dict(self.manifest.get("precisions") or {"float32": FLOAT32})
 
     def encoders(self, precision: str) -> dict[str, str]:
-        """{"visual": path, "textual": path} relative to the folder. Raises ModelError if there is no such
-        precision.
+        """The files of one precision: {"visual": path, "textual": path}, relative to the folder.
+
+        Raises ModelError if the model does not have this precision.
         """
         found = self.precisions.get(precision)
         if found is None:
             known = ", ".join(sorted(self.precisions))
-            raise ModelError(f"model {self.name} has no precision {precision!r} (it has: {known})")
+            raise ModelError(f"model {self.name} has no precision {precision!r} (available: {known})")
         return found
 
     @cached_property
     def digest(self) -> str:
-        """Hex digest of the float32 encoders, preprocessing and tokenizer; computed where none is
-        recorded.
+        """Hex digest of the float32 encoders, the preprocessing and the tokenizer.
+
+        It is read from the manifest. If it is not recorded there, it is computed.
         """
         recorded = self.manifest.get("digest")
         return str(recorded) if recorded else model_digest(self.path)
 
     @property
     def bytes(self) -> int:
-        """Size of all files of the folder that belong to the model."""
+        """Total size in bytes of the files that belong to the model."""
         names = self.manifest.get("files")
         if names:
             return sum(int(entry["bytes"]) for entry in names.values())
         return sum(file.stat().st_size for file in model_files(self.path))
 
     def verify(self) -> list[str]:
-        """Compare every file with its recorded digest; the problems found, one line each."""
+        """Compare every file with its recorded digest. Returns one line per problem."""
         problems = []
         for name, entry in self.manifest.get("files", {}).items():
             file = self.path / name
             if not file.is_file():
                 problems.append(f"{name} is missing")
             elif file_digest(file) != entry["sha256"]:
-                problems.append(f"{name} is not the file that was recorded")
+                problems.append(f"{name} does not match its recorded digest")
         return problems
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """A JSON object from `folder/name`; ModelError when it is anything else."""
+    """Read a JSON object from `folder/name`. Raises ModelError if it cannot be read or is not a JSON object."""
     try:
         found = json.loads((folder / name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"model {folder}: {name} cannot be read ({_short(error)})") from error
     if not isinstance(found, dict):
-        raise ModelError(f"model {folder}: {name} is no JSON object")
+        raise ModelError(f"model {folder}: {name} is not a JSON object")
     return found
 
 
@@ -182,20 +184,18 @@ def _short(error: Exception) -> str:
 
 
 def slug(name: str) -> str:
-    """`name` as part of a file name: lower case letters, digits and single dashes."""
+    """Make `name` safe to use in a file name: only lower-case letters, digits and single dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "model"
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, hex."""
+    """SHA-256 digest of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a model folder that searching needs or may need, the manifest left out, in a fixed
-    order.
-    """
+    """The files of a model folder that a search needs or may need, in a fixed order, without the manifest."""
     found = [folder / CONFIG]
     for side in ("visual", "textual"):
         found += sorted(file for file in (folder / side).glob("*") if file.is_file())
@@ -203,10 +203,10 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def model_digest(folder: Path) -> str:
-    """Hex digest of what decides a vector: float32 encoders (external data included), preprocessing,
-    tokenizer.
+    """Hex digest of everything that determines an embedding.
 
-    Call it before the encoders are quantised: it must stay the same when other precisions are added.
+    This is the float32 encoders (including external data), the preprocessing and the tokenizer. Call it
+    before the encoders are quantised, because it must stay the same when other precisions are added.
     """
     whole = hashlib.sha256()
     sides = ((VISUAL, "visual"), (TEXTUAL, "textual"))
@@ -228,9 +228,7 @@ def model_digest(folder: Path) -> str:
 
 
 def _is_float32_data(name: str) -> bool:
-    """Whether a file beside an encoder may hold its weights (ONNX keeps more than 2 GB in files of any
-    name).
-    """
+    """Whether a file next to an encoder may hold its weights. ONNX stores more than 2 GB in files of any name."""
     return not name.endswith((".onnx", ".json", ".txt")) and ".int8." not in name
 
 
@@ -239,17 +237,26 @@ def _about_tokens(key: str) -> bool:
 
 
 def write_manifest(folder: Path, *, name: str, precision: str = "float32", **facts: Any) -> dict[str, Any]:
-    """Write `searcher.json` for the model in `folder` and return it.
+    """Write `searcher.json` for the model in `folder` and return its content.
 
-    `facts` are any of FACTS (others: TypeError): version, description, source, logit_scale (the factor on the
-    cosine, about 100 for CLIP, not its logarithm), logit_bias, thresholds ({label: probability}),
-    languages (ISO 639 codes), licence, drift ({precision: {"image_cosine": …, …}}), digest (computed from the
-    files when not given: right only while the float32 encoders lie there), precisions (their files).
-    Size and SHA-256 of each file are recorded. Written whole or not at all.
+    `facts` can be any of FACTS:
+
+    - version, description, source, licence
+    - logit_scale: the factor on the cosine similarity, about 100 for CLIP (not its logarithm)
+    - logit_bias
+    - thresholds: {label: probability}
+    - languages: ISO 639 codes
+    - drift: {precision: {"image_cosine": …, …}}
+    - digest: if it is not given, it is computed from the files. This is only correct while `folder` has the
+      float32 encoders.
+    - precisions: the files of each precision
+
+    The size and SHA-256 of each file are also recorded. The file is written atomically. Raises TypeError for
+    an unknown fact, and ModelError if a config cannot be read.
     """
     unknown = set(facts) - set(FACTS)
     if unknown:
-        raise TypeError(f"unknown facts {sorted(unknown)}; known are {', '.join(FACTS)}")
+        raise TypeError(f"unknown facts {sorted(unknown)} (known: {', '.join(FACTS)})")
     config, preprocess = read_json(folder, CONFIG), read_json(folder, PREPROCESS)
     size = preprocess.get("size", 224)
     manifest: dict[str, Any] = {

@@ -1,5 +1,6 @@
-"""Models from the Hugging Face hub (or whatever $HF_ENDPOINT names), with huggingface-hub: resumable and
-checked.
+"""Download models from the Hugging Face hub, or from the server that $HF_ENDPOINT names.
+
+Downloads use huggingface-hub. They can be resumed, and the digest of each file is checked.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from searcher.models.store import check_name, models_dir
 
 LAYOUT = (CONFIG, PREPROCESS, TOKENIZER, VISUAL, TEXTUAL)
 CHECKPOINT_CONFIG = "open_clip_config.json"
-# best first: safetensors cannot carry code
+# In order of preference. safetensors comes first because it cannot contain code.
 CHECKPOINTS = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
@@ -33,10 +34,10 @@ TOKENIZER_FILES = ("special_tokens_map.json", "vocab.json", "vocab.txt", "merges
 
 
 class Repository:
-    """What the hub says about one repository: a commit, and size and digest of each file."""
+    """What the hub reports about one repository: its commit, and the size and digest of each file."""
 
     def __init__(self, repo: str, revision: str | None = None) -> None:
-        """Ask the hub. Raises ModelError (one line): no such repository, or no network."""
+        """Query the hub. Raises ModelError if the repository does not exist or the hub cannot be reached."""
         from huggingface_hub import HfApi
 
         with _plain_errors(repo):
@@ -47,16 +48,16 @@ class Repository:
 
     @property
     def source(self) -> str:
-        """Where a model came from, for its manifest."""
+        """The origin of the model, as recorded in its manifest."""
         return f"hub:{self.repo}@{self.commit}"
 
     @property
     def is_checkpoint(self) -> bool:
-        """Whether it holds an open_clip checkpoint and no model folder."""
+        """Whether the repository contains an open_clip checkpoint and no model folder."""
         return CHECKPOINT_CONFIG in self.files and not all(name in self.files for name in LAYOUT)
 
     def wanted(self) -> list[str]:
-        """The files to download. Raises ModelError if this is no model that searcher can use."""
+        """The names of the files to download. Raises ModelError if searcher cannot use this repository."""
         if self.is_checkpoint:
             weights = [name for name in CHECKPOINTS if name in self.files][:1]
             if weights:
@@ -64,38 +65,38 @@ class Repository:
                 return [CHECKPOINT_CONFIG, *weights, *sorted(small)]
         missing = [name for name in LAYOUT if name not in self.files]
         if missing:
-            raise ModelError(f"{self.repo} holds no model for searcher: {', '.join(missing)} is missing")
+            raise ModelError(f"{self.repo} is not a model that searcher can use: {', '.join(missing)} is missing")
         beside = [
             name
             for name in sorted(self.files)
-            # external weights lie beside their encoder, under any name
+            # external weights are in the same folder as their encoder and can have any name
             if name.count("/") == 1 and name.split("/")[0] in ("visual", "textual") and not _other_format(name)
         ]
         return [CONFIG, *beside, *([CARD] if CARD in self.files else [])]
 
     def download(self, folder: Path) -> None:
-        """Download what is wanted into `folder`, going on where an earlier attempt was cut, and check each
-        digest.
+        """Download the needed files into `folder` and check the digest of each one.
 
-        Raises ModelError: the connection broke (what arrived is kept for the next attempt), or a file is not
-        what the hub announces (that file is thrown away).
+        An interrupted download resumes where it stopped. Raises ModelError if the connection breaks (the
+        partial file is kept for the next attempt) or if a digest does not match the one the hub reports (that
+        file is deleted).
         """
         for name in self.wanted():
             path = folder / name
             if path.is_file() and _is_announced(path, self.files[name]):
                 continue
-            # a later attempt goes on with the same content alone, whatever the repository holds by then
+            # The name contains the digest, so that a later attempt resumes only if the content is still the same.
             partial = folder / ".partial" / f"{_announced_digest(self.files[name])[:32]}-{path.name}"
             for parent in (path.parent, partial.parent):
                 parent.mkdir(parents=True, exist_ok=True)
             self._fetch(name, partial)
             if not _is_announced(partial, self.files[name]):
                 partial.unlink()
-                raise ModelError(f"{self.repo}: {name} is refused: its digest is not the one that the hub announces")
+                raise ModelError(f"{self.repo}: {name} was rejected: its digest does not match the one the hub reports")
             partial.replace(path)
 
     def _fetch(self, name: str, partial: Path) -> None:
-        # hf_hub_download throws away what arrived when a process ends; its lower half goes on
+        # hf_hub_download discards partial data when the process ends. http_get, which it is built on, can resume.
         from huggingface_hub import hf_hub_url
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
@@ -113,7 +114,10 @@ class Repository:
 
 
 def waiting_folder(name: str) -> Path:
-    """Where the files of an unfinished download of model `name` wait for the rest. Made if absent."""
+    """The folder for the files of an unfinished download of model `name`. It is created if it does not exist.
+
+    Raises ModelError if `name` is not a valid model name.
+    """
     check_name(name)
     folder = models_dir() / f".pull.{name}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +125,7 @@ def waiting_folder(name: str) -> Path:
 
 
 def already_here(name: str, source: str) -> bool:
-    """Whether the store holds model `name` from exactly this source."""
+    """Whether the store has model `name` from exactly this source."""
     try:
         return ModelFolder.read(models_dir() / name).manifest.get("source") == source
     except ModelError:
@@ -137,7 +141,7 @@ def _other_format(name: str) -> bool:
 
 
 def _announced_digest(announced: Any) -> str:
-    """SHA-256 of a large file, git blob id (SHA-1) of a small one: what the hub gives for each."""
+    """The digest that the hub reports: SHA-256 for a large (LFS) file, git blob id (SHA-1) for a small one."""
     lfs = announced.lfs
     if lfs is None:
         return str(announced.blob_id)
@@ -152,7 +156,7 @@ def _is_announced(path: Path, announced: Any) -> bool:
 
 
 class _plain_errors:
-    """Turns what huggingface-hub and its HTTP client raise into one line for a person."""
+    """Context manager that turns exceptions of huggingface-hub and its HTTP client into one-line ModelErrors."""
 
     def __init__(self, repo: str) -> None:
         self.repo = repo
@@ -183,12 +187,12 @@ class _plain_errors:
         elif isinstance(error, RepositoryNotFoundError):
             line = f"there is no model repository {self.repo} at {where}, or it is private"
         elif isinstance(error, OSError) and error.errno is not None and error.errno in (28, 122, 30, 13):
-            return  # disk full, quota, read-only, no permission: said by whoever prints errors
+            return  # disk full, quota, read-only, no permission: the caller reports these
         elif isinstance(error, HfHubHTTPError) and not isinstance(error, EntryNotFoundError):
-            line = f"{where} answers with an error: {_first_line(error)}"
+            line = f"{where} returned an error: {_first_line(error)}"
         else:
             reason = _first_line(error)
-            line = f"cannot reach {where}: is there a network? ({reason}); run it again to go on"
+            line = f"cannot reach {where} ({reason}); check the network, then run the command again to resume"
         raise ModelError(line) from error
 
 

@@ -1,4 +1,7 @@
-"""A model folder from elsewhere → the store: checked, tried, made faster, and only then given its name."""
+"""Import a model folder into the store.
+
+The model is checked, tried out and quantised in a staging folder. It gets its name only after that.
+"""
 
 import shutil
 import tempfile
@@ -20,7 +23,7 @@ from searcher.models.store import check_name, copy_model_files, models_dir, move
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of an import: the model's folder in the store, and what a person should know."""
+    """The result of an import: the model's folder in the store, and notices for the user."""
 
     name: str
     folder: ModelFolder
@@ -29,8 +32,10 @@ class Imported:
 
 @contextmanager
 def staging(name: str) -> Iterator[Path]:
-    """An empty folder inside the store for a model that will be called `name`; gone again if anything
-    fails.
+    """Create an empty folder inside the store for a model that will be called `name`.
+
+    The folder is deleted at the end unless the model was moved out of it. Raises ModelError if `name` is not
+    a valid model name.
     """
     check_name(name)
     store = models_dir()
@@ -44,15 +49,15 @@ def staging(name: str) -> Iterator[Path]:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether `path` looks like a model folder (not, or not only, an open_clip checkpoint)."""
+    """Whether `path` looks like a model folder. It may also contain an open_clip checkpoint."""
     return (path / CONFIG).is_file() or (path / MANIFEST).is_file()
 
 
 def import_folder(source: Path, name: str, precision: str | None = None) -> Imported:
-    """Copy a model folder to the store as `name`, make int8 encoders of it and decide what to use.
+    """Copy a model folder to the store as `name`, create int8 encoders and choose the precision to use.
 
-    `precision`: see `choose_precision`. Raises ModelError (one line) for a broken folder; nothing is left
-    then.
+    `precision`: see `choose_precision`. Raises ModelError (one line) if the folder is broken. In that case
+    nothing is left in the store.
     """
     ModelFolder.read(source)
     with staging(name) as partial:
@@ -63,7 +68,8 @@ def import_folder(source: Path, name: str, precision: str | None = None) -> Impo
 def finish(partial: Path, name: str, precision: str | None, facts: Mapping[str, Any]) -> Imported:
     """Check the model in a staging folder, choose its precision and move it into the store as `name`.
 
-    `facts` (see `write_manifest`) are recorded where the folder brings no searcher.json of its own.
+    `facts` (see `write_manifest`) are recorded only if the folder has no searcher.json of its own. Raises
+    ModelError if the model is broken.
     """
     try:
         folder = ModelFolder.read(partial)
@@ -80,29 +86,29 @@ def finish(partial: Path, name: str, precision: str | None, facts: Mapping[str, 
         try_out(Model(ModelFolder.read(partial)))
         notices = choose_precision(partial, precision)
     except ModelError as error:
-        # the message names files of the staging folder, which the user never sees
+        # the message contains paths of the staging folder, which mean nothing to the user
         line = str(error).replace(f"model {partial}", f"model {name}").replace(f"{partial}/", "")
         raise ModelError(line) from error
     return Imported(name, ModelFolder.read(move_into_store(partial, name)), tuple(notices))
 
 
 def try_out(model: Model) -> None:
-    """Encode a photo and a text. Raises ModelError where the folder does not work, or returns what is no
-    vector.
-    """
+    """Encode two photos and two texts. Raises ModelError if an encoder fails or returns unusable vectors."""
     for vectors in (model.encode_images(drift_photos()[:2]), model.encode_texts(["a photo of a cat", ""])):
         if not np.isfinite(vectors).all() or not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-            raise ModelError(f"model {model.folder}: an encoder returns no numbers that make a vector")
+            raise ModelError(f"model {model.folder}: an encoder returns vectors that are zero or not finite")
 
 
 def check_external_data(encoder: Path) -> None:
-    """Weights that an ONNX file keeps in other files must lie in its own folder and be all there
-    (ModelError).
+    """Check the external data files of an ONNX file.
+
+    They must be in the same folder as the ONNX file and be complete. Raises ModelError if they are not, or if
+    `encoder` is not an ONNX file.
     """
     try:
         model = onnx.load(str(encoder), load_external_data=False)
-    except Exception as error:  # protobuf's errors share no base with anything
-        raise ModelError(f"{encoder} is no ONNX file") from error
+    except Exception as error:  # protobuf's exceptions have no common base class
+        raise ModelError(f"{encoder} is not an ONNX file") from error
     home = encoder.parent.resolve()
     for tensor in model.graph.initializer:
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
@@ -111,7 +117,7 @@ def check_external_data(encoder: Path) -> None:
         location = entry.get("location", "")
         file = (encoder.parent / location).resolve()
         if not location or not file.is_relative_to(home):
-            raise ModelError(f"{encoder} keeps its weights outside of its folder ({location}): refused")
+            raise ModelError(f"{encoder} stores its weights outside its folder ({location}), which is not allowed")
         if not file.is_file():
             raise ModelError(f"{encoder} needs {location}, which is missing")
         if file.stat().st_size < int(entry.get("offset") or 0) + int(entry.get("length") or 0):

@@ -1,6 +1,4 @@
-"""`Model`: an aligned pair of encoders, image and text, with everything that turns photos and words into
-vectors.
-"""
+"""`Model`: a pair of image and text encoders that share one embedding space, with preprocessing and tokenizer."""
 
 import threading
 import time
@@ -37,25 +35,27 @@ INT8_ARITHMETIC = {
     ("int8", "visual"),
     ("int8", "textual"),
     ("compact", "textual"),
-}  # kernels for the CPU alone
-# Published values of a family whose files do not tell theirs: CLIP clamps at 100; SigLIP's are those of
-# ViT-B-16.
+}  # only the CPU has kernels for these
+# Published logit scale and bias of each family, used if the model's files do not give them. CLIP clamps its scale
+# at 100. SigLIP's values are those of ViT-B-16.
 FAMILY_SCALE = {"clip": (100.0, 0.0), "siglip": (117.33, -12.93)}
 
 
 class Model:
-    """Image and text encoders of one model folder. Each is opened when it is first used: a search loads only
-    one.
+    """The image and text encoders of one model folder.
 
-    Attributes: `name`, `version`, `dim`, `image_size` (shorter side, pixels), `precision` ("float32",
-    "int8", …), `digest` (hex; of float32 encoders, preprocessing and tokenizer), `slug` (name for file
-    names), `logit_scale` (factor on the cosine; None: unknown), `logit_bias`, `languages` (ISO 639; None:
-    unknown), `folder`, `info` (searcher.json).
+    Each encoder is opened when it is first used, so a search loads only the text encoder.
+
+    Attributes: `name`, `version`, `dim`, `image_size` (shorter side, in pixels), `precision` ("float32",
+    "int8", …), `digest` (hex digest of the float32 encoders, preprocessing and tokenizer), `slug` (the name
+    in a form that is safe in file names), `logit_scale` (factor on the cosine similarity, None if it is
+    unknown), `logit_bias`, `languages` (ISO 639 codes, None if they are unknown), `folder` and `info` (the
+    content of searcher.json).
     """
 
     def __init__(self, folder: ModelFolder, *, precision: str | None = None, threads: int = 0) -> None:
         if precision is not None:
-            folder.encoders(precision)  # raises if there is none
+            folder.encoders(precision)  # raises ModelError if the model does not have it
         self._asked_precision = precision
         self._folder = folder
         self._threads = threads
@@ -74,16 +74,20 @@ class Model:
 
     @classmethod
     def open(cls, name_or_path: str | Path = "builtin", *, precision: str | None = None, threads: int = 0) -> "Model":
-        """Open a model by its name in the store, "builtin", or the path of a model folder.
+        """Open a model. `name_or_path` is a name in the store, "builtin", or the path of a model folder.
 
-        `threads` for the network, 0: one a physical core. Raises ModelError (one line) if it is not there or
-        broken.
+        `threads` is the number of ONNX Runtime threads (0: one per physical core). Raises ModelError (one
+        line) if the model does not exist or is broken.
         """
         return cls(ModelFolder.read(find_model(name_or_path)), precision=precision, threads=threads)
 
     @cached_property
     def precision(self) -> str:
-        """The precision in use. A graphics card has no kernels for dynamic int8: it gets float32."""
+        """The precision in use.
+
+        GPUs have no kernels for dynamic int8. If a GPU is available and no precision was asked for, float32
+        is used instead of int8.
+        """
         default = self._asked_precision or self._folder.precision
         if self._asked_precision is None and default == "int8" and "float32" in self._folder.precisions:
             from searcher.models.session import available_providers
@@ -94,11 +98,11 @@ class Model:
 
     @property
     def close_to_float32(self) -> bool:
-        """Whether its vectors may stand beside float32's in one index, by the drift that was measured."""
+        """Whether its embeddings may be mixed with float32 embeddings in one index, judged by the measured drift."""
         return self._is_close(self.precision)
 
     def mixes_with(self, precision: str) -> bool:
-        """Whether its vectors may stand beside those of another of its precisions."""
+        """Whether its embeddings may be mixed with those of `precision`, another precision of the same model."""
         return precision == self.precision or (self.close_to_float32 and self._is_close(precision))
 
     def _is_close(self, precision: str) -> bool:
@@ -110,7 +114,7 @@ class Model:
         return drift is not None and acceptable(drift)
 
     def in_precision(self, precision: str) -> "Model":
-        """The same model in another precision. Raises ModelError where it has none such."""
+        """Open the same model in another precision. Raises ModelError if it does not have that precision."""
         return Model(self._folder, precision=precision, threads=self._threads)
 
     @property
@@ -145,14 +149,15 @@ class Model:
 
     @property
     def family(self) -> str:
-        """ "siglip" for models trained with a sigmoid loss (a logit bias, or so named), else "clip"."""
+        """ "siglip" for models trained with a sigmoid loss (they have a logit bias or that name), otherwise "clip"."""
         sigmoid = self.logit_bias is not None or self._folder.config.get("init_logit_bias") is not None
         return "siglip" if sigmoid or "siglip" in self.name.lower() else "clip"
 
     @property
     def scale_and_bias(self) -> tuple[float, float]:
-        """Logit scale and bias to compute probabilities with: the model's own, else its family's published
-        ones.
+        """The logit scale and bias for computing probabilities.
+
+        These are the model's own values. If they are unknown, they are the published values of its family.
         """
         scale, bias = FAMILY_SCALE[self.family]
         if self.logit_scale is None:
@@ -160,17 +165,18 @@ class Model:
         return self.logit_scale, self.logit_bias or 0.0
 
     def known_script(self, text: str) -> bool:
-        """Whether the model's languages are written in the letters of `text` (True where they are
-        unknown).
-        """
+        """Whether the model's languages use the letters of `text`. True if the languages are unknown."""
         return known_script(text, self.languages)
 
     def preprocess(self, image: "Image.Image") -> np.ndarray:
-        """An upright RGB picture → float32 (3, H, W), for `encode_pixels`. Safe to call in threads."""
+        """Convert an upright RGB image to float32 (3, H, W) for `encode_pixels`. Thread-safe."""
         return self.preprocessing(image)
 
     def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
-        """Preprocessed float32 (b, 3, H, W) → float32 (b, dim), unit length."""
+        """Embed preprocessed images: float32 (b, 3, H, W) → float32 (b, dim) of unit length.
+
+        Raises ModelError if the encoder cannot be loaded or run.
+        """
         if len(batch) == 0:
             return np.zeros((0, self.dim), dtype=np.float32)
         encoder = self._encoder("visual")
@@ -181,10 +187,10 @@ class Model:
         return self._checked(np.concatenate(parts))
 
     def encode_images(self, images: Sequence[Union["Image.Image", str, Path]]) -> np.ndarray:
-        """PIL images or paths → float32 (n, dim), unit length. Raises PhotoError for a file that is none.
+        """Embed PIL images or image files. Returns float32 (n, dim) of unit length.
 
-        An EXIF orientation that an image still carries is honoured, its colours are taken for sRGB. A file is decoded
-        as `index` decodes it.
+        A file is decoded as `index` decodes it. For a PIL image, the EXIF orientation is applied if it has
+        one, and its colours are assumed to be sRGB. Raises PhotoError if a file is not a readable image.
         """
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
@@ -200,9 +206,13 @@ class Model:
         return upright_rgb(image)
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Texts → float32 (n, dim), unit length; what is longer than the model's context is cut."""
+        """Embed texts. Returns float32 (n, dim) of unit length.
+
+        A text that is longer than the model's context is truncated. Raises ModelError if the encoder or the
+        tokenizer cannot be used.
+        """
         if texts and "textual" not in self._encoders:
-            # ONNX Runtime opens a session without Python's lock: the tokenizer is read meanwhile
+            # ONNX Runtime releases the GIL while it opens a session, so the tokenizer is read at the same time.
             opening = threading.Thread(target=self._try_encoder, args=("textual",))
             opening.start()
             try:
@@ -213,7 +223,7 @@ class Model:
         for start in range(0, len(texts), BATCH_SIZE):
             ids = self.tokenizer(texts[start : start + BATCH_SIZE])
             encoder = self._encoder("textual")
-            # multilingual text encoders may want the attention mask beside the ids
+            # some multilingual text encoders also take the attention mask
             arrays = (ids,) if encoder.inputs == 1 else (ids, self.tokenizer.mask(ids))
             parts.append(self._checked(encoder.run(*arrays)))
         return np.concatenate(parts)
@@ -224,20 +234,20 @@ class Model:
                 from searcher.models.session import Encoder
 
                 path = self.folder / self._folder.encoders(self.precision)[side]
-                providers = CPU if self.precision == "int8" else None  # others have no kernels for it
+                providers = CPU if self.precision == "int8" else None  # other providers have no int8 kernels
                 opened = Encoder(path, threads=self._threads, providers=providers)
-                kind, axes = ("image", 4) if side == "visual" else ("text", 2)
+                kind, axes = ("an image", 4) if side == "visual" else ("a text", 2)
                 if len(opened.input_shape) != axes:
-                    raise ModelError(f"{opened.path} is no {kind} encoder: its input has not {axes} axes")
+                    raise ModelError(f"{opened.path} is not {kind} encoder: its input does not have {axes} axes")
                 self._encoders[side] = opened
             return self._encoders[side]
 
     def _try_encoder(self, side: str) -> None:
-        with suppress(ModelError):  # raised again where it is used
+        with suppress(ModelError):  # it is raised again when the encoder is used
             self._encoder(side)
 
     def _checked(self, vectors: np.ndarray) -> np.ndarray:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             shape = "x".join(str(side) for side in vectors.shape[1:])
-            raise ModelError(f"model {self.folder}: an encoder returns {shape} numbers, config.json says {self.dim}")
+            raise ModelError(f"model {self.folder}: an encoder returns {shape} numbers but config.json says {self.dim}")
         return vectors

@@ -1,6 +1,7 @@
-"""From an upright RGB picture to the numbers that an image encoder takes, as open_clip's transform does it.
+"""Convert an upright RGB image to the input of an image encoder, in the same way as open_clip's transform.
 
-Only Pillow and numpy: `preprocess_cfg.json` says size, mean, std, interpolation, resize mode and fill colour.
+This needs only Pillow and numpy. `preprocess_cfg.json` gives the size, mean, std, interpolation, resize mode
+and fill colour.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +15,17 @@ from PIL import Image
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 RESIZE_MODES = ("shortest", "longest", "squash")
-LONG = 400  # times as long as wide, a picture is cropped before it is resized: 1 x 30,000 pixels would take gigabytes
-INTERPOLATIONS = ("bicubic", "bilinear", "random")  # open_clip takes bicubic for "random" outside of training
+# If resizing would produce more than this many times the pixels of the target, the image is cropped first. Otherwise an
+# image of 1 x 30,000 pixels would take gigabytes.
+LONG = 400
+INTERPOLATIONS = ("bicubic", "bilinear", "random")  # outside of training, open_clip uses bicubic for "random"
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """open_clip's evaluation transform. `size` is (height, width) in pixels; mean and std are of values in
-    0..1.
+    """open_clip's evaluation transform.
+
+    `size` is (height, width) in pixels. `mean` and `std` refer to pixel values from 0 to 1.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -33,9 +37,9 @@ class Preprocess:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Preprocess":
-        """Read open_clip's `preprocess_cfg`; what is absent or null has open_clip's default.
+        """Read open_clip's `preprocess_cfg`. A missing or null value gets open_clip's default.
 
-        Raises ValueError on values that open_clip would not take either.
+        Raises ValueError for values that open_clip does not accept either.
         """
         given = {key: value for key, value in config.items() if value is not None}
         size = given.get("size", 224)
@@ -61,7 +65,7 @@ class Preprocess:
         return found
 
     def crop(self, image: Image.Image) -> Image.Image:
-        """The resized and cropped (or padded) RGB picture of exactly `size`."""
+        """Resize `image` and crop or pad it to exactly `size`."""
         height, width = self.size
         method = Image.Resampling.BILINEAR if self.interpolation == "bilinear" else Image.Resampling.BICUBIC
         fill = 0
@@ -71,20 +75,20 @@ class Preprocess:
             ratio = max(image.height / height, image.width / width)
             target, fill = (round(image.width / ratio), round(image.height / ratio)), self.fill_color
         elif height == width:
-            # torchvision's Resize(int): the long side is truncated, not rounded
+            # torchvision's Resize(int) truncates the long side and does not round it
             short = min(image.size)
             target = (int(height * image.width / short), int(height * image.height / short))
         else:
             ratio = min(image.height / height, image.width / width)
             target = (round(image.width / ratio), round(image.height / ratio))
-            method = Image.Resampling.BICUBIC  # open_clip passes no interpolation here
+            method = Image.Resampling.BICUBIC  # open_clip ignores the interpolation setting here
         if target[0] * target[1] > LONG * width * height:
             return _center_resized(image, target, (width, height), method)
         image = _resize(image, (max(1, target[0]), max(1, target[1])), method)
         return _center(image, width, height, fill)
 
     def __call__(self, image: Image.Image) -> np.ndarray:
-        """`image` (PIL, upright, RGB) → float32 array (3, H, W), normalised."""
+        """Convert an upright RGB PIL image to a normalised float32 array (3, H, W)."""
         scale, offset = self._affine
         pixels = np.asarray(_rgb(self.crop(image))).transpose(2, 0, 1)
         result = np.empty(pixels.shape, dtype=np.float32)
@@ -94,7 +98,10 @@ class Preprocess:
 
     @cached_property
     def _affine(self) -> tuple[np.ndarray, np.ndarray]:
-        """What takes 0..255 to normalised numbers: float32 (3, 1, 1) to multiply with, and to subtract."""
+        """Scale and offset that normalise pixel values from 0 to 255, each float32 (3, 1, 1).
+
+        The normalised value is `pixel * scale - offset`.
+        """
         std = np.asarray(self.std, dtype=np.float32)[:, None, None]
         mean = np.asarray(self.mean, dtype=np.float32)[:, None, None]
         return np.float32(1 / 255) / std, mean / std
@@ -118,8 +125,10 @@ def _resize(image: Image.Image, size: tuple[int, int], method: Image.Resampling)
 def _center_resized(
     image: Image.Image, whole: tuple[int, int], size: tuple[int, int], method: Image.Resampling
 ) -> Image.Image:
-    """The middle `size` of what `image` would be when resized to `whole`: the same, but that Pillow may round between
-    rows and columns where it would round between columns and rows."""
+    """Return the middle `size` of `image` resized to `whole`, without resizing all of it.
+
+    The result can differ by rounding, because Pillow may resize rows and columns in the other order.
+    """
     box = []
     for full, part, original in zip(whole, size, image.size, strict=True):
         start = round((full - part) / 2.0)
@@ -135,6 +144,6 @@ def _center(image: Image.Image, width: int, height: int, fill: int) -> Image.Ima
         image = canvas
     if image.size == (width, height):
         return image
-    # Python's round, half to even: what torchvision does
+    # torchvision also uses Python's round (half to even)
     left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
     return image.crop((left, top, left + width, top + height))

@@ -1,4 +1,4 @@
-"""Labels as vectors: each label's prompts, averaged in embedding space, and the label nearest to an image."""
+"""Embed labels by averaging the embeddings of their prompts, and find the label nearest to an image."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from searcher.models.model import Model
 
 TEXTS_AT_ONCE = 1024
-# float32 sums of 1,000 products differ by less than this with the shape of the matrices
+# Float32 sums of 1,000 products depend on the shape of the matrices. They differ by less than this.
 CLOSE = 1e-5
 
 
@@ -23,10 +23,11 @@ def encode_labels(
     templates: Sequence[str] = ENSEMBLE,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Labels → float32 (n, dim), unit length: the mean over wordings and templates of the prompts' embeddings.
+    """Embed labels. Returns float32 (n, dim) of unit length.
 
-    A label's own templates win over `templates`. progress(done, total): prompts. Memory is bounded, however many
-    labels there are.
+    The embedding of a label is the normalised mean of its prompts' embeddings, over all wordings and templates.
+    If a label has its own templates, they are used instead of `templates`. `progress(done, total)` counts
+    prompts. The prompts are encoded in batches, so memory use does not grow with the number of prompts.
     """
     sums = np.zeros((len(labels), model.dim), dtype=np.float32)
     total = sum(len(label.wordings) * len(label.templates or templates) for label in labels)
@@ -42,10 +43,11 @@ def encode_labels(
 
 
 def nearest(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Images (m, dim) and labels (n, dim), n > 0, of unit length → int64 (m,): the label most similar to each image.
+    """Return the index of the most similar label for each image, as int64 (m,).
 
-    Images count as the catalog stores them, rounded to float16. The answer does not depend on how many images are
-    asked at once; of labels that are equally near, the first one wins.
+    `images` (m, dim) and `labels` (n, dim), n > 0, are of unit length. The images are first rounded to
+    float16, as the catalog stores them. The result for an image does not depend on how many images are passed
+    at once. If several labels are equally near, the first one is returned.
     """
     stored = np.asarray(images, np.float16)
     labels = np.asarray(labels, np.float32)
@@ -53,7 +55,11 @@ def nearest(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def nearest_of(stored: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """What `nearest` answers, where the cosines `scores` (m, n) of float16 images and float32 labels are known."""
+    """Like `nearest`, but with known cosine similarities.
+
+    `stored` are the float16 images (m, dim), `labels` is float32 (n, dim), and `scores` (m, n) are their
+    cosine similarities. Labels that score within CLOSE of the best one are compared again in float64.
+    """
     best: np.ndarray = scores.argmax(axis=1)
     bar = scores[np.arange(len(best)), best] - np.float32(CLOSE)
     for row in np.flatnonzero((scores >= bar[:, None]).sum(axis=1) > 1):

@@ -1,13 +1,17 @@
-"""Smaller and faster files of the same encoders, made once at import or export, never inside a search.
+"""Create smaller and faster files of the same encoders. This happens once at import or export, never during a search.
 
-- "int8": dynamic quantisation of MatMul (ONNX Runtime's, per channel): integer arithmetic where the CPU has
-  it; the token table is int8 too.
-- "compact": for a model that ships. Weights and token table are stored as int8 (float16 where that falls below
-  MIN_COSINE) and computed with as float32: the same vectors on every machine, in a quarter of the bytes.
+- "int8": ONNX Runtime's dynamic quantisation of MatMul, per channel. It uses integer arithmetic if the CPU
+  supports it. The token table is also stored as int8.
+- "compact": for a model that ships with a package. The weights and the token table are stored as int8, or as
+  float16 if int8 falls below MIN_COSINE. Computation is in float32. The embeddings are the same on every
+  machine, and the files have a quarter of the size.
 
-Mean cosine to float32 of a trained text encoder (all-MiniLM-L6-v2, six layers): int8 0.9947 (weights of 8 bits, with
-VNNI), compact 0.9992, the token table alone 0.99999; of the one in the box, without VNNI: int8 0.9997 (0.9995 with 8
-bits). Of a trained image encoder (timm's ResNet-18): compact 0.9999.
+Mean cosine similarity to float32:
+
+- all-MiniLM-L6-v2 (a trained text encoder, six layers): int8 0.9947 (8-bit weights, with VNNI), compact
+  0.9992, only the token table 0.99999
+- text encoder of the built-in model, without VNNI: int8 0.9997 (0.9995 with 8-bit weights)
+- timm's ResNet-18 (a trained image encoder): compact 0.9999
 """
 
 import tempfile
@@ -33,19 +37,18 @@ from searcher.models.model import Model
 INT8 = "int8"
 COMPACT = "compact"
 _COSINE = {"visual": "image_cosine", "textual": "text_cosine"}
-_SMALL = 256  # values; smaller constants stay float32
+_SMALL = 256  # constants with fewer values than this stay float32
 
 
 def add_precision(folder: Path, precision: str) -> dict[str, float]:
-    """Write the encoders of a float32 model folder once more as "int8" or "compact", beside the float32
-    files.
+    """Add "int8" or "compact" encoders to a float32 model folder, next to the float32 files.
 
-    Records the files and the drift, measured on sample photos and prompts, in searcher.json and
-    returns the drift; the default precision stays what it is. Raises ModelError for another precision or a
-    broken folder.
+    The drift is measured on sample photos and prompts. The files and the drift are recorded in searcher.json.
+    The default precision does not change. Returns the drift. Raises ModelError for any other precision and
+    for a broken folder.
     """
     if precision not in (INT8, COMPACT):
-        raise ModelError(f"no precision named {precision!r} (there are: float32, {INT8}, {COMPACT})")
+        raise ModelError(f"no precision named {precision!r} (available: float32, {INT8}, {COMPACT})")
     float32 = Model.open(folder, precision="float32")
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
     for side, name in files.items():
@@ -70,13 +73,15 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
 
 
 def choose_precision(folder: Path, asked: str | None = None) -> list[str]:
-    """Make int8 encoders of a float32 model folder and use them, unless they stray too far from float32.
+    """Create int8 encoders for a float32 model folder and use them, unless they differ too much from float32.
 
-    `asked`: "float32" makes none, "int8" takes them whatever they do, None decides by the drift (mean cosine
-    of images and texts at least MIN_COSINE). Returns what a person should know, one line each.
+    With `asked="float32"`, no int8 encoders are created. With "int8", they are used whatever their drift is.
+    With None, the drift decides: the mean cosine similarity must be at least MIN_COSINE for images and for
+    texts. Returns notices for the user, one line each. Raises ModelError for any other precision and for a
+    broken folder.
     """
     if asked not in (None, "float32", INT8):
-        raise ModelError(f"no precision named {asked!r} (there are: float32, {INT8})")
+        raise ModelError(f"no precision named {asked!r} (available: float32, {INT8})")
     given = ModelFolder.read(folder)
     if asked == "float32" or (asked is None and "float32" not in given.precisions):
         _ = given.encoders(asked or given.precision)
@@ -95,14 +100,15 @@ def choose_precision(folder: Path, asked: str | None = None) -> list[str]:
             (folder / name).unlink()
         write_manifest(folder, name=manifest["name"], precision="float32", **facts)
     if drift is not None and not acceptable(drift):
-        used = "used all the same" if asked == INT8 else "float32 is used (--precision int8 overrides)"
-        lines.append(f"int8 strays from float32 ({describe(drift)}; {MIN_COSINE} is asked): {used}")
+        used = "int8 is used anyway" if asked == INT8 else "float32 is used (to use int8, pass --precision int8)"
+        lines.append(f"int8 differs too much from float32 ({describe(drift)}; minimum {MIN_COSINE}): {used}")
     return lines
 
 
 def keep_only(folder: Path, precision: str) -> None:
-    """Make `precision` the only one of a model folder, under the layout's usual file names; the digest
-    stays.
+    """Keep only `precision` in a model folder and delete the others.
+
+    Its files get the usual file names of the layout. The recorded digest does not change.
     """
     manifest = read_json(folder, MANIFEST)
     files = manifest["precisions"][precision]
@@ -117,12 +123,15 @@ def keep_only(folder: Path, precision: str) -> None:
 
 
 def quantize_int8(source: Path, target: Path) -> None:
-    """Write `source` (a float32 encoder) with its MatMul weights and its token table as int8.
+    """Write the float32 encoder `source` to `target`, with its MatMul weights and its token table as int8.
 
-    Weights have a scale a channel, the table one a token: on ViT-B-32's text encoder the table's part makes
-    opening the file three times faster (64 ms for 180) and changes the mean cosine by 0.0001. Weights take 7 bits of
-    the 8: without VNNI, x86 adds products of 8 bits pairwise in 16 and cuts off what does not fit (a text encoder of
-    random weights fell to a mean cosine of 0.98 so), and a file may move to another machine.
+    The weights have one scale per channel and the token table has one scale per token. On ViT-B-32's text
+    encoder, the int8 table makes opening the file three times faster (64 ms instead of 180) and changes the
+    mean cosine by 0.0001.
+
+    The weights use 7 of the 8 bits. Without VNNI, x86 adds pairs of 8-bit products in 16 bits, and the sum
+    saturates. With 8 bits, a text encoder of random weights fell to a mean cosine of 0.98 because of this. A
+    file may be moved to a machine without VNNI.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -146,11 +155,11 @@ def quantize_int8(source: Path, target: Path) -> None:
 
 
 def store_small(source: Path, target: Path, kind: str) -> None:
-    """Write `source` with its large float32 weights stored as `kind` (token tables always as int8), and computed
-    with as float32.
+    """Write `source` to `target` with its large float32 weights stored as `kind`.
 
-    "int8": one scale a row (an output channel of a convolution); "float16": rounded. ONNX Runtime turns them
-    back once, when it opens the file: the size on disk is what this saves.
+    `kind` is "int8" (one scale per row, which is an output channel of a convolution) or "float16" (rounded).
+    Token tables are always stored as int8. ONNX Runtime converts the weights back to float32 once, when it
+    opens the file, and computes in float32. Only the size on disk becomes smaller.
     """
     model = onnx.load(str(source))
     _shrink_tables(model)
@@ -184,36 +193,39 @@ def store_small(source: Path, target: Path, kind: str) -> None:
 
 
 def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """The constants of an encoder by name, those that `store_small` changed as it computes with them: float32."""
+    """The constants of an encoder, by name.
+
+    Weights that `store_small` converted are returned as the float32 values that the encoder computes with.
+    """
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for ending in (".stored", ".rows"):  # in this order: the scales of a table can be stored small themselves
+    for ending in (".stored", ".rows"):  # in this order, because the scales of a table can themselves be ".stored"
         for stored in [name for name in weights if name.endswith(ending)]:
             name = stored.removesuffix(ending)
             weights[name] = weights.pop(stored).astype(np.float32)
-            if f"{name}.scales" in weights:  # float16 has none
+            if f"{name}.scales" in weights:  # float16 weights have no scales
                 weights[name] *= weights.pop(f"{name}.scales")
     return weights
 
 
 def _int8_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """float32 (n, …) → int8 of the same shape and float32 scales (n, 1, …): values ≈ int8 x scales."""
+    """Quantise float32 (n, …). Returns int8 of the same shape and float32 scales (n, 1, …): values ≈ int8 x scales."""
     highest = np.abs(values).reshape(len(values), -1).max(axis=1)
     scales = (np.maximum(highest, 1e-12) / 127).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
     return np.rint(values / scales).astype(np.int8), scales
 
 
 def _balanced(rows: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """int8 weights (out, in, …) of a convolution, some rounded the other way so that errors cancel in every kernel.
+    """Round some int8 weights (out, in, …) of a convolution the other way, so that errors cancel in every kernel.
 
-    What a convolution meets is all of one sign for the most part, so that rounding errors add up to a shift, most
-    of all in filters for edges, whose sum is nought. On a trained ResNet-18 this takes the mean cosine to float32
-    from 0.9974 to 0.9999. (SQuant, Guo et al., ICLR 2022, in its simplest form.)
+    The inputs of a convolution mostly have the same sign, so rounding errors add up to a shift. The shift matters
+    most in edge filters, because their weights sum to zero. On a trained ResNet-18, this raises the mean cosine
+    to float32 from 0.9974 to 0.9999. The method is SQuant (Guo et al., ICLR 2022) in its simplest form.
     """
     for shape in ((*rows.shape[:2], -1), (len(rows), -1)):
         rounded, wanted = rows.reshape(shape).astype(np.float32), exact.reshape(shape)
         error = wanted - rounded
         excess = np.rint(error.sum(axis=-1, keepdims=True))
-        # what lies furthest on the side of the excess goes one step that way
+        # the weights with the largest error in the direction of the excess move one step in that direction
         rank = np.argsort(np.argsort(-error * np.sign(excess), axis=-1, kind="stable"), axis=-1)
         rounded += np.sign(excess) * (rank < np.abs(excess))
         rows = np.clip(rounded, -127, 127).astype(np.int8).reshape(rows.shape)
@@ -221,7 +233,7 @@ def _balanced(rows: np.ndarray, exact: np.ndarray) -> np.ndarray:
 
 
 def _shrink_tables(model: onnx.ModelProto) -> None:
-    """Embedding tables as int8 rows with a scale each: Gather(rows) x Gather(scales)."""
+    """Store embedding tables as int8 rows with one scale per row: Gather(rows) x Gather(scales)."""
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     tensors: dict[str, onnx.TensorProto] = {}
     nodes: list[onnx.NodeProto] = []
@@ -254,5 +266,5 @@ def _replace(model: onnx.ModelProto, tensors: list[onnx.TensorProto], nodes: lis
     model.graph.initializer.extend(tensors)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    # recorded shapes name values that are no longer what they were
+    # the recorded shapes may refer to values that have changed
     del model.graph.value_info[:]

@@ -1,10 +1,10 @@
-"""Which writing systems a model can read, judged from the languages it was trained on."""
+"""Find out which scripts (writing systems) a model can read, from the languages it was trained on."""
 
 import unicodedata
 from collections.abc import Sequence
 
-# Languages that are not written in Latin letters (or not only), by the first word of the Unicode names of
-# their letters. A language that is not listed is taken to be written in Latin letters.
+# Languages that do not use the Latin script, or do not only use it. A script is identified by the first word of the
+# Unicode names of its letters. A language that is not listed is assumed to use the Latin script.
 _SCRIPTS: dict[str, frozenset[str]] = {
     "am": frozenset({"ETHIOPIC"}),
     "ar": frozenset({"ARABIC"}),
@@ -41,14 +41,15 @@ _SCRIPTS: dict[str, frozenset[str]] = {
     "ur": frozenset({"ARABIC"}),
     "zh": frozenset({"CJK"}),
 }
-# Latin letters turn up in every language (names, brands); letters of no script say nothing.
+# Latin letters occur in every language, in names and brands. The other entries do not belong to a particular script.
 _ALWAYS = frozenset({"LATIN", "MODIFIER", "FEMININE", "MASCULINE"})
 
 
 def known_script(text: str, languages: Sequence[str] | None) -> bool:
-    """Whether every letter of `text` belongs to a script of `languages` (ISO 639 codes; None: unknown, True).
+    """Whether every letter of `text` belongs to a script of `languages` (ISO 639 codes).
 
-    Digits, punctuation and emoji are no letters. An English model reads "café" and "3 🐕", not "кот".
+    True if `languages` is None or empty, because they are unknown then. Digits, punctuation and emoji do not
+    count as letters. For example, an English model can read "café" and "3 🐕" but not "кот".
     """
     if not languages:
         return True

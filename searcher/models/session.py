@@ -1,4 +1,4 @@
-"""One encoder as an ONNX Runtime session: opened without surprises, inputs and outputs taken by position."""
+"""Run one encoder as an ONNX Runtime session. Inputs and outputs are identified by position."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ import onnxruntime
 from searcher.models.folder import ModelError
 from searcher.photos.cores import usable_cores
 
-# Used when they are installed, fastest first; the CPU is always there.
+# These are used if they are installed, fastest first. The CPU provider is always available.
 PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "OpenVINOExecutionProvider")
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -21,19 +21,21 @@ _DTYPES = {
 
 
 class Encoder:
-    """An encoder file, ready to run. Thread-safe, as ONNX Runtime sessions are."""
+    """An encoder file that is ready to run. It is thread-safe, because ONNX Runtime sessions are."""
 
     def __init__(self, path: Path, *, threads: int = 0, providers: tuple[str, ...] | None = None) -> None:
-        """Open `path` with `threads` threads (0: one a physical core). Raises ModelError if it is no
-        encoder.
+        """Open `path` with `threads` threads (0: one per physical core).
+
+        If an accelerator is installed but does not work, the CPU is used, unless `providers` are given.
+        Raises ModelError if the file cannot be loaded or is not a supported encoder.
         """
         wanted = providers or available_providers()
         try:
             self._session = _open(path, threads, wanted)
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+        except Exception as error:  # ONNX Runtime's exceptions have no other common base class
             if len(wanted) == 1 or providers is not None:
                 raise ModelError(f"{path} cannot be loaded: {_reason(error)}") from error
-            # an accelerator that is installed but does not work, or not for this model
+            # an accelerator is installed, but it does not work or does not support this model
             try:
                 self._session = _open(path, threads, wanted[-1:])
             except Exception as second:
@@ -43,7 +45,7 @@ class Encoder:
         self._inputs = self._session.get_inputs()
         for given in self._inputs:
             if given.type not in _DTYPES:
-                raise ModelError(f"{path} is no encoder of this kind: its input is {given.type}")
+                raise ModelError(f"{path} is not a supported encoder: its input type is {given.type}")
 
     @property
     def provider(self) -> str:
@@ -52,7 +54,7 @@ class Encoder:
 
     @property
     def input_shape(self) -> list[Any]:
-        """Shape of the first input: numbers where fixed, names or None where free."""
+        """Shape of the first input. A fixed dimension is a number and a dynamic one is a name or None."""
         return list(self._inputs[0].shape)
 
     @property
@@ -60,9 +62,10 @@ class Encoder:
         return len(self._inputs)
 
     def run(self, *arrays: np.ndarray) -> np.ndarray:
-        """Arrays with the batch first, one an input → float32 (b, dim), unit length.
+        """Run the encoder on one array per input, with the batch as the first axis.
 
-        A file that fixes its batch size is run in a loop.
+        Returns float32 (b, dim) of unit length. If the file has a fixed batch size, it is run in a loop.
+        Raises ModelError if the encoder cannot be run.
         """
         fixed = self.input_shape[0]
         arrays = tuple(
@@ -78,7 +81,7 @@ class Encoder:
     def _fixed(self, arrays: tuple[np.ndarray, ...], start: int, size: int) -> np.ndarray:
         parts = [array[start : start + size] for array in arrays]
         found = len(parts[0])
-        if found < size:  # the last batch is filled up with its last row
+        if found < size:  # fill up the last batch by repeating its last row
             parts = [np.concatenate([part, np.repeat(part[-1:], size - found, axis=0)]) for part in parts]
         return self._once(tuple(parts))[:found]
 
@@ -92,26 +95,30 @@ class Encoder:
 
 
 class Pace:
-    """How many photos a CPU embeds fastest at a time: more fall out of its cache, fewer keep its cores waiting.
+    """Find the number of photos per pass that is fastest on this CPU.
 
-    Every step is tried twice in the first batches of a run; what was fastest is kept. (ViT-B-32-256 in int8 did 29, 28,
-    26, 23 photos a second at 8, 16, 32, 64.)
+    Larger passes do not fit into the CPU's cache, and smaller ones leave cores idle. Each step is tried twice
+    on the first batches of a run, and the fastest one is kept. (ViT-B-32-256 in int8 embedded 29, 28, 26 and
+    23 photos per second at 8, 16, 32 and 64 photos per pass.)
     """
 
     STEPS = (8, 16, 32)
 
     def __init__(self) -> None:
-        # the first one allocates, and does not count
+        # The first trial does not count, because it allocates memory.
         self._trials = [16, *self.STEPS, *reversed(self.STEPS)]
         self._best: dict[int, float] = {}
 
     @property
     def step(self) -> int:
-        """How many to embed at a time now."""
+        """The number of photos to embed per pass now."""
         return self._trials[0] if self._trials else min(self._best, key=lambda step: self._best[step])
 
     def note(self, step: int, photos: int, seconds: float) -> None:
-        """A batch of `photos` took `seconds`, `step` at a time. Batches too small to tell are passed over."""
+        """Record that a batch of `photos` took `seconds` with `step` photos per pass.
+
+        Batches that are too small to measure are ignored.
+        """
         if photos < max(self.STEPS) or self._trials[:1] != [step]:
             return
         if len(self._trials) <= 2 * len(self.STEPS):
@@ -122,23 +129,23 @@ class Pace:
 def _open(path: Path, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     if threads == 0 and usable_cores() < (os.cpu_count() or 1):
-        threads = usable_cores()  # ONNX Runtime would start one a core of the whole machine
+        threads = usable_cores()  # by default, ONNX Runtime starts one thread per core of the whole machine
     options.intra_op_num_threads = threads
-    # A short search must not burn the cores while it waits, nor an indexing run those that decode.
+    # Spinning threads would waste CPU time in a short search and slow down the decoding threads while indexing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what is wrong comes as an exception
-    # its own falling back prints on stdout
+    options.log_severity_level = 4  # errors are raised as exceptions, so they need not be logged
+    # ONNX Runtime's own fallback prints to stdout
     return onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)
 
 
 def available_providers() -> tuple[str, ...]:
-    """The execution providers that this machine's ONNX Runtime has, fastest first, the CPU last."""
+    """The execution providers of the installed ONNX Runtime, fastest first. The CPU is last."""
     installed = onnxruntime.get_available_providers()
     return (*(name for name in PROVIDERS if name in installed), "CPUExecutionProvider")
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Rows of (n, dim) float32 scaled to length 1; a row of zeros stays."""
+    """Scale each row of (n, dim) to length 1. Returns float32. A row of zeros stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return np.asarray(vectors / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
 

@@ -1,5 +1,6 @@
-"""Where models are kept: the user's cache folder, or $SEARCHER_MODELS; and the one that ships with the
-package.
+"""The store of models, and the built-in model that ships with the package.
+
+The store is $SEARCHER_MODELS, or a folder in the user's cache folder if that is not set.
 """
 
 import os
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 BUILTIN = "builtin"
 BUILTIN_FOLDER = Path(__file__).parent / "builtin"
-DEFAULT_FILE = "default"  # holds the name of the model to use when none is said
+DEFAULT_FILE = "default"  # contains the name of the default model
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class StoredModel:
 
 
 def models_dir() -> Path:
-    """$SEARCHER_MODELS, else `models` in the user's cache folder. It may not exist yet."""
+    """The folder of the store: $SEARCHER_MODELS or `models` in the user's cache folder. It may not exist yet."""
     given = os.environ.get("SEARCHER_MODELS")
     if given:
         return Path(given).expanduser().absolute()
@@ -40,7 +41,7 @@ def models_dir() -> Path:
 
 
 def default_name() -> str:
-    """The name of the model that is used when none is said: "builtin" unless `set_default` chose another."""
+    """The name of the default model. It is "builtin" unless `set_default` chose another one."""
     try:
         return (models_dir() / DEFAULT_FILE).read_text(encoding="utf-8").strip() or BUILTIN
     except OSError:
@@ -48,7 +49,7 @@ def default_name() -> str:
 
 
 def set_default(name: str) -> None:
-    """Make `name` the default. Raises ModelError if there is no such model."""
+    """Make `name` the default model. Raises ModelError if there is no such model."""
     find_model(name)
     store = models_dir()
     store.mkdir(parents=True, exist_ok=True)
@@ -58,14 +59,15 @@ def set_default(name: str) -> None:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """The folder of a model: "builtin", a name in the store, or the path of a folder. ModelError if there is
-    none.
+    """The folder of a model. `name_or_path` is "builtin", a name in the store, or the path of a folder.
+
+    Raises ModelError if there is no such model.
     """
     text = str(name_or_path)
     if isinstance(name_or_path, str):
         if text == BUILTIN:
             if not (BUILTIN_FOLDER / MANIFEST).is_file():
-                raise ModelError("this copy of searcher carries no built-in model")
+                raise ModelError("this copy of searcher has no built-in model")
             return BUILTIN_FOLDER
         if text and not text.startswith(".") and Path(text).name == text and (models_dir() / text).is_dir():
             return models_dir() / text
@@ -73,17 +75,17 @@ def find_model(name_or_path: str | Path) -> Path:
     if text and path.is_dir():
         return path
     if not text or (isinstance(name_or_path, str) and path.name == text):
-        known = ", ".join(model.name for model in list_models()) or "none yet"
-        raise ModelError(f"no model named {text!r} (there are: {known})")
+        known = ", ".join(model.name for model in list_models()) or "none"
+        raise ModelError(f"no model named {text!r} (available: {known})")
     raise ModelError(f"no model folder at {path}")
 
 
 def find_digest(digest: str) -> Path | None:
-    """The folder of the model with this digest, among the built-in and the store; None if it is not there."""
+    """The folder of the model with this digest: the built-in model or one in the store. None if there is none."""
     candidates = [BUILTIN_FOLDER, *_folders()]
     for folder in candidates:
         try:
-            # a folder that records no digest was put there by hand: hashing gigabytes is not for a search
+            # A folder without a recorded digest was put there by hand. Hashing gigabytes would slow down a search.
             if ModelFolder.read(folder).manifest.get("digest") == digest:
                 return folder
         except ModelError:
@@ -92,7 +94,7 @@ def find_digest(digest: str) -> Path | None:
 
 
 def list_models() -> list[StoredModel]:
-    """The built-in model and those in the store that can be read, by name."""
+    """The built-in model, then the readable models in the store sorted by name."""
     default = default_name()
     found = []
     if (BUILTIN_FOLDER / MANIFEST).is_file():
@@ -114,13 +116,17 @@ def _folders() -> Iterator[Path]:
 
 
 def check_name(name: str) -> None:
-    """ModelError if `name` cannot be the name of a model in the store."""
+    """Raise ModelError if `name` cannot be the name of a model in the store."""
     if name in ("", BUILTIN, DEFAULT_FILE) or Path(name).name != name or name.startswith("."):
         raise ModelError(f"{name!r} cannot be the name of a model")
 
 
 def add_folder(source: Path, name: str) -> Path:
-    """Copy a model folder into the store as `name`, whole or not at all; what had that name is replaced."""
+    """Copy a model folder into the store as `name`. Returns the new folder.
+
+    An existing model with that name is replaced. If the copy fails, the store does not change. Raises
+    ModelError if `name` is not a valid model name.
+    """
     check_name(name)
     store = models_dir()
     store.mkdir(parents=True, exist_ok=True)
@@ -135,12 +141,12 @@ def add_folder(source: Path, name: str) -> Path:
 
 
 def copy_model_files(source: Path, target: Path) -> None:
-    """Copy what belongs to a model folder (not the checkpoint that may lie beside it)."""
+    """Copy the files that belong to a model folder. A checkpoint in the same folder is not copied."""
     shutil.copytree(source, target, dirs_exist_ok=True, ignore=_not_model_files)
 
 
 def move_into_store(partial: Path, name: str) -> Path:
-    """Give a finished folder inside the store its name, replacing what had it."""
+    """Give a finished folder inside the store its name, and replace an existing model with that name."""
     target = models_dir() / name
     if target.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=target.parent))
@@ -160,9 +166,10 @@ def _not_model_files(folder: str, names: list[str]) -> set[str]:
 
 
 def keep_copy(model: "Model") -> Path:
-    """Copy the built-in model to the store, so that an upgrade leaves its vectors searchable; others stay
-    where they are. A copy of the same encoders whose other facts (thresholds, say) have changed is made anew.
-    Returns the folder that will remain.
+    """Copy the built-in model to the store, so that its embeddings stay searchable after an upgrade.
+
+    Other models are not copied. If the store already has a copy of the same encoders but other facts have
+    changed (such as the thresholds), the copy is replaced. Returns the folder to refer to from now on.
     """
     if model.folder != BUILTIN_FOLDER:
         return model.folder
@@ -173,7 +180,7 @@ def keep_copy(model: "Model") -> Path:
 
 
 def remove_model(name: str) -> None:
-    """Delete a model from the store. ModelError for the built-in and for a name that is not there."""
+    """Delete a model from the store. Raises ModelError for the built-in model and if there is no such model."""
     if name == BUILTIN:
         raise ModelError("the built-in model is part of the program and cannot be removed")
     if Path(name).name != name or name.startswith(".") or not (models_dir() / name).is_dir():

@@ -1,8 +1,8 @@
-"""From texts to token ids, equal to open_clip's tokenizers, through the `tokenizers` library.
+"""Convert texts to the same token ids as open_clip's tokenizers, with the `tokenizers` library.
 
-Cleaning is ours (ftfy, as open_clip does it); the vocabulary and the merges are `textual/tokenizer.json`.
-For CLIP's own byte-pair encoding the file's normaliser and splitting are replaced by open_clip's, whoever
-wrote the file; other tokenizers are taken as they are.
+This module cleans the texts (with ftfy, like open_clip). The vocabulary and the merges come from
+`textual/tokenizer.json`. For CLIP's own byte-pair encoding, the file's normaliser and splitting are always
+replaced by open_clip's. Other tokenizers are used as they are.
 """
 
 import html
@@ -16,26 +16,26 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
 DEFAULT_CONTEXT_LENGTH = 77
-# open_clip's pattern. It ignores case on text that is lower case already: what is left of that is the
-# long s, and the iota subscript (U+0345), which falls out of its classes.
+# open_clip's pattern, which ignores case. The text is already lower case, so this matters for two characters only: the
+# long s, and the iota subscript (U+0345), which is not in any of the pattern's classes.
 CLIP_PATTERN = r"""'[sſ]|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}\x{345}]+"""
-# open_clip's names, and those of Hugging Face's copy of the same vocabulary
+# The special tokens as open_clip names them, and as Hugging Face's copy of the same vocabulary names them.
 _CLIP_SPECIAL = (("<start_of_text>", "<end_of_text>"), ("<|startoftext|>", "<|endoftext|>"))
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def clean_lower(text: str) -> str:
-    """CLIP's own: mojibake mended, HTML entities resolved, white space single, lower case."""
+    """CLIP's own cleaning: fix mojibake, resolve HTML entities, collapse white space and convert to lower case."""
     return clean_whitespace(text).lower()
 
 
 def clean_whitespace(text: str) -> str:
-    """The same without lower-casing: what open_clip does before a Hugging Face tokenizer."""
+    """Like `clean_lower`, but keep the case. open_clip does this before a Hugging Face tokenizer."""
     return " ".join(_basic_clean(text).split())
 
 
 def clean_canonicalize(text: str) -> str:
-    """SigLIP's: lower case without punctuation."""
+    """SigLIP's cleaning: like `clean_lower`, but without punctuation."""
     text = _basic_clean(text).replace("_", " ").translate(_NO_PUNCTUATION).lower()
     return " ".join(text.split())
 
@@ -48,9 +48,9 @@ CLEANERS: dict[str, Callable[[str], str]] = {
 
 
 def _basic_clean(text: str) -> str:
-    # Bytes of a shell argument that are no UTF-8 come as lone surrogates, which no tokenizer takes.
+    # Bytes of a shell argument that are not valid UTF-8 become lone surrogates. No tokenizer accepts those.
     text = text.encode("utf-8", "replace").decode("utf-8")
-    # ftfy leaves such a text as it is, and importing it costs a short search more than encoding the query
+    # ftfy does not change such a text, and importing ftfy takes longer than encoding a short query.
     if text.isascii() and text.isprintable() and "&" not in text:
         return text.strip()
     import ftfy
@@ -59,12 +59,14 @@ def _basic_clean(text: str) -> str:
 
 
 class TextTokenizer:
-    """Token ids of texts, all of `context_length`; a long text is cut and keeps its end token."""
+    """Converts texts to token ids of length `context_length`. A long text is truncated but keeps its end token."""
 
     def __init__(self, tokenizer: Tokenizer, text_config: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-        """`text_config` is the model config's `text_cfg`, `settings` the content of `tokenizer_config.json`,
-        of which the padding and separator tokens are used. Raises ValueError for a kind of tokenizer it does
-        not know.
+        """Adapt `tokenizer` to a model.
+
+        `text_config` is the `text_cfg` of the model config. `settings` is the content of
+        `tokenizer_config.json`, of which the padding and separator tokens are used. Raises ValueError for an
+        unsupported kind of tokenizer.
         """
         options = text_config.get("tokenizer_kwargs") or {}
         foreign = bool(text_config.get("hf_tokenizer_name"))
@@ -94,11 +96,11 @@ class TextTokenizer:
 
     @classmethod
     def load(cls, path: Path, text_config: Mapping[str, Any], settings: Mapping[str, Any]) -> "TextTokenizer":
-        """Read a `tokenizer.json`."""
+        """Read a `tokenizer.json` file. See `__init__` for the other arguments."""
         return cls(Tokenizer.from_file(str(path)), text_config, settings)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """`texts` → int64 array (n, context_length), padded."""
+        """Convert texts to a padded int64 array (n, context_length)."""
         result = np.full((len(texts), self.context_length), self.pad_id, dtype=np.int64)
         cleaned = [self._clean(text) for text in texts]
         encoded = self._tokenizer.encode_batch(cleaned, add_special_tokens=self._ends is None)
@@ -113,7 +115,7 @@ class TextTokenizer:
         return result
 
     def mask(self, ids: np.ndarray) -> np.ndarray:
-        """The attention mask (n, context_length) of `ids`: 1 on tokens, 0 on padding."""
+        """The attention mask of `ids`: int64 (n, context_length), 1 for tokens and 0 for padding."""
         return np.asarray(ids != self.pad_id, dtype=np.int64)
 
 
@@ -125,7 +127,7 @@ def _special_id(tokenizer: Tokenizer, settings: Mapping[str, Any], name: str) ->
 
 
 def _clip_ends(tokenizer: Tokenizer) -> tuple[int, int] | None:
-    """The ids of CLIP's start and end tokens, if this is CLIP's byte-pair encoding."""
+    """The ids of CLIP's start and end tokens. None if this is not CLIP's byte-pair encoding."""
     if not isinstance(tokenizer.model, BPE) or tokenizer.model.end_of_word_suffix != "</w>":
         return None
     for start, end in _CLIP_SPECIAL:
@@ -136,7 +138,7 @@ def _clip_ends(tokenizer: Tokenizer) -> tuple[int, int] | None:
 
 
 def use_clip_splitting(tokenizer: Tokenizer) -> None:
-    """Split as open_clip does, and change no character: the text is cleaned before."""
+    """Make `tokenizer` split texts like open_clip. No normaliser is needed, because the text is already cleaned."""
     tokenizer.normalizer = normalizers.Sequence([])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,4 +1,4 @@
-"""A server on localhost that speaks the Hugging Face hub's protocol, and can misbehave as networks do."""
+"""A local server that speaks the Hugging Face hub's protocol and can simulate network failures."""
 
 import hashlib
 import json
@@ -10,21 +10,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-LARGE = 100_000  # bytes; from here on a file is kept in LFS, as the hub does it
+LARGE = 100_000  # bytes; files of this size and larger are in LFS, as on the hub
 
 
 class FakeHub:
-    """Serves the files of a folder as one repository."""
+    """Serve the files of a folder as one repository."""
 
     def __init__(self, repo: str, folder: Path) -> None:
         self.repo = repo
         self.folder = folder
-        self.cut_after: int | None = None  # bytes of a file, after which the connection breaks
-        self.dies_when_cut = False  # and then answers no request until it is `dead` no more
+        self.cut_after: int | None = None  # the connection breaks after this many bytes of a file
+        self.dies_when_cut = False  # and then no request is answered until `dead` is reset
         self.dead = False
-        self.damaged: set[str] = set()  # files whose content arrives changed, their size the same
-        self.sent: dict[str, int] = {}  # bytes of content sent, a file
-        self.ranges: list[str] = []  # Range headers of the requests
+        self.damaged: set[str] = set()  # files that are sent with changed content of the same size
+        self.sent: dict[str, int] = {}  # bytes of content sent per file
+        self.ranges: list[str] = []  # the Range headers of all requests
         self.requests = 0
 
     @property
@@ -58,7 +58,7 @@ class FakeHub:
 
     @contextmanager
     def running(self) -> Iterator[str]:
-        """Serve on a free port; yields the endpoint's address."""
+        """Serve on a free port. Yields the URL of the endpoint."""
         hub = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Sentences that tokenizers disagree on: many scripts, emoji, entities, broken encodings."""
+"""Texts that are hard for tokenizers: many scripts, emoji, HTML entities and broken encodings."""
 
 import random
 import unicodedata
@@ -13,7 +13,10 @@ LETTERS = [chr(c) for c in range(0x20, 0x20000) if unicodedata.category(chr(c))[
 
 
 def sentences(count: int) -> list[str]:
-    """`count` texts, always the same: words of many scripts, glued words, and random characters."""
+    """Return `count` random texts and three fixed ones, the same on every call.
+
+    They contain words from many scripts, words without spaces between them, and random characters.
+    """
     rng = random.Random(0)
     found = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""`searcher models …`, as a program would read it."""
+"""Run `searcher models …` and check its exit code, stdout and stderr."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_folder: Pat
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of `searcher models …`."""
+    """Run `searcher models …`. Returns (exit code, stdout, stderr)."""
     capfd.readouterr()
     with pytest.raises(SystemExit) as ended:
         main.main(args=["models", *arguments])
@@ -48,26 +48,26 @@ def test_list_names_every_model_and_marks_the_default(small_folder: Path, capfd:
 
 
 def test_info_prints_the_facts_and_the_card(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "builtin" / "README.md").write_text("# The model in the box\nTrained on photos.\n")
+    (tmp_path / "builtin" / "README.md").write_text("# The built-in model\nTrained on photos.\n")
     code, out, _ = run(capfd, "info", "--verify")
     assert code == 0
     assert "Apache-2.0" in out
     assert "all as recorded" in out
-    assert out.endswith("# The model in the box\nTrained on photos.\n")
+    assert out.endswith("# The built-in model\nTrained on photos.\n")
     found = json.loads(run(capfd, "info", "builtin", "--json")[1])
     assert found["digest"] == Model.open("builtin").digest
-    assert found["card"].startswith("# The model in the box")
+    assert found["card"].startswith("# The built-in model")
 
 
-def test_info_verify_tells_a_changed_file_with_exit_code_1(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_info_verify_exits_with_1_if_a_file_has_changed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with (tmp_path / "builtin" / "textual" / "tokenizer.json").open("a") as file:
         file.write(" ")
     code, out, err = run(capfd, "info", "builtin", "--verify", "--json")
     assert (code, out) == (1, "")
-    assert "tokenizer.json is not the file that was recorded" in err
+    assert "tokenizer.json does not match its recorded digest" in err
 
 
-def test_remove_deletes_a_model_but_not_the_built_in(
+def test_remove_deletes_a_model_but_not_the_built_in_model(
     small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     add_folder(small_folder, "mine")
@@ -105,7 +105,7 @@ def test_bench_times_every_precision_on_the_cpu(
     assert len(out.splitlines()) >= 3
 
 
-def test_import_prints_what_became_of_the_model(
+def test_import_prints_facts_about_the_imported_model(
     small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code, out, err = run(capfd, "import", str(small_folder), "--json")
@@ -123,7 +123,7 @@ def test_import_prints_what_became_of_the_model(
     ("path", "message"),
     [("nowhere", "does not exist"), ("file", "is a file"), (".", "no open_clip checkpoint")],
 )
-def test_import_of_what_is_no_model_is_told(
+def test_importing_something_that_is_not_a_model_is_an_error(
     path: str,
     message: str,
     tmp_path: Path,
@@ -139,7 +139,7 @@ def test_import_of_what_is_no_model_is_told(
     assert not list((tmp_path / "store").glob("*"))
 
 
-def test_an_export_without_torch_says_what_to_install(
+def test_the_error_for_an_export_without_torch_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "open_clip_config.json").write_text("{}")
@@ -153,7 +153,7 @@ def test_an_export_without_torch_says_what_to_install(
 
 
 @pytest.mark.parametrize(("name", "scale"), [("ViT-B-32", "scale 100 "), ("ViT-B-16-SigLIP", "scale 117.33 ")])
-def test_info_says_which_logit_scale_is_used_where_a_model_does_not_tell(
+def test_info_shows_the_default_logit_scale_if_the_model_has_none(
     name: str, scale: str, small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = Path(shutil.copytree(small_folder, tmp_path / name))

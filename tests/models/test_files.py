@@ -1,4 +1,4 @@
-"""Loose files are embedded as `index` embeds them."""
+"""Files outside a library are embedded in the same way as `index` embeds them."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ from tests.histogram_model import HistogramModel
 from tests.pictures import draw
 
 
-def test_a_file_has_the_very_vector_that_index_stores(small_folder: Path, tmp_path: Path) -> None:
+def test_a_file_gets_exactly_the_embedding_that_index_stores(small_folder: Path, tmp_path: Path) -> None:
     photos = sample_photos()
-    assert any(path.suffix == ".jpg" for path in photos)  # decoded at a reduced scale
+    assert any(path.suffix == ".jpg" for path in photos)  # JPEG files are decoded at a reduced scale
     with Library.open(tmp_path / "library", model=small_folder, create=True) as library:
         library.index(*photos)
         reader = library.reader()
@@ -30,7 +30,7 @@ def test_a_file_has_the_very_vector_that_index_stores(small_folder: Path, tmp_pa
 
 
 @pytest.mark.parametrize("batch", [1, 2, 32])
-def test_bad_files_are_told_in_their_place(batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_files_get_an_error_at_their_position(batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "BATCH_SIZE", batch)
     for seed in range(3):
         draw(tmp_path / f"{seed}.jpg", seed)
@@ -46,5 +46,5 @@ def test_bad_files_are_told_in_their_place(batch: int, tmp_path: Path, monkeypat
     assert all(each.vector is None or each.vector.dtype == np.float16 for each in found)
 
 
-def test_no_files_are_no_embeddings() -> None:
+def test_no_files_give_no_embeddings() -> None:
     assert list(embed_files(HistogramModel(), [])) == []  # type: ignore[arg-type]

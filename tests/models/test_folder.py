@@ -11,7 +11,7 @@ from searcher.models import Model, ModelError, ModelFolder, write_manifest
 
 @pytest.fixture
 def folder(small_folder: Path, tmp_path: Path) -> Path:
-    """A copy that a test may break."""
+    """A copy of the small model folder that a test may break."""
     return Path(shutil.copytree(small_folder, tmp_path / "small"))
 
 
@@ -54,32 +54,35 @@ BREAKAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: unrecorded(f / "textual/model.onnx", b""),
         "model.onnx is incomplete",
     ),
-    "encoder foreign": (lambda f: unrecorded(f / "visual/model.onnx", b"GIF89a" * 99), "cannot be loaded"),
-    "encoder a web page": (lambda f: unrecorded(f / "textual/model.onnx", b"<html>"), "cannot be loaded"),
-    "encoders swapped": (swap_encoders, "is no text encoder"),
+    "encoder is a GIF": (lambda f: unrecorded(f / "visual/model.onnx", b"GIF89a" * 99), "cannot be loaded"),
+    "encoder is a web page": (lambda f: unrecorded(f / "textual/model.onnx", b"<html>"), "cannot be loaded"),
+    "encoders swapped": (swap_encoders, "is not a text encoder"),
     "config truncated": (lambda f: truncate(f / "config.json"), "config.json cannot be read"),
-    "config a list": (lambda f: (f / "config.json").write_text("[]"), "config.json is no JSON object"),
-    "config of something else": (
+    "config is a list": (lambda f: (f / "config.json").write_text("[]"), "config.json is not a JSON object"),
+    "config of another kind of model": (
         lambda f: (f / "config.json").write_text('{"model_type": "bert"}'),
-        "config.json is no open_clip model config",
+        "config.json is not an open_clip model config",
     ),
-    "another dim": (lambda f: edit(f / "config.json", embed_dim=512), "48 numbers, config.json says 512"),
+    "wrong embedding dimension": (
+        lambda f: edit(f / "config.json", embed_dim=512),
+        "48 numbers but config.json says 512",
+    ),
     "tokenizer truncated": (
         lambda f: truncate(f / "textual/tokenizer.json"),
         "cannot be used",
     ),
     "preprocess truncated": (lambda f: truncate(f / "visual/preprocess_cfg.json"), "preprocess_cfg.json"),
-    "preprocess unknown": (
+    "preprocess mode unknown": (
         lambda f: edit(f / "visual/preprocess_cfg.json", resize_mode="warp"),
         "unknown resize mode 'warp'",
     ),
-    "newer format": (lambda f: edit(f / "searcher.json", format=2), "newer version of searcher"),
+    "newer format": (lambda f: edit(f / "searcher.json", format=2), "newer version of searcher; upgrade searcher"),
     "manifest truncated": (lambda f: truncate(f / "searcher.json"), "searcher.json cannot be read"),
 }
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
-def test_a_broken_folder_is_told_in_one_line_that_names_the_file(breakage: str, folder: Path) -> None:
+def test_the_error_for_a_broken_folder_is_one_line_and_names_the_file(breakage: str, folder: Path) -> None:
     break_it, message = BREAKAGES[breakage]
     break_it(folder)
     with pytest.raises(ModelError) as caught:
@@ -89,7 +92,7 @@ def test_a_broken_folder_is_told_in_one_line_that_names_the_file(breakage: str, 
     assert str(folder) in str(caught.value)
 
 
-def test_a_folder_without_our_manifest_works_and_has_the_same_digest(folder: Path) -> None:
+def test_a_folder_without_manifest_works_and_has_the_same_digest(folder: Path) -> None:
     recorded = ModelFolder.read(folder).digest
     (folder / "searcher.json").unlink()
     (folder / "textual/tokenizer_config.json").unlink()
@@ -103,7 +106,7 @@ def test_a_folder_without_our_manifest_works_and_has_the_same_digest(folder: Pat
 
 
 @pytest.mark.parametrize("name", ["visual/model.onnx", "textual/tokenizer.json", "visual/preprocess_cfg.json"])
-def test_the_digest_depends_on_what_decides_a_vector(name: str, folder: Path) -> None:
+def test_the_digest_depends_on_everything_that_determines_an_embedding(name: str, folder: Path) -> None:
     (folder / "searcher.json").unlink()
     before = ModelFolder.read(folder).digest
     (folder / "README.md").write_text("a card")
@@ -115,19 +118,19 @@ def test_the_digest_depends_on_what_decides_a_vector(name: str, folder: Path) ->
     assert ModelFolder.read(folder).digest != before
 
 
-def test_verify_finds_a_file_that_was_changed_without_changing_its_size(folder: Path) -> None:
+def test_verify_finds_a_changed_file_of_the_same_size(folder: Path) -> None:
     assert ModelFolder.read(folder).verify() == []
     data = bytearray((folder / "textual/model.onnx").read_bytes())
     data[-1] ^= 1
     (folder / "textual/model.onnx").write_bytes(data)
-    assert ModelFolder.read(folder).verify() == ["textual/model.onnx is not the file that was recorded"]
+    assert ModelFolder.read(folder).verify() == ["textual/model.onnx does not match its recorded digest"]
 
 
-def test_a_fact_that_a_manifest_does_not_know_is_refused(folder: Path) -> None:
+def test_write_manifest_rejects_an_unknown_fact(folder: Path) -> None:
     with pytest.raises(TypeError, match="licens"):
         write_manifest(folder, name="small", licens="MIT")
 
 
-def test_a_precision_that_is_not_there_is_told_with_those_that_are(folder: Path) -> None:
-    with pytest.raises(ModelError, match="no precision 'int4' \\(it has: float32\\)"):
+def test_the_error_for_a_missing_precision_lists_the_available_ones(folder: Path) -> None:
+    with pytest.raises(ModelError, match="no precision 'int4' \\(available: float32\\)"):
         Model.open(folder, precision="int4")

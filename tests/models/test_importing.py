@@ -18,14 +18,14 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def published(small_folder: Path, tmp_path: Path) -> Path:
-    """A folder as Immich publishes it: without our manifest."""
+    """A folder as Immich publishes it, which has no searcher.json."""
     folder = Path(shutil.copytree(small_folder, tmp_path / "published"))
     (folder / "searcher.json").unlink()
     return folder
 
 
 def move_weights_out(encoder: Path, location: str) -> None:
-    """Rewrite an encoder with its weights in an external file, then claim that the file is `location`."""
+    """Move the weights of an encoder to an external file, then record `location` as the path of that file."""
     model = onnx.load(str(encoder))
     onnx.save(model, str(encoder), save_as_external_data=True, location="weights.bin", size_threshold=10_000)
     model = onnx.load(str(encoder), load_external_data=False)
@@ -36,7 +36,7 @@ def move_weights_out(encoder: Path, location: str) -> None:
     encoder.write_bytes(model.SerializeToString())
 
 
-def test_an_import_makes_int8_records_its_drift_and_uses_it(published: Path) -> None:
+def test_an_import_creates_int8_encoders_records_their_drift_and_uses_them(published: Path) -> None:
     imported = import_folder(published, "mine")
     assert imported.notices == ()
     int8, float32 = Model.open("mine"), Model.open("mine", precision="float32")
@@ -57,7 +57,7 @@ def test_an_import_makes_int8_records_its_drift_and_uses_it(published: Path) -> 
     assert int8.info["source"] == str(published)
 
 
-def test_a_model_is_called_what_it_was_imported_as(small_folder: Path) -> None:
+def test_an_imported_model_gets_the_given_name_and_keeps_its_facts(small_folder: Path) -> None:
     imported = import_folder(small_folder, "mine", "float32")
     assert imported.folder.name == Model.open("mine").name == "mine"
     assert imported.folder.digest == Model.open(small_folder).digest
@@ -65,7 +65,7 @@ def test_a_model_is_called_what_it_was_imported_as(small_folder: Path) -> None:
     assert imported.folder.verify() == []
 
 
-def test_int8_that_strays_from_float32_is_not_used_and_a_line_says_so(
+def test_int8_that_differs_too_much_from_float32_is_not_used_and_a_notice_says_so(
     published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drift, "MIN_COSINE", 0.999999)
@@ -77,19 +77,19 @@ def test_int8_that_strays_from_float32_is_not_used_and_a_line_says_so(
     assert model.info["drift"]["int8"]["text_cosine"] < 0.999999
     assert not list(model.folder.rglob("*int8*"))
     overridden = import_folder(published, "mine", "int8")
-    assert "used all the same" in overridden.notices[0]
+    assert "int8 is used anyway" in overridden.notices[0]
     assert Model.open("mine").precision == "int8"
     assert not Model.open("mine").close_to_float32
 
 
-def test_float32_can_be_asked_for(published: Path) -> None:
+def test_an_import_with_float32_creates_no_int8_encoders(published: Path) -> None:
     import_folder(published, "mine", "float32")
     model = Model.open("mine")
     assert list(model.info["precisions"]) == ["float32"]
     assert not list(model.folder.rglob("*int8*"))
 
 
-def test_both_sides_of_a_model_count_for_the_gate() -> None:
+def test_a_drift_is_acceptable_only_if_both_images_and_texts_are_close() -> None:
     assert acceptable({"image_cosine": 0.991, "text_cosine": 0.995})
     assert not acceptable({"image_cosine": 0.989, "text_cosine": 1.0})
     assert not acceptable({"image_cosine": 1.0, "text_cosine": 0.98})
@@ -102,7 +102,7 @@ def test_drift_is_measured_on_real_photos_that_ship_with_the_package() -> None:
     assert all(np.asarray(photo).std() > 5 for photo in photos)
 
 
-def test_an_import_of_an_import_keeps_name_facts_and_precisions(published: Path, tmp_path: Path) -> None:
+def test_importing_an_imported_model_keeps_its_precisions_and_digest(published: Path, tmp_path: Path) -> None:
     import_folder(published, "first")
     second = import_folder(models_dir() / "first", "second")
     assert sorted(second.folder.precisions) == ["float32", "int8"]
@@ -112,12 +112,12 @@ def test_an_import_of_an_import_keeps_name_facts_and_precisions(published: Path,
 @pytest.mark.parametrize(
     ("location", "message"),
     [
-        ("../../secret.bin", "keeps its weights outside of its folder"),
-        ("/etc/passwd", "keeps its weights outside of its folder"),
+        ("../../secret.bin", "stores its weights outside its folder"),
+        ("/etc/passwd", "stores its weights outside its folder"),
         ("gone.bin", "needs gone.bin, which is missing"),
     ],
 )
-def test_external_weights_outside_the_folder_or_missing_are_refused(
+def test_external_weights_that_are_missing_or_outside_the_folder_are_rejected(
     location: str, message: str, published: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.bin").write_bytes(b"x" * 10_000_000)
@@ -142,38 +142,40 @@ def test_external_weights_inside_the_folder_are_part_of_the_model(published: Pat
         import_folder(published, "again")
 
 
-@pytest.mark.parametrize("kind", ["a web page", "half of it", "nothing"])
-def test_a_broken_folder_leaves_nothing_and_is_told_by_names_the_user_knows(kind: str, published: Path) -> None:
+@pytest.mark.parametrize("kind", ["web page", "truncated", "empty"])
+def test_a_broken_folder_leaves_nothing_in_the_store_and_the_error_names_no_staging_folder(
+    kind: str, published: Path
+) -> None:
     whole = (published / "visual/model.onnx").read_bytes()
-    broken = {"a web page": b"<html>", "half of it": whole[: len(whole) // 2], "nothing": b""}[kind]
+    broken = {"web page": b"<html>", "truncated": whole[: len(whole) // 2], "empty": b""}[kind]
     (published / "visual/model.onnx").write_bytes(broken)
-    with pytest.raises(ModelError, match=r"visual/model\.onnx is (no ONNX file|incomplete)") as caught:
+    with pytest.raises(ModelError, match=r"visual/model\.onnx is (not an ONNX file|incomplete)") as caught:
         import_folder(published, "mine")
     assert str(models_dir()) not in str(caught.value)
     assert not list(models_dir().glob("*"))
 
 
-def test_an_encoder_that_returns_nonsense_is_refused(published: Path) -> None:
+def test_an_encoder_that_returns_nan_is_rejected(published: Path) -> None:
     model = onnx.load(str(published / "visual/model.onnx"))
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) == 4:
             values = np.full(tuple(tensor.dims), np.nan, np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     onnx.save(model, str(published / "visual/model.onnx"))
-    with pytest.raises(ModelError, match="no numbers that make a vector"):
+    with pytest.raises(ModelError, match="an encoder returns vectors that are zero or not finite"):
         import_folder(published, "mine")
 
 
-def test_a_file_that_differs_from_its_recorded_digest_is_refused(small_folder: Path, tmp_path: Path) -> None:
+def test_a_file_that_differs_from_its_recorded_digest_is_rejected(small_folder: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(small_folder, tmp_path / "changed"))
     config = folder / "textual/tokenizer_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"pad_token": "a"}))
-    with pytest.raises(ModelError, match="is not the file that was recorded"):
+    with pytest.raises(ModelError, match="does not match its recorded digest"):
         import_folder(folder, "mine")
 
 
-def test_an_int8_embedding_hardly_depends_on_its_neighbours_in_a_batch(published: Path) -> None:
-    """Dynamic quantisation takes one scale for all that is computed at once."""
+def test_an_int8_embedding_hardly_depends_on_the_rest_of_the_batch(published: Path) -> None:
+    """Dynamic quantisation uses one scale for a whole batch."""
     import_folder(published, "mine", "int8")
     model = Model.open("mine")
     pictures = crops(drift_photos())

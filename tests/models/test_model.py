@@ -28,14 +28,14 @@ def test_embeddings_are_float32_of_unit_length_and_do_not_depend_on_the_batch(sm
     np.testing.assert_allclose(model.encode_pixels(pixels), alone, atol=1e-5)
 
 
-def test_no_images_and_no_texts_give_no_rows(small_folder: Path) -> None:
+def test_no_images_and_no_texts_give_empty_arrays(small_folder: Path) -> None:
     model = Model.open(small_folder)
     assert model.encode_images([]).shape == (0, 48)
     assert model.encode_texts([]).shape == (0, 48)
     assert model.encode_pixels(np.zeros((0, 3, 64, 64), np.float32)).shape == (0, 48)
 
 
-def test_a_path_and_the_picture_in_it_give_the_same_embedding(small_folder: Path) -> None:
+def test_a_path_and_its_image_give_the_same_embedding(small_folder: Path) -> None:
     model = Model.open(small_folder)
     path = next(path for path in sample_photos() if path.name == "coffee.png")
     expected = model.encode_images([Image.open(path).convert("RGB")])
@@ -43,15 +43,13 @@ def test_a_path_and_the_picture_in_it_give_the_same_embedding(small_folder: Path
     np.testing.assert_allclose(model.encode_images([str(path)]), expected, atol=1e-5)
 
 
-def test_a_picture_that_lies_on_its_side_is_turned_upright_from_memory_and_from_a_file(
-    small_folder: Path, tmp_path: Path
-) -> None:
+def test_the_exif_orientation_is_applied_to_images_in_memory_and_to_files(small_folder: Path, tmp_path: Path) -> None:
     model = Model.open(small_folder)
     photo = Image.new("RGB", (64, 64), "red")
     photo.paste("white", (0, 0, 64, 20))
     lying = photo.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
+    exif[0x0112] = 6  # the viewer must rotate it clockwise
     lying.save(tmp_path / "lying.png", exif=exif)
     expected = model.encode_images([photo])
     assert np.abs(model.encode_images([lying]) - expected).max() > 1e-4
@@ -62,7 +60,7 @@ def test_a_picture_that_lies_on_its_side_is_turned_upright_from_memory_and_from_
     np.testing.assert_allclose(model.encode_images([tmp_path / "lying.png"]), expected, atol=1e-5)
 
 
-def test_a_file_is_embedded_as_an_index_run_embeds_it(small_folder: Path, tmp_path: Path) -> None:
+def test_encode_images_decodes_a_file_as_index_does(small_folder: Path, tmp_path: Path) -> None:
     model = Model.open(small_folder)
     photo = real_photos()[0]
     photo.resize((photo.width * 3, photo.height * 3)).save(tmp_path / "large.jpg")
@@ -73,7 +71,7 @@ def test_a_file_is_embedded_as_an_index_run_embeds_it(small_folder: Path, tmp_pa
     )
 
 
-def test_a_16_bit_picture_is_scaled_not_clipped(small_folder: Path) -> None:
+def test_a_16_bit_image_is_scaled_and_not_clipped(small_folder: Path) -> None:
     model = Model.open(small_folder)
     grey = np.asarray(real_photos()[0].convert("L"))
     deep = Image.fromarray(grey.astype(np.uint16) * 257)
@@ -81,7 +79,7 @@ def test_a_16_bit_picture_is_scaled_not_clipped(small_folder: Path) -> None:
     assert float(np.sum(model.encode_images([deep]) * model.encode_images([shallow]))) > 0.999
 
 
-def test_a_model_knows_what_its_manifest_says(small_folder: Path) -> None:
+def test_a_model_has_the_facts_of_its_manifest(small_folder: Path) -> None:
     model = Model.open(small_folder)
     assert (model.name, model.slug, model.version, model.dim) == ("small", "small", "1", 48)
     assert (model.image_size, model.precision, model.languages) == (64, "float32", ("en",))
@@ -91,7 +89,7 @@ def test_a_model_knows_what_its_manifest_says(small_folder: Path) -> None:
     assert not model.known_script("кот")
 
 
-def test_a_search_loads_the_text_side_alone_and_no_torch(small_folder: Path) -> None:
+def test_a_search_loads_only_the_text_encoder_and_no_torch(small_folder: Path) -> None:
     script = f"""
 import sys
 from searcher.models import Model
@@ -105,7 +103,7 @@ assert not heavy, heavy
 
 
 def tiny_encoder(path: Path, shape: list[int | str], kind: int, inputs: int = 1) -> None:
-    """An encoder that flattens its first input and multiplies it with a fixed matrix."""
+    """Write an encoder that flattens its first input and multiplies it by a fixed matrix."""
     width = int(np.prod([side for side in shape[1:] if isinstance(side, int)]))
     weights = np.random.default_rng(0).standard_normal((width, 8)).astype(np.float32)
     nodes = [
@@ -113,7 +111,7 @@ def tiny_encoder(path: Path, shape: list[int | str], kind: int, inputs: int = 1)
         helper.make_node("Flatten", ["f"], ["flat"]),
         helper.make_node("MatMul", ["flat", "w"], ["y"]),
     ]
-    if inputs == 2:  # output depends on the mask's sum
+    if inputs == 2:  # the sum of the mask is added to the output
         nodes[-1].output[0] = "z"
         nodes += [
             helper.make_node("Cast", ["x1"], ["m"], to=TensorProto.FLOAT),
@@ -128,7 +126,7 @@ def tiny_encoder(path: Path, shape: list[int | str], kind: int, inputs: int = 1)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
-def test_a_file_that_fixes_its_batch_size_is_run_in_a_loop(batch: int, tmp_path: Path) -> None:
+def test_an_encoder_with_a_fixed_batch_size_is_run_in_a_loop(batch: int, tmp_path: Path) -> None:
     tiny_encoder(tmp_path / "fixed.onnx", [batch, 3, 4, 4], TensorProto.FLOAT)
     tiny_encoder(tmp_path / "free.onnx", ["b", 3, 4, 4], TensorProto.FLOAT)
     pixels = np.random.default_rng(1).standard_normal((7, 3, 4, 4)).astype(np.float32)
@@ -137,13 +135,13 @@ def test_a_file_that_fixes_its_batch_size_is_run_in_a_loop(batch: int, tmp_path:
 
 
 @pytest.mark.parametrize("fastest", Pace.STEPS)
-def test_the_batch_that_is_fastest_here_is_found_in_the_first_batches(fastest: int) -> None:
+def test_pace_finds_the_fastest_step_in_the_first_batches(fastest: int) -> None:
     pace = Pace()
     tried = []
     for _ in range(7):
         tried.append(pace.step)
-        pace.note(7, 32, 0.0)  # another thread that began earlier
-        pace.note(pace.step, 5, 0.0)  # too few photos to tell
+        pace.note(7, 32, 0.0)  # from another thread, which started earlier
+        pace.note(pace.step, 5, 0.0)  # too few photos to measure
         pace.note(pace.step, 32, 1.0 if pace.step == fastest and len(tried) > 1 else 2.0)
     assert set(tried) == set(Pace.STEPS)
     assert pace.step == fastest
@@ -152,13 +150,13 @@ def test_the_batch_that_is_fastest_here_is_found_in_the_first_batches(fastest: i
 
 
 @pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.INT64])
-def test_token_ids_are_passed_as_the_session_declares_them(kind: int, tmp_path: Path) -> None:
+def test_token_ids_are_converted_to_the_input_type_of_the_session(kind: int, tmp_path: Path) -> None:
     tiny_encoder(tmp_path / "text.onnx", ["b", 5], kind)
     ids = np.arange(10, dtype=np.int64).reshape(2, 5)
     assert Encoder(tmp_path / "text.onnx").run(ids).shape == (2, 8)
 
 
-def test_half_precision_inputs_are_served(tmp_path: Path) -> None:
+def test_float16_inputs_are_supported(tmp_path: Path) -> None:
     tiny_encoder(tmp_path / "half.onnx", ["b", 3, 4, 4], TensorProto.FLOAT16)
     assert Encoder(tmp_path / "half.onnx").run(np.ones((2, 3, 4, 4), np.float32)).dtype == np.float32
 
@@ -175,7 +173,7 @@ def test_a_text_encoder_with_two_inputs_gets_the_attention_mask(small_folder: Pa
     assert Model.open(folder).encode_texts(["a dog", "two dogs"]).shape == (2, 8)
 
 
-def test_an_accelerator_that_does_not_work_gives_way_to_the_cpu(
+def test_the_cpu_is_used_if_the_accelerator_does_not_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from searcher.models import session
@@ -206,7 +204,7 @@ def test_an_accelerator_that_does_not_work_gives_way_to_the_cpu(
         ("int8", "int8", ["CPUExecutionProvider"]),
     ],
 )
-def test_a_graphics_card_gets_float32_and_int8_stays_on_the_cpu(
+def test_float32_is_used_on_a_gpu_and_int8_runs_on_the_cpu(
     precision: str | None,
     used: str,
     providers: list[str],

@@ -31,7 +31,7 @@ CONFIGS = [
 
 
 def difference(config: dict[str, Any], image: Image.Image) -> float:
-    """Largest difference from open_clip's transform, in units of a pixel's 0..1."""
+    """Largest difference from open_clip's transform. Pixel values are from 0 to 1."""
     cfg = PreprocessCfg(**config)
     expected = image_transform_v2(cfg, is_train=False)(image).numpy()
     found = Preprocess.from_config(asdict(cfg))(image)
@@ -41,7 +41,7 @@ def difference(config: dict[str, Any], image: Image.Image) -> float:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_preprocessing_equals_open_clips_transform_on_real_photos(config: dict[str, Any]) -> None:
+def test_preprocessing_equals_open_clip_on_real_photos(config: dict[str, Any]) -> None:
     for photo in real_photos():
         assert difference(config, photo) < 1 / 255
 
@@ -53,20 +53,22 @@ def test_preprocessing_equals_open_clips_transform_on_real_photos(config: dict[s
     config=st.sampled_from(CONFIGS[1:]),
     seed=st.integers(0, 9),
 )
-def test_preprocessing_equals_open_clips_transform_for_any_shape(
+def test_preprocessing_equals_open_clip_for_any_image_size(
     width: int, height: int, config: dict[str, Any], seed: int
 ) -> None:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     try:
         found = difference(config, Image.fromarray(noise))
-    except ValueError as error:  # where open_clip itself gives up: a side of zero pixels
+    except ValueError as error:  # open_clip itself fails if a side has zero pixels
         assert "height and width must be > 0" in str(error)
     else:
         assert found < 1 / 255
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 30_000), (30_000, 2)])
-def test_the_longest_picture_takes_little_memory(width: int, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preprocessing_a_very_long_image_takes_little_memory(
+    width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sizes: list[tuple[int, int]] = []
     resize = Image.Image.resize
     monkeypatch.setattr(
@@ -76,7 +78,7 @@ def test_the_longest_picture_takes_little_memory(width: int, height: int, monkey
     assert sizes == [(96, 64)]
 
 
-def test_a_long_picture_looks_the_same_when_it_is_cropped_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cropping_a_long_image_before_resizing_gives_nearly_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     slope = np.linspace(0, 255, 3 * 1500).reshape(1500, 3)
     photo = Image.fromarray(slope.astype(np.uint8)).convert("RGB")
     found = np.asarray(Preprocess(size=(32, 32)).crop(photo), int)
@@ -97,6 +99,6 @@ def test_a_long_picture_looks_the_same_when_it_is_cropped_first(monkeypatch: pyt
     ],
     ids=str,
 )
-def test_a_preprocessing_that_open_clip_does_not_know_is_refused(config: dict[str, Any]) -> None:
+def test_a_preprocessing_config_that_open_clip_does_not_support_is_rejected(config: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Preprocess.from_config(config)

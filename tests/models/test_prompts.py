@@ -1,4 +1,4 @@
-"""Labels as vectors, and the label nearest to an image."""
+"""Label embeddings, and the label nearest to an image."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
 
 
-def test_a_label_is_the_mean_of_its_prompts(model: Model) -> None:
+def test_a_label_embedding_is_the_mean_of_its_prompts(model: Model) -> None:
     labels = [Label("dog", ("dog", "puppy")), Label("cat", ("cat",), templates=("my {}", "{}"))]
     found = encode_labels(model, labels, ["a photo of a {}.", "art of the {}."])
     dog = ["a photo of a dog.", "art of the dog.", "a photo of a puppy.", "art of the puppy."]
@@ -31,17 +31,17 @@ def test_a_label_is_the_mean_of_its_prompts(model: Model) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_bare_names_are_the_texts_themselves(model: Model) -> None:
+def test_the_bare_template_embeds_the_names_themselves(model: Model) -> None:
     labels = read_labels("cat,dog,a red car")
     np.testing.assert_allclose(
         encode_labels(model, labels, BARE), model.encode_texts(["cat", "dog", "a red car"]), atol=1e-6
     )
 
 
-def test_many_labels_go_in_batches_and_are_counted(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_are_encoded_in_batches_and_progress_is_reported(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = read_labels("@cifar10")
     whole = encode_labels(model, labels, ENSEMBLE)
-    monkeypatch.setattr(prompts, "TEXTS_AT_ONCE", 7)  # prompts of one label in two batches
+    monkeypatch.setattr(prompts, "TEXTS_AT_ONCE", 7)  # the prompts of one label fall into two batches
     seen: list[tuple[int, int]] = []
     np.testing.assert_allclose(
         encode_labels(model, labels, ENSEMBLE, lambda *step: seen.append(step)), whole, atol=1e-6
@@ -50,7 +50,7 @@ def test_many_labels_go_in_batches_and_are_counted(model: Model, monkeypatch: py
     assert seen[-1] == (80, 80)
 
 
-def test_no_labels_are_no_vectors(model: Model) -> None:
+def test_no_labels_give_no_embeddings(model: Model) -> None:
     assert encode_labels(model, []).shape == (0, model.dim)
 
 
@@ -58,25 +58,27 @@ VECTORS = npst.arrays(np.float32, st.tuples(st.integers(1, 6), st.just(4)), elem
 
 
 @given(VECTORS, VECTORS)
-def test_the_nearest_label_is_that_of_the_largest_product_the_first_of_equals(
+def test_the_nearest_label_has_the_largest_dot_product_and_the_first_one_wins_a_tie(
     images: np.ndarray, labels: np.ndarray
 ) -> None:
     assert nearest(images, labels).tolist() == (images @ labels.T).argmax(axis=1).tolist()
 
 
-def test_images_count_as_they_are_stored() -> None:
+def test_images_are_rounded_to_float16_before_the_comparison() -> None:
     labels = np.eye(2, dtype=np.float32)
-    image = np.array([[0.70710, 0.70712]], np.float32)  # the second, before it is rounded
+    image = np.array([[0.70710, 0.70712]], np.float32)  # before rounding, the second label is nearer
     assert nearest(image, labels).tolist() == nearest(image.astype(np.float16), labels).tolist() == [0]
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40))
-def test_the_answer_does_not_depend_on_how_many_are_asked_at_once(seed: int, step: int) -> None:
+def test_the_nearest_label_does_not_depend_on_the_batch_size(seed: int, step: int) -> None:
     rng = np.random.default_rng(seed)
     labels = unit(rng.normal(size=(30, 96))).astype(np.float32)
     close = labels[rng.integers(0, 30, 40)] + np.float32(1e-8) * rng.normal(size=(40, 96)).astype(np.float32)
-    labels = np.concatenate([labels, unit(close)]).astype(np.float32)  # nearly the same, in their last bits
+    labels = np.concatenate([labels, unit(close)]).astype(
+        np.float32
+    )  # these labels differ from others only in their last bits
     images = unit(labels[rng.integers(0, 70, 40)] + 0.1 * rng.normal(size=(40, 96))).astype(np.float16)
     whole = nearest(images, labels)
     parts = [nearest(images[start : start + step], labels) for start in range(0, 40, step)]

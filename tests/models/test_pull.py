@@ -1,4 +1,4 @@
-"""`searcher models pull`, as a user runs it, against a server that speaks the hub's protocol."""
+"""Run `searcher models pull` like a user, against a server that speaks the hub's protocol."""
 
 import json
 import os
@@ -23,7 +23,7 @@ Pull = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def hub(small_folder: Path, tmp_path: Path) -> FakeHub:
-    """A repository in the layout that Immich publishes, with things in it that searcher does not need."""
+    """A repository in the layout that Immich publishes. It also has files that searcher does not need."""
     folder = Path(shutil.copytree(small_folder, tmp_path / "published"))
     (folder / "searcher.json").unlink()
     (folder / "README.md").write_text("# A card\n")
@@ -35,7 +35,7 @@ def hub(small_folder: Path, tmp_path: Path) -> FakeHub:
 
 @pytest.fixture
 def pull(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pull]:
-    """Run `searcher models pull …` in a process of its own, with the server up."""
+    """Run `searcher models …` in its own process while the server is running."""
     monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "store"))
     with hub.running() as endpoint:
 
@@ -52,7 +52,7 @@ def pull(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def refused(process: subprocess.CompletedProcess[str]) -> str:
-    """The one line of an error; stdout must be empty and there must be no traceback."""
+    """Return the error line. stdout must be empty, and stderr must have one error line and no traceback."""
     assert process.returncode == 1, process.stderr
     assert process.stdout == ""
     lines = [line for line in process.stderr.splitlines() if line.startswith("Error: ")]
@@ -61,7 +61,9 @@ def refused(process: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
-def test_a_pulled_model_is_the_one_on_the_hub_and_works_offline(hub: FakeHub, pull: Pull, small_folder: Path) -> None:
+def test_a_pulled_model_equals_the_one_on_the_hub_and_works_offline(
+    hub: FakeHub, pull: Pull, small_folder: Path
+) -> None:
     process = pull("pull", REPO, "--json")
     assert process.returncode == 0, process.stderr
     facts = json.loads(process.stdout)
@@ -88,16 +90,16 @@ def test_pulling_again_downloads_nothing(hub: FakeHub, pull: Pull) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("same_process", [True, False], ids=["at once", "in a later run"])
-def test_a_download_that_was_cut_goes_on_where_it_stopped(
+@pytest.mark.parametrize("same_process", [True, False], ids=["same run", "later run"])
+def test_an_interrupted_download_resumes_where_it_stopped(
     same_process: bool, hub: FakeHub, pull: Pull, tmp_path: Path
 ) -> None:
-    weights = np.random.default_rng(0).bytes(25_000_000)  # as external weights would lie there
+    weights = np.random.default_rng(0).bytes(25_000_000)  # this file stands for external weights
     (hub.folder / "textual/weights.bin").write_bytes(weights)
-    hub.cut_after = 12_000_000  # huggingface-hub writes what arrives in pieces of 10 MiB
+    hub.cut_after = 12_000_000  # huggingface-hub writes in chunks of 10 MiB
     hub.dies_when_cut = not same_process
     if not same_process:
-        assert "run it again to go on" in refused(pull())
+        assert "run the command again to resume" in refused(pull())
         assert not (tmp_path / "store/ViT-S-64__openai").exists()
         hub.dead, hub.cut_after = False, None
     assert pull().returncode == 0
@@ -109,7 +111,7 @@ def test_a_download_that_was_cut_goes_on_where_it_stopped(
 
 
 @pytest.mark.parametrize("name", ["visual/model.onnx", "textual/tokenizer_config.json"])
-def test_a_file_whose_digest_is_wrong_is_refused_and_fetched_anew(
+def test_a_file_with_a_wrong_digest_is_rejected_and_downloaded_again(
     name: str, hub: FakeHub, pull: Pull, tmp_path: Path
 ) -> None:
     hub.damaged = {name}
@@ -121,13 +123,13 @@ def test_a_file_whose_digest_is_wrong_is_refused_and_fetched_anew(
     assert pull().returncode == 0
 
 
-def test_no_network_is_told_in_one_line(pull: Pull) -> None:
+def test_the_error_for_an_unreachable_hub_is_one_line(pull: Pull) -> None:
     line = refused(pull("pull", REPO, at="http://127.0.0.1:9"))
     assert "cannot reach http://127.0.0.1:9" in line
     assert "network" in line
 
 
-def test_a_repository_that_is_not_there_or_holds_no_model_is_told(hub: FakeHub, pull: Pull) -> None:
+def test_a_missing_or_unusable_repository_is_an_error(hub: FakeHub, pull: Pull) -> None:
     assert "no model repository immich-app/nothing" in refused(pull("pull", "immich-app/nothing"))
     assert "is not the name of a hub repository" in refused(pull("pull", "a/b/c"))
     (hub.folder / "textual/tokenizer.json").unlink()
@@ -135,12 +137,12 @@ def test_a_repository_that_is_not_there_or_holds_no_model_is_told(hub: FakeHub, 
 
 
 @pytest.mark.slow
-def test_an_architecture_without_weights_or_with_unknown_ones_is_told(pull: Pull) -> None:
+def test_an_architecture_with_missing_or_unknown_weights_is_an_error(pull: Pull) -> None:
     assert pull("pull", "ViT-B-32").returncode == 2
     assert "has no weights 'nothing'" in refused(pull("pull", "ViT-B-32/nothing"))
 
 
-def test_what_is_available_is_listed_without_a_network(pull: Pull, hub: FakeHub) -> None:
+def test_available_models_are_listed_without_network_access(pull: Pull, hub: FakeHub) -> None:
     process = pull("list", "--available", "--json", at="http://127.0.0.1:9")
     rows = json.loads(process.stdout)
     row = next(row for row in rows if row["name"] == "ViT-B-32/openai")

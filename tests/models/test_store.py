@@ -15,16 +15,16 @@ def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "store"
 
 
-def test_an_empty_store_lists_nothing_and_says_so(own_store: Path) -> None:
+def test_an_empty_store_lists_nothing_and_the_error_says_so(own_store: Path) -> None:
     assert list_models() == []
-    assert not own_store.exists()  # looking makes nothing
-    with pytest.raises(ModelError, match="no model named 'ViT-B-32' \\(there are: none yet\\)"):
+    assert not own_store.exists()  # listing must not create the folder
+    with pytest.raises(ModelError, match="no model named 'ViT-B-32' \\(available: none\\)"):
         Model.open("ViT-B-32")
     with pytest.raises(ModelError, match="no built-in model"):
         Model.open("builtin")
 
 
-def test_a_model_is_found_by_name_path_and_digest(small_folder: Path) -> None:
+def test_a_model_can_be_found_by_name_path_and_digest(small_folder: Path) -> None:
     kept = add_folder(small_folder, "mine")
     assert find_model("mine") == kept == models_dir() / "mine"
     assert find_model(str(small_folder)) == find_model(small_folder) == small_folder
@@ -34,7 +34,7 @@ def test_a_model_is_found_by_name_path_and_digest(small_folder: Path) -> None:
     assert [model.name for model in list_models()] == ["mine"]
 
 
-def test_the_default_is_the_built_in_until_another_is_chosen_and_again_when_that_is_removed(
+def test_the_default_is_the_built_in_model_unless_another_is_chosen_and_still_exists(
     small_folder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(small_folder, tmp_path / "builtin")
@@ -48,7 +48,7 @@ def test_the_default_is_the_built_in_until_another_is_chosen_and_again_when_that
         set_default("mine")
 
 
-def test_the_built_in_is_copied_once_and_found_after_an_upgrade(small_folder: Path, tmp_path: Path) -> None:
+def test_the_built_in_model_is_copied_once_and_found_after_an_upgrade(small_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(small_folder, tmp_path / "builtin")
     model = Model.open("builtin")
     kept = keep_copy(model)
@@ -62,7 +62,7 @@ def test_the_built_in_is_copied_once_and_found_after_an_upgrade(small_folder: Pa
     assert Model.open(kept).encode_texts(["a dog"]).shape == (1, 48)
 
 
-def test_the_copy_follows_facts_that_changed_while_the_encoders_stay(small_folder: Path, tmp_path: Path) -> None:
+def test_the_copy_is_replaced_if_only_the_facts_have_changed(small_folder: Path, tmp_path: Path) -> None:
     builtin = Path(shutil.copytree(small_folder, tmp_path / "builtin"))
     kept = keep_copy(Model.open(builtin))
     manifest = json.loads((builtin / "searcher.json").read_text())
@@ -71,12 +71,12 @@ def test_the_copy_follows_facts_that_changed_while_the_encoders_stay(small_folde
     assert json.loads((kept / "searcher.json").read_text())["thresholds"] == {"*": 0.9}
 
 
-def test_a_model_of_the_users_stays_where_it_is(small_folder: Path, own_store: Path) -> None:
+def test_keep_copy_does_not_copy_the_users_own_model(small_folder: Path, own_store: Path) -> None:
     assert keep_copy(Model.open(small_folder)) == small_folder
     assert not own_store.exists()
 
 
-def test_only_the_models_own_files_are_copied(small_folder: Path, tmp_path: Path) -> None:
+def test_only_files_that_belong_to_the_model_are_copied(small_folder: Path, tmp_path: Path) -> None:
     source = Path(shutil.copytree(small_folder, tmp_path / "trained"))
     (source / "open_clip_model.safetensors").write_bytes(b"weights")
     (source / "README.md").write_text("card")
@@ -90,7 +90,7 @@ def test_only_the_models_own_files_are_copied(small_folder: Path, tmp_path: Path
     ]
 
 
-def test_a_copy_that_fails_leaves_nothing_behind(small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_copy_leaves_nothing_in_the_store(small_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -101,7 +101,7 @@ def test_a_copy_that_fails_leaves_nothing_behind(small_folder: Path, monkeypatch
 
 
 @pytest.mark.parametrize("name", ["", "builtin", "default", "../up", "a/b", ".hidden"])
-def test_a_name_that_cannot_be_a_folder_of_the_store_is_refused(name: str, small_folder: Path) -> None:
+def test_an_invalid_model_name_is_rejected(name: str, small_folder: Path) -> None:
     with pytest.raises(ModelError, match="cannot be the name of a model"):
         add_folder(small_folder, name)
     with pytest.raises(ModelError):

@@ -16,13 +16,13 @@ SIMPLE = open_clip.get_tokenizer("ViT-B-32")
 OURS = TextTokenizer(clip_tokenizer(SIMPLE), {}, {})
 
 
-def test_clip_tokens_equal_open_clips_on_many_scripts() -> None:
+def test_clip_tokens_equal_open_clip_for_many_scripts() -> None:
     texts = sentences(4000)
     np.testing.assert_array_equal(OURS(texts), SIMPLE(texts).numpy())
 
 
 @pytest.mark.slow
-def test_clip_tokens_equal_open_clips_for_every_character() -> None:
+def test_clip_tokens_equal_open_clip_for_every_character() -> None:
     chars = [chr(c) for c in range(0x20, 0x30000) if unicodedata.category(chr(c))[0] != "C"]
     texts = [f"a{char}b !{char}! 1{char}" for char in chars]
     for start in range(0, len(texts), 20000):
@@ -32,20 +32,20 @@ def test_clip_tokens_equal_open_clips_for_every_character() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs", "Cn"]), max_size=60))
-def test_clip_tokens_equal_open_clips_for_any_text(text: str) -> None:
-    # which unassigned characters will be letters is a matter of each library's Unicode version
+def test_clip_tokens_equal_open_clip_for_any_text(text: str) -> None:
+    # the libraries have different Unicode versions, so they disagree about unassigned characters
     assume(all(unicodedata.category(char) != "Cn" for char in clean_lower(text)))
     np.testing.assert_array_equal(OURS([text]), SIMPLE([text]).numpy())
 
 
-def test_a_long_text_is_cut_and_keeps_its_end_token() -> None:
+def test_a_long_text_is_truncated_and_keeps_its_end_token() -> None:
     ids = OURS(["dog " * 500])
     assert ids.shape == (1, 77)
     assert ids[0, 0] == SIMPLE.sot_token_id
     assert ids[0, -1] == SIMPLE.eot_token_id
 
 
-def test_context_length_comes_from_the_model_config() -> None:
+def test_the_context_length_comes_from_the_model_config() -> None:
     ours = TextTokenizer(clip_tokenizer(SIMPLE), {"context_length": 16}, {})
     np.testing.assert_array_equal(ours(["one two " * 20]), SIMPLE(["one two " * 20], context_length=16).numpy())
 
@@ -54,8 +54,8 @@ def test_a_shell_argument_that_is_not_utf8_is_still_tokenized() -> None:
     assert OURS([b"caf\xe9".decode("utf-8", "surrogateescape")]).shape == (1, 77)
 
 
-def test_clips_vocabulary_as_hugging_face_writes_it_gives_the_same_tokens(tmp_path: Path) -> None:
-    """Published folders carry Hugging Face's normaliser and its names of the special tokens."""
+def test_clip_vocabulary_in_hugging_face_form_gives_the_same_tokens(tmp_path: Path) -> None:
+    """Published folders use Hugging Face's normaliser and its names for the special tokens."""
     write_tokenizer(SIMPLE, tmp_path / "tokenizer.json")
     text = (tmp_path / "tokenizer.json").read_text(encoding="utf-8")
     text = text.replace("<start_of_text>", "<|startoftext|>").replace("<end_of_text>", "<|endoftext|>")
@@ -76,7 +76,7 @@ def test_clips_vocabulary_as_hugging_face_writes_it_gives_the_same_tokens(tmp_pa
 
 
 @pytest.mark.parametrize("clean", ["lower", "whitespace", "canonicalize"])
-def test_cleaning_equals_open_clips(clean: str) -> None:
+def test_cleaning_equals_open_clip(clean: str) -> None:
     from open_clip.tokenizer import get_clean_fn
 
     from searcher.models.tokenizer import CLEANERS
@@ -86,6 +86,6 @@ def test_cleaning_equals_open_clips(clean: str) -> None:
         assert CLEANERS[clean](text) == theirs(text)
 
 
-def test_an_unknown_cleaning_is_refused() -> None:
+def test_an_unknown_cleaning_is_rejected() -> None:
     with pytest.raises(ValueError, match="scrub"):
         TextTokenizer(clip_tokenizer(SIMPLE), {"tokenizer_kwargs": {"clean": "scrub"}}, {})

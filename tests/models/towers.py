@@ -1,4 +1,4 @@
-"""Small open_clip models with random weights, and the real photos to try them on."""
+"""Small open_clip models with random weights, and real photos to test them with."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ VIT: dict[str, Any] = {
 
 
 def small_model(config: dict[str, Any]) -> CLIP:
-    """A CLIP model of `config`, the same weights on every call, spread so that embeddings differ."""
+    """Create a CLIP model from `config`.
+
+    The weights are the same on every call. The batch norm values are random, so that embeddings differ.
+    """
     torch.manual_seed(0)
     model = CLIP(**config)
     for module in model.modules():
@@ -52,13 +55,13 @@ def real_photos() -> list[Image.Image]:
 
 
 def torch_images(model: torch.nn.Module, photos: list[Image.Image], config: PreprocessCfg) -> np.ndarray:
-    """open_clip's own embeddings of photos, through its own transform."""
+    """Embed photos with open_clip and its own transform."""
     transform = image_transform_v2(config, is_train=False)
     with torch.no_grad():
         return model.encode_image(torch.stack([transform(photo) for photo in photos]), normalize=True).numpy()
 
 
 def torch_texts(model: torch.nn.Module, tokenizer: Any, texts: list[str]) -> np.ndarray:
-    """open_clip's own embeddings of texts."""
+    """Embed texts with open_clip."""
     with torch.no_grad():
         return model.encode_text(tokenizer(texts), normalize=True).numpy()
