@@ -1,1 +1,1 @@
-"""The contrastive trainer: everything that imports torch or open_clip."""
+"""The contrastive trainer. Only this package imports torch or open_clip."""

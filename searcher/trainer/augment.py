@@ -1,4 +1,4 @@
-"""From an RGB picture to the pixels that the image encoder takes, at random or as search will do it."""
+"""Turn an RGB image into input for the image encoder, either with random augmentation or as search does it."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,26 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-LEVELS = np.arange(256, dtype=np.float32) / 255  # what a byte of a picture stands for
+LEVELS = np.arange(256, dtype=np.float32) / 255  # byte value → brightness
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Random resized crop, grey, horizontal flip, brightness and contrast; then mean and deviation are removed."""
+    """Random augmentation of an image, followed by normalisation.
+
+    The augmentation is a random resized crop, grayscale, horizontal flip, brightness and contrast. The normalisation
+    subtracts `mean` and divides by `std`.
+    """
 
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    min_area: float = 0.5  # of the picture's area
+    min_area: float = 0.5  # the smallest crop, as a share of the image's area
     jitter: float = 0.3
-    grayscale: float = 0.0  # the share of pictures that lose their colours
+    grayscale: float = 0.0  # the share of images that are converted to grayscale
 
     def __call__(self, image: Image.Image, rng: np.random.Generator, mirror: bool = True) -> Tensor:
-        """RGB image → float32 [3, size, size], mirrored half of the time where that may be."""
+        """RGB image → float32 [3, size, size]. If `mirror` is true, half of the images are flipped."""
         width, height = image.size
         for _ in range(10):
             area = rng.uniform(self.min_area, 1.0) * width * height
@@ -44,13 +48,13 @@ class Augment:
         return self._normalise(pixels, np.clip(((LEVELS - mean) * contrast + mean) * brightness, 0, 1))
 
     def plain(self, image: Image.Image) -> Tensor:
-        """What search will do: the whole picture squashed to size × size. RGB image → float32 [3, size, size]."""
+        """Squash the whole image to size × size, as search does. RGB image → float32 [3, size, size]."""
         return self._normalise(self._resize(image, (0, 0, *image.size)), LEVELS)
 
     def _resize(self, image: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
         return np.asarray(image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))
 
     def _normalise(self, pixels: np.ndarray, levels: np.ndarray) -> Tensor:
-        """Each channel by a table: 256 values are computed instead of those of all pixels."""
+        """Normalise each channel with a lookup table: only 256 values are computed, not one per pixel."""
         tables = (levels[:, None] - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return torch.from_numpy(np.stack([tables[:, c].take(pixels[..., c]) for c in range(3)]))

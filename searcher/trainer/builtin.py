@@ -1,7 +1,7 @@
-"""The weights of the model in the box, read back from the ONNX files that it ships as, to go on training from them.
+"""Read the weights of the built-in model from its ONNX files, so that training can start from them.
 
-Exporting keeps the name of a weight, except where it stores one turned over for a matrix product, or one for two that
-are equal.
+The ONNX export keeps the names of the weights, with two exceptions. It stores some weights transposed, for a matrix
+product. It stores equal weights only once.
 """
 
 from collections.abc import Iterator
@@ -15,20 +15,23 @@ from searcher.models.folder import CONFIG, MANIFEST, PREPROCESS, TEXTUAL, VISUAL
 from searcher.models.quantize import stored_weights
 from searcher.models.store import BUILTIN, find_model
 
-# Of a layer of the text encoder, in the order in which they are multiplied with.
+# The matrix products of a text encoder layer, in the order in which they are computed.
 PRODUCTS = ("attn.in_proj_weight", "attn.out_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
-COMPUTED = "model.attn_mask"  # not learned, nor part of a checkpoint
-NORMS = ("BatchNormalization", "LayerNormalization")  # inputs: what is normalised, weight, bias, …
+COMPUTED = "model.attn_mask"  # a constant that is not part of a checkpoint
+NORMS = ("BatchNormalization", "LayerNormalization")  # inputs: the tensor to normalise, weight, bias, …
 
 
 def builtin_config() -> dict[str, dict[str, object]]:
-    """`model_cfg` and `preprocess_cfg`, as `open_clip_config.json` has them."""
+    """The `model_cfg` and `preprocess_cfg` of the built-in model, in the format of `open_clip_config.json`."""
     folder = find_model(BUILTIN)
     return {"model_cfg": read_json(folder, CONFIG), "preprocess_cfg": read_json(folder, PREPROCESS)}
 
 
 def builtin_weights() -> dict[str, Tensor]:
-    """The state dict of its open_clip model: float32, as far as the int8 in which they are stored tells."""
+    """The state dict of the built-in model as an open_clip model.
+
+    The tensors are float32, but only as precise as the int8 weights in the files.
+    """
     folder = find_model(BUILTIN)
     weights = {"logit_scale": torch.tensor(read_json(folder, MANIFEST)["logit_scale"]).log()}
     for encoder in (VISUAL, TEXTUAL):
@@ -47,7 +50,7 @@ def _weights(model: onnx.ModelProto) -> Iterator[tuple[str, Tensor]]:
             layer, which = divmod(products, len(PRODUCTS))
             yield f"transformer.resblocks.{layer}.{PRODUCTS[which]}", _tensor(weights[node.input[1]].T)
             products += 1
-        elif node.op_type in NORMS:  # biases that were always the same are stored once
+        elif node.op_type in NORMS:  # equal biases are stored once, under one name
             yield _own_name(node.input[1]).removesuffix("weight") + "bias", _tensor(weights[node.input[2]])
 
 
@@ -56,4 +59,4 @@ def _own_name(name: str) -> str:
 
 
 def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values.copy())  # protobuf's memory cannot be written to
+    return torch.from_numpy(values.copy())  # protobuf's memory is read-only

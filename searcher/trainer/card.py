@@ -1,4 +1,4 @@
-"""The model card: what a trained model is, in Markdown, for the person who finds its folder."""
+"""The model card: a Markdown file that describes a trained model to its users."""
 
 from pathlib import Path
 from typing import Any
@@ -12,41 +12,45 @@ from searcher.models import Model
 def write_card(
     folder: Path, config: dict[str, Any], run: dict[str, Any], sources: list[tuple[str, str]], measured: list[str]
 ) -> None:
-    """Write `README.md` into a model folder. sources: (name, amount); run: setting → value; measured: Markdown."""
+    """Write `README.md` into a model folder.
+
+    sources: (name, amount) of each source. run: setting → value. measured: Markdown lines with the results.
+    Raises SearcherError if the model folder cannot be opened.
+    """
     model = Model.open(folder)
     vision, text = config["vision_cfg"], config["text_cfg"]
     image_tower = vision.get("timm_model_name") or ("ResNet" if isinstance(vision["layers"], list) else "ViT")
     text_tower = (
-        text.get("hf_model_name") or f"Transformer, {text.get('layers', 12)} layers of {text.get('width', 512)}"
+        text.get("hf_model_name") or f"Transformer, {text.get('layers', 12)} layers of width {text.get('width', 512)}"
     )
     lines = [
         f"# {folder.absolute().name}",
         "",
-        f"Aligned image and text encoders (CLIP) of {model.dim} dimensions, trained with `searcher train`.",
+        f"Image and text encoders (CLIP) with {model.dim}-dimensional embeddings, trained with `searcher train`.",
         "",
         f"- image encoder: {image_tower}, {model.image_size} × {model.image_size} pixels",
-        f"- text encoder: {text_tower}, {text.get('context_length', 77)} tokens at most",
+        f"- text encoder: {text_tower}, at most {text.get('context_length', 77)} tokens",
         "",
-        "## Use",
+        "## Usage",
         "",
         "    searcher index ~/Pictures --model THIS_FOLDER --library NEW_LIBRARY",
         '    searcher search "a dog on the beach" --library NEW_LIBRARY',
         "",
-        f"open_clip loads the same weights: `open_clip.create_model_and_transforms('local-dir:{folder.name}')`.",
+        f"open_clip can load the same weights: `open_clip.create_model_and_transforms('local-dir:{folder.name}')`.",
         "",
-        "## What it was trained on",
+        "## Training data",
         "",
         *(f"- {name}: {amount}" for name, amount in sources),
         "",
-        "It knows what these captions name, and carries over what they leave out or get wrong.",
+        "The model learned from these captions. It has the same gaps and errors.",
         "",
-        "## What it reaches",
+        "## Results",
         "",
-        *(measured or ["Not measured: no `--val` was given; `searcher evaluate` measures it."]),
+        *(measured or ["Not measured, because `--val` was not given. Use `searcher evaluate` to measure it."]),
         "",
-        "![curves of the run](curves.png)",
+        "![training curves](curves.png)",
         "",
-        "## How it was trained",
+        "## Training settings",
         "",
         "| setting | value |",
         "| --- | --- |",
@@ -56,7 +60,7 @@ def write_card(
 
 
 def measure(folder: Path, data: ClassFolder | Source) -> list[str]:
-    """Markdown lines of what a model folder reaches on data, the way `searcher evaluate` measures it."""
+    """Measure a model folder on `data`, as `searcher evaluate` does. Returns the results as Markdown lines."""
     try:
         model = Model.open(folder)
         found = zero_shot(model, data) if isinstance(data, ClassFolder) else retrieval(model, data)
@@ -67,11 +71,11 @@ def measure(folder: Path, data: ClassFolder | Source) -> list[str]:
 
 def _zero_shot_table(found: ZeroShot) -> list[str]:
     chance = 1 / len(found.labels)
-    rows = [(f"{found.templates} prompts a class", found.top1, found.top5)]
+    rows = [(f"{found.templates} prompts per class", found.top1, found.top5)]
     if found.bare:
         rows.append(("bare class names", *found.bare))
     return [
-        f"Zero-shot, {found.n:,} images of `{found.dataset.name}`, {len(found.labels):,} classes; chance {chance:.1%}:",
+        f"Zero-shot: {found.n:,} images of `{found.dataset.name}`, {len(found.labels):,} classes (chance {chance:.1%})",
         "",
         "| | top-1 | top-5 |",
         "| --- | --- | --- |",

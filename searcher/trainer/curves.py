@@ -1,4 +1,4 @@
-"""The picture of a run: its losses and what it reaches, over the steps."""
+"""Plot the losses and validation results of a run over its steps."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from searcher.trainer.metrics import read_metrics
 
-# A panel: its title, and the curves in it by their names in metrics.jsonl.
+# Panel title → its curves: key in metrics.jsonl → label.
 PANELS: dict[str, dict[str, str]] = {
     "loss": {"loss": "sum", "contrastive": "contrastive", "prototypes": "prototypes", "distillation": "distillation"},
     "zero-shot top-1": {"zero_shot": ""},
@@ -19,7 +19,7 @@ PANELS: dict[str, dict[str, str]] = {
 
 
 def draw_curves(metrics: Path, picture: Path) -> None:
-    """Draw `metrics.jsonl` as a PNG, replaced as a whole; a panel without values is left out."""
+    """Draw `metrics.jsonl` as a PNG. The file is replaced atomically. Panels without values are left out."""
     lines = read_metrics(metrics)
     known = {key for line in lines for key in line}
     panels = {title: [key for key in curves if key in known] for title, curves in PANELS.items()}

@@ -1,7 +1,7 @@
-"""Batches for the trainer: which record comes when, its augmentation, its caption.
+"""Batches for the trainer: the order of the records, their augmentation and their captions.
 
-Every random draw is a function of (seed, epoch, record, repetition), so that the number of loader workers, of processes
-or of parts of a batch, or a stop and a resume, changes nothing.
+Every random draw is a function of (seed, epoch, record, repetition). The result therefore does not depend on the number
+of loader workers, processes or parts of a batch. It is also the same if the run is stopped and resumed.
 """
 
 import hashlib
@@ -23,15 +23,18 @@ from searcher.photos.decode import PhotoError, decode, read_bytes
 from searcher.trainer.augment import Augment
 from searcher.trainer.distributed import Processes
 
-SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)  # a caption that is wrong of the picture in a mirror
-CAPTIONS_KNOWN = 100_000  # captions whose tokens are kept: those of classes come again and again
+SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)  # such a caption would be wrong for a mirrored image
+CAPTIONS_KNOWN = 100_000  # captions whose tokens are cached, because captions of classes are repeated
 Draw = tuple[int, int, int]  # epoch, record, repetition
 Sample = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the records of a step are dealt out: `batch_size` over all processes, each process's share in `parts`."""
+    """How the records of a step are divided.
+
+    `batch_size` counts the records of all processes. Each process splits its share into `parts`.
+    """
 
     batch_size: int
     parts: int
@@ -41,41 +44,48 @@ class Layout:
 
     @property
     def part_size(self) -> int:
-        """Records that go through the encoders at once. Raises SearcherError where the batch does not divide."""
+        """Number of records per part. Raises SearcherError if the batch cannot be divided evenly."""
         size, rest = divmod(self.batch_size, self.parts * self.processes.count)
         if rest or not size:
             count = self.processes.count
             raise SearcherError(
-                f"a batch of {self.batch_size} does not divide into {count} processes × {self.parts} parts"
+                f"a batch of {self.batch_size} cannot be divided into {count} processes × {self.parts} parts: "
+                "change --batch-size or --accumulate"
             )
         return size
 
 
 class Data(Protocol):
-    """What the loop asks of its data."""
+    """The interface that the training loop needs."""
 
     steps_per_epoch: int
 
     def parts(self, step: int, total: int) -> Iterator[Sample]:
-        """This process's parts of the batches of steps step … total - 1, in order; `bad` counts unusable records."""
+        """The parts of this process for the steps `step` … `total` - 1, in order.
+
+        The key `bad` of a part counts its unusable records.
+        """
         ...
 
 
 def caption_id(text: str) -> int:
-    """A number for a caption, the same in every process: the first 8 bytes of its BLAKE2 digest."""
+    """The first 8 bytes of the caption's BLAKE2 digest, as an integer. It is the same in every process."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 @dataclass(frozen=True)
 class SampleMaker:
-    """An image file's bytes and its captions → what the encoders take."""
+    """Turn the bytes of an image file and its captions into input for the encoders."""
 
     augment: Augment
     tokenizer: Any
-    known: dict[str, Tensor] = field(default_factory=dict)  # tokens of captions
+    known: dict[str, Tensor] = field(default_factory=dict)  # caption → its tokens
 
     def __call__(self, data: bytes, captions: Sequence[str], same: str, rng: np.random.Generator) -> Sample:
-        """One caption is drawn. Rows with an equal `same` describe the same thing. Raises PhotoError."""
+        """Make a sample with one caption, drawn at random. Rows with an equal `same` describe the same thing.
+
+        Raises PhotoError if the image cannot be read.
+        """
         caption = captions[int(rng.integers(len(captions)))]
         image = decode(data, min_side=2 * self.augment.size).image
         return {
@@ -94,10 +104,10 @@ class SampleMaker:
 
 
 class PairDataset(Dataset[Sample | None]):
-    """Images with one of their captions each. An image that cannot be read gives None (counted by the loop).
+    """Images, each with one of its captions. An image that cannot be read gives None, which the loop counts.
 
-    `rivals` says which classes a source knows: an image is told from those. What another source calls its photos may
-    be right of it as well ("a car", of a convertible).
+    `rivals` (bool [sources, classes]) marks the classes of each source. An image is compared only with the classes of
+    its own source, because a class name of another source may fit it too ("a car" for a convertible).
     """
 
     def __init__(
@@ -128,13 +138,17 @@ class PairDataset(Dataset[Sample | None]):
 
 
 class SentenceDataset(Dataset[Sample | None]):
-    """Sentences with a teacher's embedding of each: `name.txt`, one a line, and `name.npy` [n, d] beside it."""
+    """Sentences and a teacher's embedding of each one.
+
+    They are read from `name.txt`, with one sentence per line, and from `name.npy` [n, d] next to it. Raises
+    SearcherError if `name.npy` is missing or does not match.
+    """
 
     def __init__(self, path: Path, tokenizer: Any, dim: int) -> None:
         self.sentences = path.read_text(encoding="utf-8").splitlines()
         embeddings = read_teacher(path, len(self.sentences), dim)
         if embeddings is None:
-            raise SearcherError(f"{path} needs a teacher's embeddings beside it: {path.with_suffix('.npy').name}")
+            raise SearcherError(f"{path} needs a teacher's embeddings in {path.with_suffix('.npy').name} next to it")
         self.teacher, self.tokenizer = embeddings, tokenizer
 
     def __getitem__(self, draw: Draw) -> Sample | None:
@@ -146,21 +160,26 @@ class SentenceDataset(Dataset[Sample | None]):
 
 
 def read_teacher(path: Path, records: int, dim: int) -> np.ndarray | None:
-    """A teacher's embeddings beside a file or folder of data: `name.npy`, [records, dim], or None without the file."""
+    """Read a teacher's embeddings, [records, dim], from `name.npy` next to a data file or folder.
+
+    Returns None if there is no such file. Raises SearcherError if it is not an array, or if its shape is wrong.
+    """
     file = path.with_suffix(".npy") if path.suffix and not path.is_dir() else path.with_name(path.name + ".npy")
     if not file.is_file():
         return None
     try:
         teacher: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise SearcherError(f"{file} is not an array of NumPy's") from error
+        raise SearcherError(f"{file} is not a NumPy array") from error
     if teacher.shape != (records, dim):
-        raise SearcherError(f"{file} has the shape {list(teacher.shape)}; {records} records want [{records}, {dim}]")
+        raise SearcherError(
+            f"{file} has the shape {list(teacher.shape)}, but {records} records need [{records}, {dim}]"
+        )
     return teacher
 
 
 class Teacher:
-    """A teacher's embedding of each pair's image, float32 [d]; zeros where its source has none."""
+    """A teacher's embedding of each pair's image, float32 [d]. It is zero if the source has no teacher."""
 
     def __init__(self, sources: list[tuple[np.ndarray | None, list[Pair]]], dim: int) -> None:
         self.rows = [(teacher, pair.row) for teacher, pairs in sources for pair in pairs]
@@ -173,7 +192,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which draws make up which batch: an epoch takes each record `weight` times on average, in a shuffled order."""
+    """The draws of each batch. An epoch takes each record `weight` times on average, in shuffled order."""
 
     weights: np.ndarray  # float [records]
     batch_size: int
@@ -190,14 +209,14 @@ class Schedule:
         records = np.repeat(np.arange(len(times)), times)
         repetition = np.concatenate([np.arange(n) for n in times]) if len(times) else records
         order = rng.permutation(len(records))
-        # A small weight can leave the last batch short: wrap around, so that every batch is full.
+        # Small weights can leave the last batch short. The first draws are then repeated to fill it.
         size = self.steps_per_epoch * self.batch_size
         order = np.resize(order, size)
         draws = [(epoch, int(records[i]), int(repetition[i])) for i in order]
         return [draws[i : i + self.batch_size] for i in range(0, size, self.batch_size)]
 
     def from_step(self, step: int, total: int) -> Iterator[list[Draw]]:
-        """The batches of a run, from a global step on."""
+        """The batches of a run, starting at a global step."""
         while step < total:
             batches = self.epoch(step // self.steps_per_epoch)[step % self.steps_per_epoch :]
             yield from batches[: total - step]
@@ -205,7 +224,7 @@ class Schedule:
 
 
 class Records:
-    """Data of a known number of records, in the order of a `Schedule`."""
+    """Data with a known number of records, in the order of a `Schedule`."""
 
     def __init__(self, dataset: Dataset[Sample | None], weights: np.ndarray, layout: Layout) -> None:
         self.dataset, self.layout = dataset, layout
@@ -226,11 +245,10 @@ class Records:
 
 
 def collate(samples: Sequence[Sample | None]) -> Sample:
-    """Stack samples. Those that could not be read are counted in `bad`, and others of the part stand in for them.
+    """Stack samples. Unreadable samples are counted in `bad` and replaced by copies of others.
 
-    Every process then has a full part; a stand-in shares its ids with its original, so that neither is a negative of
-    the other. `bad` [n] says of each row what share of an unusable record it stands for; it is all there is when no
-    sample could be read.
+    So every process gets a full part. A copy has the same ids as its original, so neither is a negative of the other.
+    `bad` [n] spreads the number of unusable records evenly over the rows. It is the only key if none could be read.
     """
     good = [sample for sample in samples if sample is not None]
     filled = [good[i % len(good)] for i in range(len(samples))] if good else []
@@ -240,7 +258,7 @@ def collate(samples: Sequence[Sample | None]) -> Sample:
 
 
 def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
-    """Parts by the workers of the layout. Raises SearcherError for a part of which no record can be used."""
+    """Load parts with the workers of the layout. Raises SearcherError if no record of a part can be used."""
     parts = DataLoader(
         dataset,
         num_workers=layout.workers,
@@ -250,5 +268,5 @@ def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
     )
     for part in parts:
         if len(part) == 1:
-            raise SearcherError("no image of a whole batch could be read")
+            raise SearcherError("no record of a whole batch could be used: check the images and captions")
         yield part

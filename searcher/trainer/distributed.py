@@ -1,4 +1,4 @@
-"""One process or several: who this one is, where it computes, and what it tells the others."""
+"""Training with one or several processes: rank, device, precision and communication."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,34 +17,37 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all that train together, and its device.
+    """The rank and device of this process, and the operations over all training processes.
 
-    Gradients are summed over processes after the whole backward pass, by one call (`mean_gradients`): no wrapper around
-    the model stands between the loop and its towers, a locked tower costs nothing, and accumulation needs no exception.
+    One call (`mean_gradients`) averages the gradients over all processes, after the whole backward pass. So the model
+    needs no wrapper, a locked tower costs nothing, and accumulation needs no special case.
     """
 
     rank: int = 0
     count: int = 1
     device: torch.device = CPU
-    dtype: torch.dtype | None = None  # of autocast; None computes in float32
+    dtype: torch.dtype | None = None  # of autocast; None means float32
 
     @property
     def first(self) -> bool:
-        """Whether this process is the one that writes files and reports."""
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     @contextmanager
     def autocast(self) -> Iterator[None]:
-        """In the precision of this run. On a CPU that rounds, attention in plain matrix products: torch's fused one is
-        slow to go back through (a batch of 128 through a ViT of 36 patches: 250 ms with it, 190 ms without). In float32
-        it stays as the towers have it, so that gradients are theirs to the last digits."""
+        """Compute in the precision of this run.
+
+        On a CPU with a reduced precision, attention is computed with plain matrix products, because the backward pass
+        of torch's fused attention is slow (a batch of 128 through a ViT of 36 patches: 250 ms with it, 190 ms without).
+        In float32, attention is not changed, so that the gradients match those of the towers to the last digits.
+        """
         rounds = self.dtype is not None
         attention = sdpa_kernel(SDPBackend.MATH) if rounds and self.device.type == "cpu" else nullcontext()
         with attention, torch.autocast(self.device.type, self.dtype, enabled=rounds):
             yield
 
     def gather(self, tensor: Tensor) -> Tensor:
-        """[n, …] → [count · n, …]: the rows of all processes, in order of rank. Gradients flow back to their owners."""
+        """[n, …] → [count · n, …]: the rows of all processes, by rank. Gradients flow back to the owner of each row."""
         if self.count == 1:
             return tensor
         rows: Tensor = _Gather.apply(tensor, self)
@@ -58,7 +61,7 @@ class Processes:
         return tensor / self.count
 
     def mean_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over processes, all of them in one message."""
+        """Replace each gradient by its mean over processes. All gradients are sent in one message."""
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         if self.count == 1 or not gradients:
             return
@@ -80,16 +83,19 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         total = gradients[0].contiguous().clone()
-        dist.all_reduce(total)  # what every process's rows ask of ours
+        dist.all_reduce(total)  # every process has gradients for our rows
         return total[ctx.rows], None
 
 
 def fast_dtype(device: torch.device) -> torch.dtype | None:
-    """bf16 where the device has instructions for it. Elsewhere None (float32): torch would emulate them, which on a CPU
-    without AVX-512 takes ten times as long (57 and 5.6 images/s were seen)."""
+    """bf16 if the device has instructions for it, otherwise None (float32).
+
+    Without such instructions torch would emulate bf16. On a CPU without AVX-512, this takes ten times as long (5.6
+    instead of 57 images/s were measured).
+    """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases of torch do not tell
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # not in older releases of torch
     native = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "avx_ne_convert", "bf16"))
     library = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return torch.bfloat16 if native and library else None
@@ -97,7 +103,7 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
 
 @contextmanager
 def join() -> Iterator[Processes]:
-    """The processes that `torchrun` started, or this one alone; on CUDA where there is a GPU for it."""
+    """Join the processes that `torchrun` started, or use this process alone. Uses CUDA if it is available."""
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
@@ -107,7 +113,7 @@ def join() -> Iterator[Processes]:
     if count == 1:
         yield Processes(device=device, dtype=fast_dtype(device))
         return
-    # The others wait while the first one validates.
+    # The timeout is long because the other processes wait while the first one validates.
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=2))
     try:
         yield Processes(dist.get_rank(), count, device, fast_dtype(device))

@@ -8,11 +8,11 @@ from torch.optim.swa_utils import AveragedModel
 
 
 def averaged(model: Any, decay: float) -> AveragedModel:
-    """The average of `model`'s weights and running statistics; after each step call `update_parameters(model)`.
+    """Average the weights and running statistics of `model`. Call `update_parameters(model)` after each step.
 
-    The first steps count less than `decay` says, so that the average does not cling to the random start: after n steps
-    it looks back over min(1 / (1 - decay), n / 9) of them, about. What does not change is not averaged: locked weights
-    and constants (a text tower's mask) are the model's own, in the same memory.
+    The effective decay is lower during the first steps, so that the average soon forgets the random start. After n
+    steps, the average covers about the last min(1 / (1 - decay), n / 9) steps. Locked weights and constants (such as
+    the mask of a text tower) do not change, so they are not averaged. They share memory with the model.
     """
 
     def mix(averages: Any, currents: Any, steps: Tensor | int) -> None:

@@ -1,4 +1,4 @@
-"""From an open_clip model (torch) to the model folder that search uses (ONNX, no torch)."""
+"""Export an open_clip model (torch) as a model folder for search (ONNX, no torch)."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from open_clip.tokenizer import SimpleTokenizer
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
 
-import searcher.trainer.towers  # noqa: F401 (gives timm a name)
+import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
 from searcher.errors import SearcherError
 from searcher.models.folder import (
     CONFIG,
@@ -67,21 +67,22 @@ def export_model(
     precision: str = "float32",
     **facts: Any,
 ) -> Path:
-    """Write `model` as a model folder at `folder` (made, or its model files replaced) and return it.
+    """Write `model` as a model folder at `folder`, and return the folder.
 
-    `model`: an open_clip model (CLIP, CustomTextCLIP) in memory; its mode and dtype are left as they were.
-    `preprocess_cfg`: open_clip's PreprocessCfg or a dict of it. `tokenizer`: what `open_clip.get_tokenizer`
-    returned. `model_config`: open_clip's model config (embed_dim, vision_cfg, text_cfg, …). `precision`:
-    "float32", or "compact" or "int8" (see `models.quantize`) to write that one alone, with its drift from
-    float32 on sample photos and prompts recorded. `facts`: see `write_manifest`; logit scale and bias
-    are read from the model unless given. Raises SearcherError where the model cannot be exported.
+    The folder is created if needed. If it exists, only its model files are replaced.
+
+    model: an open_clip model (CLIP, CustomTextCLIP) in memory. Its mode and dtype do not change.
+    preprocess_cfg: open_clip's PreprocessCfg, or a dict of it. tokenizer: the result of `open_clip.get_tokenizer`.
+    model_config: open_clip's model config (embed_dim, vision_cfg, text_cfg, …). precision: the only precision to
+    write, "float32", "compact" or "int8" (see `models.quantize`). For the last two, the drift from float32 on sample
+    photos and prompts is recorded. facts: see `write_manifest`. Logit scale and bias are read from the model unless
+    they are given. Raises SearcherError if the model cannot be exported.
     """
     config = json.loads(json.dumps(dict(model_config)))
     config["text_cfg"].setdefault("context_length", DEFAULT_CONTEXT_LENGTH)
     preprocess = dict(preprocess_cfg) if isinstance(preprocess_cfg, Mapping) else asdict(preprocess_cfg)
     height, width = Preprocess.from_config(preprocess).size
-    # A checkpoint folder may lie in the same place: only the files of the model folder are replaced, at the
-    # end.
+    # The folder may also contain a checkpoint. Only the files of the model folder are replaced, at the end.
     folder.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".export.", dir=folder))
     try:
@@ -91,7 +92,7 @@ def export_model(
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (partial / PREPROCESS).write_text(json.dumps(preprocess, indent=2) + "\n", encoding="utf-8")
         ids = torch.zeros(2, config["text_cfg"]["context_length"], dtype=torch.int32)
-        ids[:, 0] = 1  # an all-padding text is no example: towers that mask padding divide by the number of tokens
+        ids[:, 0] = 1  # not only padding: towers that mask padding divide by the number of tokens
         with _evaluating(model), rewritten(model):
             export_onnx(_Image(model), torch.rand(2, 3, height, width), partial / VISUAL, "image")
             export_onnx(_Text(model), ids, partial / TEXTUAL, "text")
@@ -109,17 +110,17 @@ def export_model(
 
 
 def open_checkpoint(checkpoint: Path) -> tuple[Any, Any, dict[str, Any]]:
-    """Model, tokenizer and model config of an open_clip checkpoint folder.
+    """Load the model, tokenizer and model config of an open_clip checkpoint folder.
 
-    The folder holds `open_clip_config.json` and weights, as `local-dir:` takes it. Weights are read from safetensors,
-    or from a `.pt`/`.bin` file without unpickling objects. Raises SearcherError (one line) for a folder that open_clip
-    cannot load.
+    The folder contains `open_clip_config.json` and weights, as open_clip's `local-dir:` expects. Weights are read from
+    safetensors, or from a `.pt`/`.bin` file without unpickling objects. Raises SearcherError (one line) if open_clip
+    cannot load the folder.
     """
     config_file = checkpoint / "open_clip_config.json"
     if not config_file.is_file():
-        raise SearcherError(f"{checkpoint} is no open_clip checkpoint: open_clip_config.json is missing")
+        raise SearcherError(f"{checkpoint} is not an open_clip checkpoint: open_clip_config.json is missing")
     if not any(file.suffix in WEIGHTS for file in checkpoint.iterdir()):
-        raise SearcherError(f"{checkpoint} is no open_clip checkpoint: it holds no weights")
+        raise SearcherError(f"{checkpoint} is not an open_clip checkpoint: it contains no weights")
     try:
         config = dict(json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"])
     except (ValueError, KeyError, TypeError) as error:
@@ -134,13 +135,13 @@ def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any
 
 
 def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, **facts: Any) -> Path:
-    """Download the weights `tag` of one of open_clip's architectures, and export them.
+    """Download the pretrained weights `tag` of an open_clip architecture, and export them.
 
-    Raises SearcherError (one line) for an unknown architecture or tag, and where there is no network.
+    Raises SearcherError (one line) if the architecture or tag is unknown, or if there is no network.
     """
     if tag not in open_clip.list_pretrained_tags_by_model(architecture):
         known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
-        raise SearcherError(f"open_clip has no weights {tag!r} for {architecture} (it has: {known})")
+        raise SearcherError(f"open_clip has no weights {tag!r} for {architecture} (available: {known})")
     config = open_clip.get_model_config(architecture)
     model, tokenizer = _open(architecture, tag)
     return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, name=name, **facts)
@@ -148,7 +149,7 @@ def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, *
 
 def _open(model_name: str, tag: str | None) -> tuple[Any, Any]:
     try:
-        # weights come from the checkpoint: nothing else is to be fetched for either tower
+        # The checkpoint contains all weights, so do not download others for the towers.
         model = open_clip.create_model(model_name, tag, pretrained_text=False, weights_only=True)
         return model, open_clip.get_tokenizer(model_name)
     except Exception as error:
@@ -158,8 +159,9 @@ def _open(model_name: str, tag: str | None) -> tuple[Any, Any]:
 
 
 class _evaluating:
-    """The model in float32 evaluation mode on the CPU, with attention as plain operations; undone
-    afterwards.
+    """Put the model into float32 evaluation mode on the CPU, with attention as plain operations.
+
+    On exit, the earlier mode, dtype and device are restored.
     """
 
     def __init__(self, model: torch.nn.Module) -> None:
@@ -169,7 +171,7 @@ class _evaluating:
         self.fast = torch.backends.mha.get_fastpath_enabled()
 
     def __enter__(self) -> None:
-        # PyTorch's fused attention of evaluation mode has no ONNX counterpart
+        # In evaluation mode PyTorch uses a fused attention, which cannot be exported to ONNX.
         torch.backends.mha.set_fastpath_enabled(False)
         self.model.eval().to(dtype=torch.float32, device="cpu")
 
@@ -180,7 +182,10 @@ class _evaluating:
 
 
 def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, input_name: str) -> None:
-    """Write `module` (one input, one output) to an ONNX file whose batch size is free."""
+    """Write `module` (one input, one output) to an ONNX file with a variable batch size.
+
+    Raises SearcherError (one line) if the module cannot be exported.
+    """
     batch = {0: torch.export.Dim("batch", min=1, max=65536)}
     try:
         with torch.no_grad(), _quiet():
@@ -190,28 +195,28 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
                 dynamo=True,
                 dynamic_shapes=(batch,),
                 input_names=[input_name],
-                output_names=["features"],  # "embedding" is a name that text towers use inside
+                output_names=["features"],  # text towers already use the name "embedding" inside
                 opset_version=20,
                 optimize=True,
                 verbose=False,
             )
     except Exception as error:
-        # torch puts what went wrong below two paragraphs of advice
+        # torch puts two paragraphs of advice before the actual error.
         reason = " ".join(str(error).split("## Exception summary")[-1].split())[:200]
         raise SearcherError(f"this model cannot be exported to ONNX ({reason})") from error
     assert program is not None
     for node in program.model.graph.all_nodes():
-        # stack traces of this machine: no reader needs them, and files would differ
+        # Remove the stack traces of this machine: nobody needs them, and they make the files differ.
         node.metadata_props.clear()
     program.model.metadata_props.clear()
-    # one file is easier to keep whole; protobuf holds no more than 2 GB
+    # A single file is easier to handle, but protobuf is limited to 2 GB.
     size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     program.save(str(path), external_data=size > 1_900_000_000)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's remarks about itself, which mean nothing to the person who waits."""
+    """Silence the exporter's log messages and warnings, which do not help users."""
     loggers = [logging.getLogger(name) for name in ("onnxscript", "onnx_ir", "torch.onnx")]
     before = [logger.level for logger in loggers]
     try:
@@ -235,10 +240,13 @@ def _scale(model: torch.nn.Module) -> dict[str, float | None]:
 
 
 def write_tokenizer(tokenizer: Any, path: Path) -> None:
-    """Write `tokenizer.json` (and `tokenizer_config.json` beside it) for one of open_clip's tokenizers."""
+    """Write `tokenizer.json`, and `tokenizer_config.json` next to it, for a tokenizer of open_clip.
+
+    Raises SearcherError if the tokenizer is neither open_clip's own nor a fast one of Hugging Face.
+    """
     if isinstance(tokenizer, SimpleTokenizer):
         found = json.loads(clip_tokenizer(tokenizer).to_str())
-        # merges as "a b", not ["a", "b"]: what older readers take, too, and a fifth faster to read
+        # Merges as "a b", not ["a", "b"]: older readers need this, and it is read a fifth faster.
         found["model"]["merges"] = [" ".join(pair) for pair in found["model"]["merges"]]
         path.write_text(json.dumps(found, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
         settings = {
@@ -246,14 +254,14 @@ def write_tokenizer(tokenizer: Any, path: Path) -> None:
             "bos_token": "<start_of_text>",
             "eos_token": "<end_of_text>",
             "unk_token": "<end_of_text>",
-            "pad_token": "!",  # id 0, which is what open_clip pads with
+            "pad_token": "!",  # id 0, as open_clip pads
             "model_max_length": tokenizer.context_length,
         }
         path.with_name(Path(TOKENIZER_SETTINGS).name).write_text(json.dumps(settings, indent=2) + "\n")
         return
     inner = getattr(tokenizer, "tokenizer", None)
     if inner is None or not inner.is_fast:
-        raise SearcherError(f"a tokenizer of the kind {type(tokenizer).__name__} cannot be exported")
+        raise SearcherError(f"a tokenizer of type {type(tokenizer).__name__} cannot be exported")
     with tempfile.TemporaryDirectory() as scratch:
         inner.save_pretrained(scratch)
         for name in (Path(TOKENIZER).name, Path(TOKENIZER_SETTINGS).name):
@@ -261,8 +269,9 @@ def write_tokenizer(tokenizer: Any, path: Path) -> None:
 
 
 def clip_tokenizer(simple: SimpleTokenizer) -> Tokenizer:
-    """open_clip's byte-pair encoding for the `tokenizers` library: the same ids for text that is cleaned
-    already.
+    """Convert open_clip's byte-pair encoding to the `tokenizers` library.
+
+    It gives the same ids as open_clip if the text has already been cleaned.
     """
     model = BPE(vocab=dict(simple.encoder), merges=list(simple.bpe_ranks), end_of_word_suffix="</w>")
     tokenizer = Tokenizer(model)

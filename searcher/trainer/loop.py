@@ -1,4 +1,4 @@
-"""The contrastive loop, to be read from top to bottom: data → augment → encode → loss → step."""
+"""The training loop: data → augment → encode → loss → step."""
 
 import math
 import time
@@ -37,41 +37,41 @@ SAVE_EVERY = 300  # seconds between two checkpoints
 
 @dataclass(frozen=True)
 class Settings:
-    """One run. Times are in epochs or steps; the defaults suit a small model on a CPU."""
+    """The settings of a run. Durations are in epochs or steps. The defaults suit a small model on a CPU."""
 
     sources: tuple[Path, ...]
     out: Path
-    model: str | None = None  # None: that of `init`, or DEFAULT_MODEL
-    weights: tuple[float, ...] = ()  # how often an epoch takes each record of a source
+    model: str | None = None  # None: the model of `init`, or DEFAULT_MODEL
+    weights: tuple[float, ...] = ()  # how many times per epoch each record of a source is used
     init: Path | None = None  # an open_clip checkpoint to start from, or "builtin"
     freeze: str | None = None  # "image" or "text": the tower that is not trained
-    interpolate: float | None = None  # the share of the trained weights in the result; the rest is `init`
-    val: Path | None = None  # class folders or pairs that measure the model while it trains
+    interpolate: float | None = None  # the share of the trained weights in the result; the rest comes from `init`
+    val: Path | None = None  # class folders or pairs to measure the model on during training
     loss: str = "softmax"  # or "sigmoid"
     label_smoothing: float = 0.0
     epochs: float = 10.0
-    batch_size: int = 256  # over all processes
-    accumulate: int = 1  # parts in which a process puts its share of a batch through the encoders
+    batch_size: int = 256  # records per step, over all processes
+    accumulate: int = 1  # number of parts into which each process splits its share of a batch
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup: int = 200  # steps
-    average: float = 0.0  # decay of the moving average of the weights that becomes the result; 0: none
-    min_area: float = 0.5  # the smallest part of a picture that a random crop keeps
-    grayscale: float = 0.0  # the share of pictures that lose their colours
+    average: float = 0.0  # decay of the moving average of the weights, which becomes the result; 0: no average
+    min_area: float = 0.5  # the smallest random crop, as a share of the image's area
+    grayscale: float = 0.0  # the share of images that are converted to grayscale
     workers: int = 1
     seed: int = 0
     precision: str = "float32"  # of the exported model folder
     resume: bool = False
 
     def check(self) -> None:
-        """Raises SearcherError for what does not go together."""
+        """Raises SearcherError if settings contradict each other."""
         if self.interpolate is not None and self.init is None:
-            raise SearcherError("--interpolate mixes with the start: it needs --init")
+            raise SearcherError("--interpolate mixes the result with the start, so it needs --init")
         if self.loss == "sigmoid" and self.label_smoothing:
-            raise SearcherError("--label-smoothing belongs to the softmax loss")
+            raise SearcherError("--label-smoothing can only be used with the softmax loss")
 
 
-# What a resumed run must share with its beginning; the rest may differ.
+# These settings must not change when a run is resumed. Others may change.
 FIXED = (
     "model", "weights", "freeze", "loss", "label_smoothing",
     "epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
@@ -79,10 +79,11 @@ FIXED = (
 
 
 def train(settings: Settings, report: Report, note: Callable[[str], None] = lambda remark: None) -> Path:
-    """Train, and leave in `settings.out` an open_clip checkpoint, the model folder for search, metrics, curves, a card.
+    """Train a model and write it to the folder `settings.out`. Returns the folder.
 
-    `report` is called with each line of `metrics.jsonl`, `note` with remarks for a person. Returns the folder. Raises
-    SearcherError in one line.
+    The folder gets an open_clip checkpoint, the model folder for search, metrics, curves and a model card. `report` is
+    called with each line of `metrics.jsonl`, and `note` with messages for the user. Raises SearcherError (one line) if
+    the settings or the data cannot be used.
     """
     with join() as processes:
         return _train(settings, report, note, processes)
@@ -92,13 +93,13 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
     settings.check()
     out, state_file = settings.out, settings.out / checkpoint.STATE
     if state_file.exists() and not settings.resume:
-        raise SearcherError(f"{out} holds a run already: --resume continues it, or choose another --out")
+        raise SearcherError(f"{out} already contains a run: use --resume to continue it, or choose another --out")
     layout = Layout(settings.batch_size, settings.accumulate, settings.workers, settings.seed, processes)
     start = checkpoint.config_of_checkpoint(settings.init)
     config = (
         start["model_cfg"] if start and not settings.model else checkpoint.model_config(settings.model or DEFAULT_MODEL)
     )
-    if settings.loss == "sigmoid":  # where Zhai et al. 2023 start
+    if settings.loss == "sigmoid":  # the initial values of Zhai et al. 2023
         config = {"init_logit_bias": -10, "init_logit_scale": math.log(10)} | config
     sources = open_sources(settings.sources, settings.weights, settings.freeze)
     if sources.bad:
@@ -112,7 +113,7 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
         checkpoint.load_weights(model, settings.init)
     model = model.to(processes.device, memory_format=torch.channels_last)
     freeze(model, settings.freeze)
-    # The whole picture squashed into the square: a search should see what lies at the edges, too.
+    # Search squashes the whole image into a square, so that the edges are not cut off.
     preprocess = dict(open_clip.get_model_preprocess_cfg(model)) | start.get("preprocess_cfg", {})
     preprocess = preprocess | {"size": model.visual.image_size, "resize_mode": "squash", "interpolation": "bicubic"}
     augment = Augment(
@@ -196,7 +197,7 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
 def publish(
     settings: Settings, model: Any, made_of: tuple[Any, Any, Any], sources: Sources, facts: Any, validation: Any
 ) -> None:
-    """The model folder for search, beside the checkpoint, and its card."""
+    """Write the model folder for search next to the checkpoint, and its model card."""
     config, preprocess, tokenizer = made_of
     out = settings.out
     export_model(model, preprocess, tokenizer, config, out, name=out.absolute().name, precision=settings.precision)
@@ -207,7 +208,7 @@ def publish(
 
 
 def take(parts: Iterator[Batch], count: int, processes: Processes) -> list[Batch]:
-    """This process's parts of the next batch, on its device."""
+    """This process's parts of the next batch, moved to its device."""
     return [
         {key: tensor.to(processes.device, non_blocking=True) for key, tensor in part.items()}
         for part in islice(parts, count)
@@ -215,30 +216,30 @@ def take(parts: Iterator[Batch], count: int, processes: Processes) -> list[Batch
 
 
 def sum_of_bad(batch: list[Batch]) -> torch.Tensor:
-    """How many records of this process's share could not be used."""
+    """The number of unusable records in this process's share of a batch."""
     return torch.stack([part["bad"].sum() for part in batch]).sum()
 
 
 def better(best: dict[str, float], reached: dict[str, float]) -> dict[str, float]:
-    """The validation with the higher accuracy, or recall@1 of finding images."""
+    """The validation result with the higher zero-shot accuracy, or the higher recall@1 from text to image."""
     metric = "zero_shot" if "zero_shot" in reached else "text_to_image_r1"
     return reached if reached.get(metric, -1) > best.get(metric, -1) else best
 
 
 def same_run(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The facts of a saved run, when it can be continued with these settings. Raises SearcherError in one line."""
+    """The facts of the saved run. Raises SearcherError if it cannot be continued with these settings or data."""
     before, wanted = saved["settings"], {n: list(v) if isinstance(v, tuple) else v for n, v in now["settings"].items()}
     for name, value in wanted.items():
         if before.get(name) != value:
             option = "--" + name.replace("_", "-")
-            raise SearcherError(f"cannot resume: the run began with {option} {before.get(name)}, not {value}")
+            raise SearcherError(f"cannot resume: the run was started with {option} {before.get(name)}, not {value}")
     if saved["total"] != now["total"]:
-        raise SearcherError(f"cannot resume: the data now makes {now['total']} steps, not {saved['total']}")
+        raise SearcherError(f"cannot resume: the data now gives {now['total']} steps, not {saved['total']}")
     return saved
 
 
 def freeze(model: Any, tower: str | None) -> None:
-    """Lock one tower: no gradients, and no running statistics either."""
+    """Lock a tower ("image", "text" or None): it gets no gradients, and its running statistics do not change."""
     model.train()
     if tower is None:
         return
@@ -255,7 +256,7 @@ def freeze(model: Any, tower: str | None) -> None:
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Decay on matrices and filters only: not on gains, biases and the logit scale."""
+    """Parameters for the optimizer. Only matrices and filters decay, not gains, biases and the logit scale."""
     trained = [p for p in model.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
@@ -264,7 +265,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: int) -> float:
-    """Linear warm-up, then half a cosine down to zero."""
+    """Linear warm-up, then a cosine decay to zero."""
     warmup = min(warmup, total // 10)
     if step < warmup:
         return peak * (step + 1) / warmup

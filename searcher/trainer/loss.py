@@ -1,8 +1,8 @@
-"""Losses of the contrastive trainer, and nothing else.
+"""The losses of the contrastive trainer.
 
-Rows are those of this process; `gather` joins a tensor with the rows of all other processes, in the same order on each
-(`Processes.gather`; the default is for one process). The mean of a loss over all processes is the loss of the joined
-batch, and so are the sums of gradients divided by their number.
+The rows of each tensor are those of this process. `gather` concatenates them with the rows of all other processes, in
+the same order everywhere (see `Processes.gather`; the default is for one process). The mean of a loss over all
+processes is the loss of the whole batch. The mean of the gradients is likewise the gradient of the whole batch.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ Gather = Callable[[Tensor], Tensor]
 
 
 def alone(tensor: Tensor) -> Tensor:
+    """The `gather` of a single process: returns the tensor unchanged."""
     return tensor
 
 
@@ -29,10 +30,10 @@ def clip_loss(
 ) -> Tensor:
     """Symmetric InfoNCE over a batch (Radford et al. 2021, figure 3).
 
-    image_features, text_features: [n, d], unit length, row i of one matches row i of the other.
-    logit_scale: the scalar that multiplies cosines. ids: [n, k] integers; rows that share an id in one of the k
-    columns describe the same thing (the same caption, the same class), so each is a positive of the other and the
-    target is spread evenly over them. Without ids (one process only) this equals open_clip's ClipLoss.
+    image_features, text_features: [n, d], unit length. Row i of one matches row i of the other. logit_scale: a scalar
+    that multiplies the cosines. ids: integers [n, k]. Rows that share an id in one of the k columns describe the same
+    thing (the same caption or the same class). They are positives of each other, and the target is spread evenly over
+    them. Without ids, which works with one process only, this equals open_clip's ClipLoss.
     """
     image_to_text = logit_scale * image_features @ gather(text_features).T
     text_to_image = logit_scale * text_features @ gather(image_features).T
@@ -56,10 +57,10 @@ def sigmoid_loss(
     *,
     gather: Gather = alone,
 ) -> Tensor:
-    """Each pair of an image and a text is one yes-or-no question (Zhai et al. 2023, SigLIP).
+    """Binary classification of each pair of an image and a text (Zhai et al. 2023, SigLIP).
 
-    Arguments as of `clip_loss`; logit_bias: the scalar added to the logits. Rows that share an id are a yes. Without
-    ids (one process only) this equals open_clip's SigLipLoss.
+    The arguments are those of `clip_loss`. logit_bias: a scalar that is added to the logits. Rows that share an id are
+    positive pairs. Without ids, which works with one process only, this equals open_clip's SigLipLoss.
     """
     logits = logit_scale * image_features @ gather(text_features).T + logit_bias
     same = torch.eye(len(logits), dtype=torch.bool, device=logits.device) if ids is None else _same(ids, gather)
@@ -75,17 +76,18 @@ def prototype_loss(
     *,
     gather: Gather = alone,
 ) -> Tensor:
-    """Cross-entropy of images against the mean caption of every class, not only of those in the batch.
+    """Cross-entropy of images against the mean captions of all classes, not only of those in the batch.
 
-    image_features: [n, d]; prototypes: [k, d], the frozen text tower's, unit length; classes: integers [n], -1 for an
-    image of no class, which does not count; rivals: bool [n, k], the classes among which an image is told.
+    image_features: [n, d], unit length. prototypes: [k, d], unit length, from the frozen text tower. classes: integers
+    [n]. An image with class -1 has no class and does not count. rivals: bool [n, k], the classes that each image is
+    compared with.
     """
     logits = (logit_scale * image_features @ prototypes.T).masked_fill(~rivals, -1e4)
     return _mean_of(F.cross_entropy(logits, classes, ignore_index=-1, reduction="none"), classes >= 0, gather)
 
 
 def distillation_loss(features: Tensor, teacher: Tensor, *, gather: Gather = alone) -> Tensor:
-    """Mean 1 - cosine between features and a teacher's embeddings of the same, both [n, d].
+    """Mean of 1 - cosine similarity between features and a teacher's embeddings of the same items, both [n, d].
 
     A row of zeros in `teacher` does not count.
     """
@@ -94,11 +96,11 @@ def distillation_loss(features: Tensor, teacher: Tensor, *, gather: Gather = alo
 
 
 def _same(ids: Tensor, gather: Gather) -> Tensor:
-    """[n, k] → bool [n, N]: which row of all processes describes the same thing as each row of this one."""
+    """[n, k] → bool [n, N]: whether a row of this process and a row of all processes describe the same thing."""
     return (ids[:, None, :] == gather(ids)[None, :, :]).any(-1)
 
 
 def _mean_of(values: Tensor, counts: Tensor, gather: Gather) -> Tensor:
-    """The mean over the rows that count among all processes' rows, as this process's part of it."""
+    """This process's part of the mean over those rows of all processes that count."""
     everyone = gather(counts.to(values.dtype))
     return (values * counts).sum() / everyone.sum().clamp(min=1) * (len(everyone) / len(counts))

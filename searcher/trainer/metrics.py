@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one line of numbers every few steps."""
+"""`metrics.jsonl`: a JSON line of measurements every few steps."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,10 @@ Report = Callable[[dict[str, Any]], None]
 
 
 class Metrics:
-    """The lines of a run, cut back to the step that it resumes from. `report` is called with each new one."""
+    """Write the lines of a run, and call `report` with each one.
+
+    Lines after the step that the run resumes from are removed at the start.
+    """
 
     def __init__(self, path: Path, step: int, report: Report) -> None:
         self.path, self.report = path, report
@@ -25,7 +28,7 @@ class Metrics:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines written so far; one that a kill cut short is left out."""
+    """Read the lines written so far. A line that was cut short by a kill is skipped."""
     lines = []
     for text in path.read_text().splitlines() if path.exists() else []:
         try:

@@ -1,8 +1,8 @@
-"""The same computations in fewer and larger operations while a model is exported, for ONNX Runtime's sake.
+"""Replace layers during export by equal ones with fewer and larger operations, which ONNX Runtime runs faster.
 
-PyTorch's attention becomes eight transpositions a layer in ONNX, where two will do; cutting a picture into
-patches is a convolution that no int8 kernel takes, where it can be one matrix product. On ViT-B-32-256 both
-together make int8 6 % faster and change no result by more than 1e-6.
+In ONNX, PyTorch's attention takes eight transpositions per layer, but two are enough. PyTorch cuts an image into
+patches with a convolution, for which there is no int8 kernel. One matrix product does the same. On ViT-B-32-256, both
+changes together make int8 6 % faster and change no result by more than 1e-6.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from torch import nn
 
 
 class PlainAttention(nn.Module):
-    """Self-attention of an `nn.MultiheadAttention` (batch first), written out."""
+    """The self-attention of an `nn.MultiheadAttention` (batch first), as plain operations."""
 
     def __init__(self, original: nn.MultiheadAttention) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class PlainAttention(nn.Module):
     def forward(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, **options: Any
     ) -> tuple[torch.Tensor, None]:
-        """(b, length, width) three times → ((b, length, width), None), as the original returns it."""
+        """query, key, value: (b, length, width) each → ((b, length, width), None), like the original."""
         attention = self.original
         mask = options.get("attn_mask")
         if query is not key or key is not value or options.get("key_padding_mask") is not None:
@@ -41,7 +41,7 @@ class PlainAttention(nn.Module):
 
 
 class PatchProduct(nn.Module):
-    """A convolution whose patches do not overlap, as one matrix product."""
+    """A convolution with non-overlapping patches, as one matrix product."""
 
     def __init__(self, original: nn.Conv2d) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class PatchProduct(nn.Module):
 
 @contextmanager
 def rewritten(model: nn.Module) -> Iterator[None]:
-    """`model` with its attentions and patch convolutions in the form above; as it was again afterwards."""
+    """Replace the attentions and patch convolutions of `model` by the modules above. On exit, restore the originals."""
     replaced: list[tuple[nn.Module, str, nn.Module]] = []
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

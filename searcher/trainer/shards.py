@@ -1,8 +1,8 @@
-"""WebDataset shards: tar files of an image and its captions side by side, streamed.
+"""Stream WebDataset shards: tar files in which each image is next to its captions.
 
-Each process and each of its workers streams shards of its own (or, where shards are fewer, every so many-th record), in
-an order that is a function of (seed, epoch), through a buffer that shuffles. On resume the stream is replayed to its
-position without decoding; so the order depends on how many processes and workers there are, unlike that of files.
+Each worker of each process streams its own shards. If there are too few shards, it streams every n-th record instead.
+The order is a function of (seed, epoch), and a buffer shuffles the records further. On resume, the stream is replayed
+to its position without decoding. Unlike with files, the order depends on the number of processes and workers.
 """
 
 import hashlib
@@ -28,13 +28,16 @@ from searcher.photos.decode import PhotoError, read_bytes
 from searcher.photos.scan import PHOTO_SUFFIXES
 from searcher.trainer.data import Layout, Sample, SampleMaker, collate, load
 
-BUFFER = 1000  # records that are shuffled among each other
+BUFFER = 1000  # size of the shuffle buffer, in records
 SUFFIXES = tuple(suffix.decode()[1:] for suffix in sorted(PHOTO_SUFFIXES))
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The shards of one source that can be read, how many records they hold, and what is wrong with others."""
+    """The readable shards of one source.
+
+    records: the number of records in them. bad: one message per shard that cannot be read.
+    """
 
     path: Path
     files: tuple[Path, ...]
@@ -44,7 +47,7 @@ class Shards:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record, not decoded: `image` is the file's bytes, or its path."""
+    """A record that is not decoded yet. `image` is the bytes or the path of the image file."""
 
     key: str
     image: bytes | str | None
@@ -57,14 +60,15 @@ def is_shards(path: Path) -> bool:
 
 
 def read_shards(path: Path) -> Shards:
-    """Count the records of shards by the names inside, without their contents; `path` may have braces: x-{00..31}.tar.
+    """Find the shards of a source and count their records by file name. `path` may have braces: x-{00..31}.tar.
 
-    Raises SearcherError in one line for what cannot be read at all; a broken shard among others is counted.
+    Raises SearcherError (one line) if the braces are not balanced, a file is missing, or no record is found. A broken
+    shard is only listed in `bad`.
     """
     try:
         files = [Path(name) for name in braceexpand(str(path))]
     except ValueError as error:
-        raise SearcherError(f"the braces of {path} do not match") from error
+        raise SearcherError(f"the braces in {path} are not balanced") from error
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise SearcherError(f"no such file: {missing[0]}")
@@ -86,23 +90,28 @@ def read_shards(path: Path) -> Shards:
             good.append(file)
             records += found
     if not records:
-        raise SearcherError(f"no record of an image and a .txt or .json in {path}" + (f": {bad[0]}" if bad else ""))
+        raise SearcherError(f"no record with an image and a .txt or .json in {path}" + (f": {bad[0]}" if bad else ""))
     return Shards(path, tuple(good), records, bad)
 
 
 def size(source: Shards | Source) -> int:
-    """How many records can be drawn from a source."""
+    """The number of records in a source."""
     return source.records if isinstance(source, Shards) else len(source.pairs)
 
 
 class Streams:
-    """Data from shards, alone or beside other sources, each drawn from in proportion to weight × records."""
+    """Data from shards, alone or mixed with other sources. Each source is drawn in proportion to weight × records.
+
+    Raises SearcherError if a source has fewer records than there are processes × workers.
+    """
 
     def __init__(self, sources: list[Shards | Source], weights: list[float], make: SampleMaker, layout: Layout) -> None:
         slots = layout.processes.count * max(1, layout.workers)
         for source in sources:
             if size(source) < slots:
-                raise SearcherError(f"{source.path} has fewer records than there are processes × workers ({slots})")
+                raise SearcherError(
+                    f"{source.path} has fewer records than processes × workers ({slots}): reduce --workers"
+                )
         shares = np.array([w * size(s) for w, s in zip(weights, sources, strict=True)], float)
         self.steps_per_epoch = max(1, int(shares.sum() // layout.batch_size))
         self.layout = layout
@@ -115,17 +124,17 @@ class Streams:
 
 
 class _Stream(IterableDataset[Sample]):
-    """Parts without end, in the order of this process and worker."""
+    """An endless stream of parts, in the order of this process and worker."""
 
     def __init__(self, sources: list[Shards | Source], shares: np.ndarray, make: SampleMaker, layout: Layout) -> None:
         self.sources, self.shares, self.make, self.layout = sources, shares, make, layout
         self.part_size = layout.part_size
-        self.start = 0  # parts that this process has had already
+        self.start = 0  # number of parts that this process has already used
 
     def __iter__(self) -> Iterator[Sample]:
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
-        # The loader asks the workers in turn, beginning with the first: that one takes the stream whose turn it is.
+        # The loader asks the workers in turn and begins with the first, so that one must take the stream that is next.
         stream = (worker + self.start) % workers
         ranks = self.layout.processes
         records = self._records(ranks.rank * workers + stream, ranks.count * workers)
@@ -166,7 +175,10 @@ class _Stream(IterableDataset[Sample]):
 
 
 def _from_shards(source: Shards, rng: np.random.Generator, slot: int, slots: int, epoch: int) -> Iterator[Record]:
-    """One epoch of a slot's records: whole shards of its own, or every so many-th record where shards are fewer."""
+    """One epoch of a slot's records: its own shards, or every n-th record if there are fewer shards than slots.
+
+    Raises SearcherError if the slot gets no record.
+    """
     files = [source.files[i] for i in rng.permutation(len(source.files))]
     by_shard = len(files) >= slots
     own = files[slot::slots] if by_shard else files
@@ -177,11 +189,11 @@ def _from_shards(source: Shards, rng: np.random.Generator, slot: int, slots: int
         yield Record(f"{sample['__url__']} {sample['__key__']}", image, _captions(sample), epoch)
         found = True
     if not found:
-        raise SearcherError(f"no record can be read any more from {source.path}")
+        raise SearcherError(f"records can no longer be read from {source.path}")
 
 
 def _captions(sample: dict[str, Any]) -> tuple[str, ...]:
-    """The lines of `.txt`, or what `.json` calls the caption."""
+    """The lines of `.txt`, or the caption field of `.json`. Empty if there is none."""
     if "txt" in sample:
         texts: Any = sample["txt"].decode(errors="replace").splitlines()
     else:

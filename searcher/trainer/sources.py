@@ -1,4 +1,4 @@
-"""What a run learns from: opened before anything is written, so that wrong input is one line and leaves nothing."""
+"""The data sources of a run. They are opened before anything is written, so that bad input leaves no files behind."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,8 @@ from searcher.trainer.shards import Shards, Streams, is_shards, read_shards, siz
 class Sources:
     """Pairs and shards, or one file of sentences.
 
-    weights: how often an epoch takes each record of a source. bad: a line for each record that cannot be used.
-    captions_of: the captions of each class, where pairs come from class folders.
+    weights: how many times per epoch each record of a source is used. bad: one message per record that cannot be used.
+    captions_of: the captions of each class, for pairs from class folders.
     """
 
     opened: list[Source | Shards] | Path
@@ -41,7 +41,7 @@ class Sources:
         return {pair.label: pair.captions for pair in pairs if pair.label is not None}
 
     def describe(self) -> list[tuple[str, str]]:
-        """(name, how much there is of it) of each source."""
+        """(name, amount of data) of each source."""
         if isinstance(self.opened, Path):
             return [(self.opened.name, "sentences with a teacher's embeddings")]
         return [
@@ -66,15 +66,15 @@ class Sources:
 
 
 def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: str | None) -> Sources:
-    """Read what `searcher train` was given. Raises SearcherError in one line."""
+    """Open the sources of `searcher train`. Raises SearcherError (one line) if they or the weights cannot be used."""
     if weights and len(weights) != len(paths):
-        raise SearcherError(f"{len(weights)} weights for {len(paths)} sources")
+        raise SearcherError(f"{len(weights)} weights for {len(paths)} sources: give one weight per source")
     if any(not 0 < weight < float("inf") for weight in weights):
-        raise SearcherError("a weight is a number above 0")
+        raise SearcherError("every weight must be a number above 0")
     texts = [path for path in paths if path.suffix == ".txt"]
     if texts:
         if len(paths) > 1 or freeze != "image":
-            raise SearcherError("sentences are a source of their own: give one .txt file, and --freeze image")
+            raise SearcherError("sentences cannot be mixed with other sources: give one .txt file and --freeze image")
         if not texts[0].is_file():
             raise SearcherError(f"no such file: {texts[0]}")
         return Sources(texts[0], [1.0], [])

@@ -1,4 +1,4 @@
-"""The gradient of one step: encode → loss → backward, in one piece or in several."""
+"""The gradient of one step: encode → loss → backward, for a batch in one or several parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Batch = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """What is computed from a batch: features by the model, and losses of them."""
+    """Computes the features of a batch, and the losses from the features."""
 
     model: Any  # an open_clip model
     processes: Processes
@@ -26,7 +26,7 @@ class Objective:
     frozen: FrozenText | None = None
 
     def encode(self, batch: Batch) -> Batch:
-        """Features, float32 [n, d], unit length: "image" and "text", or "text" alone for sentences."""
+        """The features "image" and "text", or only "text" for sentences. Each is float32 [n, d] with unit length."""
         features = {}
         with self.processes.autocast():
             if "images" in batch:
@@ -39,7 +39,11 @@ class Objective:
         return {side: tensor.float() for side, tensor in features.items()}
 
     def losses(self, features: Batch, batch: Batch) -> Batch:
-        """The terms whose sum is minimised, by name: contrastive with images, distillation where there is a teacher."""
+        """The loss terms by name. Their sum is minimised.
+
+        There is "contrastive" if there are images, "prototypes" if there are prototypes and classes, and "distillation"
+        if there is a teacher.
+        """
         scale, gather = self.model.logit_scale.exp(), self.processes.gather
         terms = {}
         if "image" in features:
@@ -49,7 +53,7 @@ class Objective:
             else:
                 smoothing = self.label_smoothing
                 terms["contrastive"] = clip_loss(*pair, batch["ids"], label_smoothing=smoothing, gather=gather)
-            if self.frozen and self.frozen.prototypes is not None and "classes" in batch:  # shards know no classes
+            if self.frozen and self.frozen.prototypes is not None and "classes" in batch:  # shards have no classes
                 of_images = features["image"], self.frozen.prototypes, scale
                 terms["prototypes"] = prototype_loss(*of_images, batch["classes"], batch["rivals"], gather=gather)
         if "teacher" in batch:
@@ -59,12 +63,15 @@ class Objective:
 
 
 def backward(objective: Objective, parts: Sequence[Batch], draw: Sequence[int] = (0,)) -> Batch:
-    """Put the gradient of the loss over the whole batch into the parameters; returns the mean of each loss.
+    """Compute the gradient of the whole batch's loss in the parameters. Returns the mean of each loss term.
 
-    `parts`: this process's share of the batch. With several, features are computed without gradient first, the loss of
-    the whole batch gives the gradient of each feature, and every part is encoded again to pass it on (Gao et al. 2021):
-    negatives span the whole batch, as with open_clip's accum_freq, in the memory of one part. `draw`: numbers that,
-    with the rank and the part, seed what a tower draws at random (dropout), so that both passes draw the same.
+    parts: this process's share of the batch. With several parts, the features are first computed without gradient.
+    The loss of the whole batch then gives the gradient of each feature. Finally every part is encoded again to pass
+    the gradient on (Gao et al. 2021). So the negatives come from the whole batch, as with open_clip's accum_freq, but
+    only one part has to fit into memory.
+
+    draw: numbers that seed the random draws of a tower (dropout), together with the rank and the part. So both passes
+    draw the same.
     """
     rank = objective.processes.rank
     batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0] if key not in ("images", "texts")}
@@ -93,5 +100,5 @@ def backward(objective: Objective, parts: Sequence[Batch], draw: Sequence[int] =
 
 
 def seed_towers(draw: Sequence[int]) -> None:
-    """Whatever a tower draws at random is a function of these numbers."""
+    """Seed torch, so that the random draws of a tower are a function of these numbers."""
     torch.manual_seed(int(np.random.SeedSequence(draw).generate_state(1)[0]))

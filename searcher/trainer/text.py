@@ -1,17 +1,17 @@
-"""What a text tower that is not trained says, computed once."""
+"""Cache the features of a text tower that is not trained."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-REMEMBERED = 500_000  # captions at most, 400 to 2000 bytes a caption
+REMEMBERED = 500_000  # the maximum number of cached captions, at 400 to 2000 bytes per caption
 
 
 class FrozenText:
-    """Features of each caption, and of each class as a whole, by a locked text tower.
+    """Features of captions and of classes from a locked text tower. They are computed once and cached.
 
-    captions_of: the captions of each class, in the order of the classes' numbers; empty where there are no classes.
+    captions_of: the captions of each class, in the order of the class numbers. It is empty if there are no classes.
     """
 
     @torch.no_grad()
@@ -28,7 +28,7 @@ class FrozenText:
 
     @torch.no_grad()
     def features(self, batch: dict[str, Tensor]) -> Tensor:
-        """Text features [n, d] of a batch: each caption is encoded once in a run."""
+        """The text features of a batch, float32 [n, d]. Captions that are not cached yet are encoded."""
         captions = batch["ids"][:, 0].tolist()
         new = {caption: row for row, caption in enumerate(captions) if caption not in self.known}
         if new:

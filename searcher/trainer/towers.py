@@ -1,6 +1,6 @@
-"""An image tower that timm does not have: a ResNet for pictures of 64 pixels.
+"""An image tower that timm does not have: a ResNet for images of 64 × 64 pixels.
 
-Importing this module gives timm the name `resnet_64px`, for `timm_model_name` in a model config.
+Importing this module registers the name `resnet_64px` with timm, for `timm_model_name` in a model config.
 """
 
 from typing import Any, cast
@@ -14,10 +14,10 @@ default_cfgs = generate_default_cfgs({"resnet_64px": {"input_size": (3, 64, 64),
 
 @register_model
 def resnet_64px(pretrained: bool = False, **options: Any) -> nn.Module:
-    """A ResNet of basic blocks, narrow at first, without the pooling of its stem: 4.3 million parameters.
+    """A ResNet of basic blocks with narrow first layers and no pooling in its stem. It has 4.3 million parameters.
 
-    The usual ResNet halves a picture five times: of 64 pixels two remain, too few to tell where things are. This one
-    halves it four times and takes no more time for it. There are no weights to be had.
+    The usual ResNet halves an image five times. That leaves 2 of 64 pixels, too few to locate things. This one halves
+    the image four times and takes no more time. There are no pretrained weights.
     """
     shape: dict[str, Any] = {"layers": (1, 2, 2, 2), "channels": (32, 64, 160, 320)}
     stem: dict[str, Any] = {"stem_type": "deep", "stem_width": 16}

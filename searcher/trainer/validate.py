@@ -1,4 +1,4 @@
-"""How good the model is while it trains: zero-shot accuracy on class folders, or recall@k on pairs."""
+"""Measure the model during training: zero-shot accuracy on class folders, or recall@k on pairs."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,22 @@ from searcher.photos.decode import PhotoError, open_photo
 from searcher.trainer.augment import Augment
 from searcher.trainer.distributed import Processes
 
-IMAGES = 2000  # at most, evenly spaced
+IMAGES = 2000  # the maximum number of images, picked at even intervals
 AT_ONCE = 250
 
 
 class Validation:
-    """Images that measure a model of torch's; `data` is what `searcher evaluate` would measure on, thinned out."""
+    """Measures a torch model on the data that `searcher evaluate` would use, reduced to at most `IMAGES` images.
+
+    Raises SearcherError if the data cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.data = _thinned(read_data(path))
 
     @torch.no_grad()
     def __call__(self, model: Any, tokenizer: Any, augment: Augment, processes: Processes) -> dict[str, float]:
-        """`zero_shot` (top-1 by `a photo of a …`), or `text_to_image_r1` … `image_to_text_r10`."""
+        """Returns `zero_shot` (top-1 with the prompt `a photo of a …`), or `text_to_image_r1` … `image_to_text_r10`."""
         modes = {module: module.training for module in model.modules()}
         model.eval()
         try:
@@ -47,13 +50,13 @@ class _Encoders:
         self.model, self.tokenizer, self.augment, self.device = model, tokenizer, augment, processes.device
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Features [n, d], float32, unit length."""
+        """Features of texts, float32 [n, d], unit length."""
         parts = [texts[i : i + AT_ONCE] for i in range(0, len(texts), AT_ONCE)]
         ids = (self.tokenizer(list(part)).to(self.device) for part in parts)
         return torch.cat([self.model.encode_text(part, normalize=True).float() for part in ids])
 
     def images(self, paths: Sequence[Path | str]) -> tuple[list[int], Tensor]:
-        """The numbers of the images that can be read, and their features [n, d]."""
+        """The indices of the images that can be read, and their features, float32 [n, d]."""
         kept, features = [], []
         for numbers, pixels in self._batches(paths):
             kept += numbers
