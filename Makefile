@@ -3,6 +3,7 @@
 #   make demo                      index the sample photos, search them, and draw index_data/demo.jpg
 #   make demo PHOTOS=~/Pictures    the same with a folder of your own
 #   make test                      lint, types and all tests (installs torch: several GB)
+#   make quick                     lint and the tests that take seconds, in less than a minute
 #   make lint                      only ruff and mypy
 #   make bench                     the benchmarks that need no data, one script per claim
 #   make clean                     remove the environments and the files that tools create
@@ -15,13 +16,17 @@ JOBS ?= 2
 # --no-compile: Python compiles modules when they are imported. Compiling all of SciPy takes longer than the demo.
 PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test quick lint bench clean
 
 demo: .venv/installed
 	@.venv/bin/python -m searcher demo $${PHOTOS:+--photos "$$PHOTOS"}
 
 test: lint
 	.venv-test/bin/python -m pytest -n $(JOBS) $(ARGS)
+
+# Everything but the trainer, the tests that are marked slow, and those that run the program or train.
+quick: lint
+	.venv-test/bin/python -m pytest -n $(JOBS) -q -m "not slow" $(QUICK) $(ARGS)
 
 lint: .venv-test/installed
 	.venv-test/bin/python -m ruff check

@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,7 @@ CHUNK = 10_000
 
 
 class TableModel:
-    """The parts of `searcher.models.Model` that tagging needs. The number in a text selects its embedding."""
+    """The parts of a `DualEncoder` that tagging needs. The number in a text selects its embedding."""
 
     name = slug = "table"
     version = "1"
@@ -46,21 +47,27 @@ class TableModel:
         self.labels /= np.linalg.norm(self.labels, axis=1, keepdims=True)
         self.anything = np.eye(dim, dtype=np.float32)[-1]  # a component of every photo
 
+    def known_script(self, text: str) -> bool:
+        return True
+
     def encode_texts(self, texts: list[str]) -> np.ndarray:
         numbers = ["".join(filter(str.isdigit, text)) for text in texts]
         return np.stack([self.labels[int(number)] if number else self.anything for number in numbers])
 
 
 def make(folder: Path, photos: int, model: TableModel) -> None:
-    from searcher.catalog.writer import Writer
+    from searcher.catalog import Catalog
+    from searcher.catalog.connect import CATALOG_NAME
 
     random = np.random.default_rng(2)
     half = model.dim // 2
-    with closing(Writer(folder)) as writer:
-        with writer.transaction():
-            root = writer.add_root(b"/photos", whole=True)
-            model_id = writer.add_model(model, model.folder)
-            writer.use_model(model_id)
+    catalog = Catalog(folder)
+    with catalog.write() as change:
+        root = change.files.add_root(b"/photos", whole=True)
+        model_id = change.models.add(model, model.folder)
+        change.models.use(model_id)
+    catalog.close()
+    with closing(sqlite3.connect(folder / CATALOG_NAME)) as database:
         for start in range(0, photos, CHUNK):
             ids = range(start + 1, min(start + CHUNK, photos) + 1)
             noise = random.normal(size=(len(ids), model.dim)).astype(np.float32)
@@ -69,8 +76,8 @@ def make(folder: Path, photos: int, model: TableModel) -> None:
             there = random.integers(0, len(model.labels), (len(ids), 3))
             vectors = 0.25 * model.labels[there].sum(axis=1) + 0.15 * model.anything + noise
             vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-            with writer.transaction():
-                many = writer._raw.executemany
+            with database:
+                many = database.executemany
                 contents = ((id, id.to_bytes(16, "big")) for id in ids)
                 many("INSERT INTO contents (id, digest, width, height, format) VALUES (?, ?, 40, 30, 'JPEG')", contents)
                 columns = "id, root_id, relpath, size, mtime_ns, content_id"
@@ -86,11 +93,10 @@ def run(folder: Path, labels: int, dim: int, one: bool) -> None:
     from searcher.datasets.labels import Label
     from searcher.library import Library
     from searcher.tagger.question import Question
-    from searcher.tagger.run import tag
 
     question = Question(tuple(Label(f"label {n}", (f"label {n}",)) for n in range(labels)), one=one)
     with Library.open(folder, model=TableModel(labels, dim)) as library:
-        report = tag(library, question, lambda done, total: None, print)
+        report = library.tag(question)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     print(json.dumps({"asked": report.asked, "tags": sum(report.tagged.values()), "memory": memory}))
 

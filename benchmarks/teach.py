@@ -18,19 +18,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from searcher.library import Library
-from searcher.tagger import ask, tag, tagged_photos, teach
 
 EXAMPLES = 5
 
 
-def nothing(*anything: object) -> None:
-    pass
-
-
 def accuracy(library: Library, names: list[str]) -> float:
     """The share of photos whose best tag is the name of their folder."""
-    tag(library, ask(names, one=True), nothing, nothing)
-    right = [Path(photo.path).parent.name == photo.tags[0][0] for photo in tagged_photos(library, names)]
+    library.tag(names, one=True)
+    right = [Path(photo.path).parent.name == photo.tags[0].label for photo in library.tagged(names)]
     return sum(right) / len(right)
 
 
@@ -56,7 +51,7 @@ def main() -> int:
                 for name in names:
                     photos = sorted((arguments.cifar / "train" / name).iterdir())
                     chosen = random.Random(f"{number} {name}").sample(photos, EXAMPLES)
-                    teach.teach(library, name, chosen, [], nothing)
+                    library.teach(name, chosen)
                 taught.append(accuracy(library, names))
     finally:
         shutil.rmtree(work)

@@ -9,13 +9,17 @@ and augments JPEG files of `--side` pixels. Both are measured alternately, and t
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from searcher.progress import Progress
 from searcher.trainer import checkpoint, loop
+from searcher.trainer.config import model_config
 from searcher.trainer.distributed import CPU, Processes, fast_dtype
 from searcher.trainer.step import Objective, backward
 
@@ -26,7 +30,7 @@ STEPS = 12
 def bare(name: str) -> float:
     """Images per second of bare steps."""
     torch.manual_seed(0)
-    model, _ = checkpoint.create(checkpoint.model_config(name))
+    model, _ = checkpoint.create(model_config(name))
     model = model.to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(loop.parameter_groups(model, 0.05), lr=1e-3, fused=True)
     side = model.visual.image_size
@@ -47,12 +51,22 @@ def bare(name: str) -> float:
     return STEPS * BATCH / (time.perf_counter() - started)
 
 
+class Clock(Progress):
+    """When each line of metrics was written."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def metrics(self, values: Mapping[str, Any]) -> None:
+        self.times.append(time.perf_counter())
+
+
 def whole(name: str, pairs: Path, out: Path, workers: int) -> float:
     """Images per second of the steps of the loop, without the first two."""
-    times: list[float] = []
+    clock = Clock()
     settings = loop.Settings(sources=(pairs,), out=out, model=name, batch_size=BATCH, workers=workers, epochs=1)
-    loop.train(settings, lambda line: times.append(time.perf_counter()))
-    return (len(times) - 2) * BATCH / (times[-1] - times[1])
+    loop.train(settings, clock)
+    return (len(clock.times) - 2) * BATCH / (clock.times[-1] - clock.times[1])
 
 
 def write_pairs(folder: Path, count: int, side: int) -> Path:

@@ -14,19 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from searcher.errors import SearcherError
+    from searcher.filters import Filter
     from searcher.library import Library
     from searcher.models import Model
-    from searcher.query import Hit, Query
+    from searcher.progress import Progress
+    from searcher.search import Hit, Query
 
-__all__ = ["Hit", "Library", "Model", "Query", "SearcherError", "__version__"]
+__all__ = ["Filter", "Hit", "Library", "Model", "Progress", "Query", "SearcherError", "__version__"]
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Hit": "searcher.query",
+    "Filter": "searcher.filters",
+    "Hit": "searcher.search",
     "Library": "searcher.library",
     "Model": "searcher.models",
-    "Query": "searcher.query",
+    "Progress": "searcher.progress",
+    "Query": "searcher.search",
     "SearcherError": "searcher.errors",
 }
 

@@ -1,4 +1,4 @@
-"""`python -m searcher …` is the installed `searcher …`."""
+"""Runs `python -m searcher …`, which is the same program as the installed `searcher …`."""
 
 from searcher.commands import main
 

@@ -4,35 +4,33 @@ Images are embedded and rounded in the same way as by `index`, so the results ap
 module does not need PyTorch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from searcher.datasets.labels import Label
-from searcher.datasets.pairs import ClassFolder, Source, holds_photos, read_class_folder, read_source
-from searcher.datasets.templates import BARE, ENSEMBLE
-from searcher.errors import SearcherError
-from searcher.models.files import embed_files
+from searcher.datasets import (
+    BARE,
+    ENSEMBLE,
+    ClassFolder,
+    Label,
+    Source,
+    holds_photos,
+    read_class_folder,
+    read_source,
+)
+from searcher.errors import Failure, InvalidInput
+from searcher.models.encoder import DualEncoder
 from searcher.models.prompts import encode_labels, nearest
-
-if TYPE_CHECKING:
-    from searcher.models import Model
-
-Progress = Callable[[int, int | None], None]
+from searcher.progress import SILENT, Progress
+from searcher.vectors.pipeline import embed_files
 
 SCORES_AT_ONCE = 1 << 24  # float32 scores in memory at once: 64 MB
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A photo or a record that could not be used. path: the photo, or the file with the record."""
-
-    path: str
-    error: str
+TEXTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class ZeroShot:
 
     top1, top5: shares of photos whose true label is the nearest, or one of the five nearest.
     templates: the number of templates.
-    bare: top-1 and top-5 with the names alone as prompts. None if the prompts were the names alone.
+    bare: top-1 and top-5 with the names alone as prompts. None if the prompts were the names alone, or if this was not
+    measured.
     labels: label names. truth, predicted: int64 (n,), indexes into `labels`.
     """
 
@@ -122,7 +121,7 @@ class Retrieval:
 def read_data(path: Path) -> ClassFolder | Source:
     """Read class folders, or pairs from a file or from a folder of photos with captions.
 
-    Raises SearcherError if the data cannot be read.
+    Raises NotFound or InvalidInput if the data cannot be read.
     """
     if path.is_dir() and not holds_photos(path):
         return read_class_folder(path)
@@ -130,29 +129,31 @@ def read_data(path: Path) -> ClassFolder | Source:
 
 
 def zero_shot(
-    model: "Model",
+    model: DualEncoder,
     classes: ClassFolder,
     *,
     templates: Sequence[str] = ENSEMBLE,
     labels: Sequence[Label] | None = None,
-    progress: Progress | None = None,
+    compare_bare: bool = True,
+    progress: Progress = SILENT,
 ) -> ZeroShot:
     """Predict the nearest label of each photo in class folders, and compare it with the name of the photo's folder.
 
     labels: the labels to choose from, which must include the name of each folder. Default: the folder names.
-    progress(done, total): called for prompts, then for photos.
+    compare_bare: whether to measure the names alone, too. progress: counts prompts, then photos. Of the model, only
+    `dim`, `image_size`, `preprocess`, `encode_pixels` and `encode_texts` are used.
 
-    Raises SearcherError if a folder has no label or no photo can be read.
+    Raises InvalidInput if a folder has no label or no photo can be read.
     """
     labels = list(labels) if labels else [Label(name, (name,)) for name in dict.fromkeys(classes.names)]
     row = {label.name.replace("_", " "): number for number, label in enumerate(labels)}
     strangers = [name for name in classes.names if name not in row]
     if strangers:
-        raise SearcherError(f"{classes.path}: no label for the folder {strangers[0]!r}")
+        raise InvalidInput(f"{classes.path}: no label for the folder {strangers[0]!r}")
     prompts = encode_labels(model, labels, templates, progress)
     names_alone = [replace(label, templates=BARE) for label in labels]
     asked_bare = tuple(templates) == BARE and not any(label.templates for label in labels)
-    bare = None if asked_bare else encode_labels(model, names_alone)
+    bare = encode_labels(model, names_alone) if compare_bare and not asked_bare else None
     files = [file for images in classes.images for file in images]
     numbers = [row[name] for name, images in zip(classes.names, classes.images, strict=True) for _ in images]
     images = _embed(model, files, progress)
@@ -168,17 +169,18 @@ def zero_shot(
         labels=[label.name for label in labels],
         truth=truth,
         predicted=predicted,
-        failures=images.failures,
+        failures=[Failure(str(classes.path.absolute()), reason) for reason in classes.bad] + images.failures,
     )
 
 
-def retrieval(model: "Model", source: Source, *, progress: Progress | None = None) -> Retrieval:
+def retrieval(model: DualEncoder, source: Source, *, progress: Progress = SILENT) -> Retrieval:
     """Search each caption's photo among all photos, and each photo's captions among all captions.
 
     For a photo with several captions, any of them is a correct result. A caption of several photos is one query, and
-    any of these photos is a correct result. progress(done, total): called for photos, then for captions.
+    any of these photos is a correct result. progress: counts photos, then captions. The model is used as by
+    `zero_shot`.
 
-    Raises SearcherError if no photo can be read.
+    Raises InvalidInput if no photo can be read.
     """
     images = _embed(model, [pair.image for pair in source.pairs], progress)
     pairs = [source.pairs[number] for number in images.kept]
@@ -235,27 +237,26 @@ class _Images:
         return np.stack(self.rows)
 
 
-def _embed(model: "Model", files: Sequence[Path | str], progress: Progress | None) -> _Images:
+def _embed(model: DualEncoder, files: Sequence[Path | str], progress: Progress) -> _Images:
     images = _Images()
-    for number, embedded in enumerate(embed_files(model, files)):
-        if embedded.vector is None:
-            images.failures.append(Failure(str(Path(embedded.path).absolute()), embedded.error or ""))
-        else:
-            images.kept.append(number)
-            images.rows.append(embedded.vector)
-        if progress is not None:
-            progress(number + 1, len(files))
+    with closing(embed_files(model, files)) as found:
+        for number, embedded in enumerate(found):
+            if embedded.vector is None:
+                images.failures.append(Failure(str(Path(embedded.key).absolute()), embedded.error or ""))
+            else:
+                images.kept.append(number)
+                images.rows.append(embedded.vector.astype(np.float16))  # as the catalog stores it
+            progress.advance(number + 1, len(files))
     if not images.kept:
-        raise SearcherError(f"no photo can be read; the first error is {files[0]}: {images.failures[0].error}")
+        raise InvalidInput(f"no photo can be read; the first error is {files[0]}: {images.failures[0].error}")
     return images
 
 
-def _encode_texts(model: "Model", texts: list[str], progress: Progress | None) -> np.ndarray:
+def _encode_texts(model: DualEncoder, texts: list[str], progress: Progress) -> np.ndarray:
     parts = []
-    for start in range(0, len(texts), 1024):
-        parts.append(model.encode_texts(texts[start : start + 1024]))
-        if progress is not None:
-            progress(min(start + 1024, len(texts)), len(texts))
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        parts.append(model.encode_texts(texts[start : start + TEXTS_AT_ONCE]))
+        progress.advance(min(start + TEXTS_AT_ONCE, len(texts)), len(texts))
     return np.concatenate(parts)
 
 
@@ -267,5 +268,4 @@ def _accuracy(images: np.ndarray, labels: np.ndarray, truth: np.ndarray) -> tupl
 
 
 def _failures_as_dict(failures: list[Failure]) -> dict[str, Any]:
-    rows = [{"path": failure.path, "error": failure.error} for failure in failures]
-    return {"failed": len(rows), "failures": rows}
+    return {"failed": len(failures), "failures": [failure.as_dict() for failure in failures]}

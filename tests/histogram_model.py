@@ -1,13 +1,13 @@
-"""A real encoder for tests of the library, small and fast: what an image and the name of a colour have in
-common.
-"""
+"""A small and fast encoder for tests. It compares images with the names of colours."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
+
+from searcher.errors import SearcherError
 
 SIDE = 16
 COLOURS = {
@@ -21,8 +21,9 @@ COLOURS = {
 
 
 class HistogramModel:
-    """A histogram of 4 x 4 x 4 colours; a text is the histogram of the colours it names, and a grey blur for
-    none.
+    """Embeds an image as a histogram of 4 x 4 x 4 colours.
+
+    A text is embedded as the histogram of the colours that it names. If it names none, all 64 values are equal.
     """
 
     name = "histogram"
@@ -41,6 +42,17 @@ class HistogramModel:
         self.digest = digest
         self.info: dict[str, Any] = {}
         self.encoded = 0  # images embedded so far
+
+    def mixes_with(self, precision: str) -> bool:
+        return precision == self.precision
+
+    def in_precision(self, precision: str) -> Self:
+        if precision != self.precision:
+            raise SearcherError(f"no precision {precision}")
+        return self
+
+    def known_script(self, text: str) -> bool:
+        return text.isascii()
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
@@ -70,7 +82,7 @@ class HistogramModel:
 
 
 class OtherModel(HistogramModel):
-    """Other vectors, with one number more: the same photo scores 0.8 times what it scores with a HistogramModel."""
+    """A model with other vectors and one more dimension. Its scores are 0.8 times those of HistogramModel."""
 
     name = slug = "other"
     dim = 65

@@ -1,4 +1,4 @@
-"""Pictures for tests, drawn when they are needed."""
+"""Draws pictures for tests."""
 
 import io
 import os
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def draw(path: Path | bytes, seed: int, size: tuple[int, int] = (96, 72)) -> None:
-    """Save a JPEG that is like no picture of another seed: soft patches of colour."""
+    """Save a JPEG with soft patches of colour. Each seed gives a clearly different picture."""
     patches = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(patches).resize(size, Image.Resampling.BICUBIC).save(file, "JPEG", quality=85)

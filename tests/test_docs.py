@@ -2,12 +2,14 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import click
 import pytest
 
 from searcher.commands import COMMANDS, main
+from searcher.datasets.samples import sample_photos
 
 CHECKOUT = Path(__file__).parents[1]
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/*.md"), CHECKOUT / "index_data" / "README.md"])
@@ -83,6 +85,17 @@ def test_python_examples_compile_and_their_imports_work(page: Path) -> None:
     for block in PYTHON_BLOCK.findall(page.read_text(encoding="utf-8")):
         compile(block, str(page), "exec")
         exec("\n".join(re.findall(r"^(?:from|import) .*$", block, re.MULTILINE)), {})
+
+
+def test_the_examples_of_the_python_api_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path / "models"))
+    (tmp_path / "photos").mkdir()
+    for photo in sample_photos():
+        shutil.copy(photo, tmp_path / "photos" / photo.name)
+    page = (CHECKOUT / "docs" / "python-api.md").read_text(encoding="utf-8")
+    for block in PYTHON_BLOCK.findall(page):
+        exec(compile(block, "docs/python-api.md", "exec"), {})
 
 
 def test_the_readme_shows_every_command() -> None:

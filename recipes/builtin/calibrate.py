@@ -17,9 +17,9 @@ import numpy as np
 from searcher.datasets import Label, read_class_folder
 from searcher.errors import SearcherError
 from searcher.models import Model
-from searcher.models.files import embed_files
 from searcher.tagger.calibrate import calibrate, for_all, store_thresholds
 from searcher.tagger.question import Question
+from searcher.vectors.pipeline import embed_files
 
 MOST_PHOTOS = 100  # of one class: classes count alike, whatever their size
 
@@ -42,7 +42,7 @@ def main() -> None:
     vectors = []
     for embedded in embed_files(model, files):
         if embedded.vector is None:
-            raise SearcherError(f"{embedded.path}: {embedded.error}")
+            raise SearcherError(f"{embedded.key}: {embedded.error}")
         vectors.append(embedded.vector)
         print(f"{len(vectors)}/{len(files)}", end="\r", file=sys.stderr)
     truth = np.arange(len(photos)) == numbers[:, None]

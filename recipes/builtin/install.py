@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from prepare import read_looks
 
-from searcher.models.folder import CARD
+from searcher.models.layout import CARD
 from searcher.trainer.export import export_model, open_checkpoint
 
 HERE = Path(__file__).parent

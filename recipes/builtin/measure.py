@@ -17,9 +17,9 @@ from PIL import Image
 from prepare import CALTECH, without_article
 
 from searcher.datasets import Label, read_class_folder
+from searcher.datasets.samples import sample_photos
 from searcher.evaluate import read_data, retrieval, zero_shot
 from searcher.models import Model
-from searcher.photos.samples import sample_photos
 
 # What one would type to find each of the sample photos that show something, and the photos that are right.
 EVERYDAY = {

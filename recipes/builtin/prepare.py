@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from searcher.photos.samples import sample_photos
+from searcher.datasets.samples import sample_photos
 
 WORDNET = Path("/usr/share/wordnet/data.noun")
 SENSES = WORDNET.with_name("index.noun")

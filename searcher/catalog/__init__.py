@@ -1,12 +1,15 @@
-"""The catalog: one SQLite file with all data about the photos. The vector index is derived from it.
+"""The catalog: what is known about every photo, in one SQLite file. The vector index is derived from it.
 
-`connect`     opens connections: journal mode, read-only media, error messages
-`schema`      the tables (SQLAlchemy) and their version
-`migrations`  the SQL that upgrades older versions
-`reader`      the fixed queries of a search; uses the sqlite3 module, so that SQLAlchemy need not be imported
-`lacking`     finds the photos that a model has not embedded yet
-`tags`        reads labels and tags
-`writer`      makes all changes, in transactions under the writer's lock
-`tag_writer`  changes labels and tags
-`records`     the rows that the catalog shares with other packages
+`catalog`     Catalog, the one object of a library that hands out read views and write transactions
+`connect`     how a connection is opened: journal, read-only media, plain errors
+`rows`        the rows that other packages see
+`read/`       the parts of a view: SQL text on Python's own driver, without SQLAlchemy
+`write/`      the parts of a transaction: SQLAlchemy
+`schema`      the tables, for SQLAlchemy
+`migrations/` how the tables came to be, one file per version
+`filtering`   a Filter as SQL
 """
+
+from searcher.catalog.catalog import Catalog
+
+__all__ = ["Catalog"]

@@ -1,84 +1,89 @@
-"""Open the catalog's SQLite file. Handles journal modes, read-only media and network file systems."""
+"""Open the catalog's SQLite file: journal mode, read-only media, network file systems, plain errors."""
 
 import os
-import re
 import sqlite3
-import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from searcher.errors import SearcherError
+from searcher.errors import Busy, Damaged, NotFound, SearcherError
 
 CATALOG_NAME = "catalog.sqlite"
-APPLICATION_ID = 0x53524348  # "SRCH": identifies the file as a catalog, also for `file`
-SCHEMA_VERSION = 2
+APPLICATION_ID = 0x53524348  # "SRCH": `file` and `check` recognise the catalog by it
+SCHEMA_VERSION = 3
 BUSY_TIMEOUT_S = 60.0
 
-# file system types as named in the mount table
+# names in the mount table
 _NETWORK_TYPES = frozenset(
     """nfs nfs4 cifs smb2 smb3 smbfs afpfs afs ncpfs 9p webdav davfs glusterfs ceph lustre gpfs beegfs
     fuse.glusterfs fuse.sshfs fuse.rclone""".split()  # noqa: SIM905
 )
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the message about a damaged schema can be undecodable
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_DISK = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_PROTOCOL")
 
 
 class ReadOnlyError(SearcherError):
-    """The library cannot be written to. Searching it still works."""
+    """The library cannot be written to. Searches still work."""
 
 
-def connect(folder: Path, *, write: bool = False) -> sqlite3.Connection:
-    """Open `folder`/catalog.sqlite in autocommit mode. Any thread may use the connection, but only one at a time.
+def connect_reader(folder: Path) -> sqlite3.Connection:
+    """Open `folder`/catalog.sqlite for reading, in autocommit mode.
 
-    A reader sees each commit as soon as it is made. If the folder or the medium is read-only, the reader takes no
-    lock (`immutable`). A writer creates the file if it does not exist. It also sets the journal mode: WAL, or a
-    rollback journal on a network file system, where WAL's shared memory does not work.
-
-    Raises ReadOnlyError if the library cannot be written to, and SearcherError if there is no library or the file
-    cannot be read.
+    If the folder or the medium is read-only, no lock is taken (`immutable`). Raises NotFound if there is no catalog,
+    SearcherError if it cannot be read.
     """
     path = folder / CATALOG_NAME
-    if write:
-        return _connect_writer(path)
     if not path.exists():
-        raise SearcherError(f"there is no library in {folder}: create one with `searcher index FOLDER`")
+        raise NotFound(f"there is no library in {folder}: make one with `searcher index FOLDER`")
     wal = Path(f"{path}-wal")
     for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
         if "immutable" in mode and wal.exists() and wal.stat().st_size:
-            raise SearcherError(f"{path} is a read-only copy that was made during a write: copy it again")
-        connection = _open(path, mode)
+            raise SearcherError(f"{path} is a read-only copy that was made during a write: copy the library again")
+        connection = None
         try:
+            connection = _open(path, mode)
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            if error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-                continue  # in WAL mode, SQLite needs to write its shared memory next to the file
-            raise SearcherError(f"cannot read {path}: {error}") from error
+        except SQLITE_ERRORS as error:
+            if connection is not None:
+                connection.close()
+            if _name(error).startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+                continue  # WAL needs to write its shared memory beside the file
+            raise plain_error(error, folder, "read") from error
         connection.execute("PRAGMA query_only = ON")
         return connection
     raise SearcherError(f"cannot read {path}")
 
 
-def _connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(folder: Path) -> sqlite3.Connection:
+    """Open or create `folder`/catalog.sqlite for writing, in autocommit mode.
+
+    The journal is WAL, or a rollback journal on a network file system, where the shared memory of WAL does not
+    work. Raises ReadOnlyError if the folder cannot be written to, Damaged if the file is not a catalog.
+    """
+    path = folder / CATALOG_NAME
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         connection = _open(path, "mode=rwc")
     except (OSError, sqlite3.OperationalError) as error:
-        raise ReadOnlyError(f"cannot write to the library {path.parent}: {_reason(error)}") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise ReadOnlyError(f"cannot write to the library {folder}: {reason}") from error
     try:
         if not os.access(path, os.W_OK):
-            raise ReadOnlyError(f"cannot write to the library {path.parent}: it is read-only")
-        journal = "DELETE" if on_network(path.parent) else "WAL"
+            raise ReadOnlyError(f"cannot write to the library {folder}: it is read-only")
+        journal = "DELETE" if on_network(folder) else "WAL"
         if connection.execute("PRAGMA journal_mode").fetchone()[0].upper() != journal:
             connection.execute(f"PRAGMA journal_mode = {journal}")
-        # With WAL, NORMAL saves one fsync per batch. A power failure can lose the last batches, but it cannot damage
-        # the file.
+        # With WAL, a power failure loses at most the last batches and never damages the file. It saves one fsync
+        # per batch.
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if journal == 'WAL' else 'FULL'}")
         connection.execute("PRAGMA foreign_keys = ON")
     except BaseException as error:
         connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise ReadOnlyError(f"cannot write to the library {path.parent}: {error}") from error
-        if isinstance(error, sqlite3.DatabaseError):
-            raise SearcherError(f"{path} is not a catalog: {error}") from error
+        if isinstance(error, sqlite3.OperationalError) and not _name(error).startswith(_BUSY):
+            raise ReadOnlyError(f"cannot write to the library {folder}: {error}") from error
+        if isinstance(error, SQLITE_ERRORS):
+            raise plain_error(error, folder, "write to") from error
         raise
     return connection
 
@@ -88,59 +93,51 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
 
 
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+def _name(error: Exception) -> str:
+    """SQLite's name of an error, "" for one that does not come from SQLite itself."""
+    return getattr(error, "sqlite_errorname", None) or ""
+
+
+def plain_error(error: Exception, folder: Path, action: str) -> Exception:
+    """The SearcherError that explains an error of SQLite, or `error` itself if it is a bug of this program.
+
+    action: "read" or "write to".
+    """
+    name = _name(error)
+    if name.startswith(_BUSY):
+        return Busy(f"the library {folder} is in use by another program: try again later")
+    # catalogs hold no text that is not UTF-8
+    undecodable = isinstance(error, UnicodeDecodeError) or (not name and "decode to UTF-8" in str(error))
+    if name.startswith(_DAMAGED) or undecodable:
+        return Damaged(f"the catalog in {folder} is damaged ({error}): restore it from a backup, or index again")
+    if name.startswith(_DISK):
+        return SearcherError(f"cannot {action} the library {folder}: {error}")
+    return error
 
 
 def check_version(connection: sqlite3.Connection, folder: Path) -> int:
-    """Return the catalog's schema version, or 0 if the catalog was only just created.
-
-    Raises SearcherError if the file belongs to another program or was written by a newer version.
-    """
+    """The schema version of the catalog, 0 if it was just made. Raises SearcherError if it is newer or foreign."""
     version, application, tables = (
         int(connection.execute(sql).fetchone()[0])
         for sql in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
     )
     if tables and application != APPLICATION_ID:
-        raise SearcherError(f"{folder / CATALOG_NAME} is another program's database: use another folder")
+        raise SearcherError(f"{folder / CATALOG_NAME} is the database of another program")
     if version > SCHEMA_VERSION:
         raise SearcherError(
             f"the library {folder} was written by a newer searcher (catalog version {version}, "
-            f"this version reads up to {SCHEMA_VERSION}): upgrade searcher"
+            f"this one reads up to {SCHEMA_VERSION}): upgrade searcher"
         )
     return version
 
 
 def on_network(folder: Path) -> bool:
-    """Return whether `folder` is on a network file system according to the system's mount table."""
-    return _file_system(os.path.realpath(folder)) in _NETWORK_TYPES
+    """Whether `folder` is on a network file system, according to the mount table."""
+    import psutil
 
-
-def _file_system(path: str) -> str:
-    best, kind = "", ""
-    for mount, mount_kind in _mounts():
-        inside = path == mount or path.startswith(mount.rstrip("/") + "/")
-        if inside and len(mount) >= len(best):
-            best, kind = mount, mount_kind
-    return kind
-
-
-def _mounts() -> list[tuple[str, str]]:
-    if sys.platform == "linux":
-        try:
-            lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
-        except OSError:
-            return []
-        rows = [line.split(" ") for line in lines]
-        return [(_unescape(row[1]), row[2]) for row in rows if len(row) > 2]
-    if sys.platform == "darwin":
-        import subprocess
-
-        listing = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False).stdout
-        return re.findall(r" on (/.*?) \((\w+)", listing)
-    return []
-
-
-def _unescape(field: str) -> str:
-    """Decode the octal escapes of the mount table, such as \\040 for a space."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+    path, best, kind = os.path.realpath(folder), "", ""
+    for part in psutil.disk_partitions(all=True):
+        inside = path == part.mountpoint or path.startswith(part.mountpoint.rstrip("/") + "/")
+        if inside and len(part.mountpoint) >= len(best):
+            best, kind = part.mountpoint, part.fstype
+    return kind in _NETWORK_TYPES

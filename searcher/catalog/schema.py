@@ -1,6 +1,4 @@
-"""The catalog's tables, and the upgrade of older catalogs to the current version."""
-
-import sqlite3
+"""The catalog's tables, as SQLAlchemy writes to them. `migrations` makes them; a test keeps the two equal."""
 
 from sqlalchemy import (
     Boolean,
@@ -17,15 +15,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
-
-from searcher.catalog.connect import APPLICATION_ID, SCHEMA_VERSION
-from searcher.catalog.migrations import MIGRATIONS
 
 metadata = MetaData()
 
-# One row with the model that searches use. A switch is a single update, so all readers switch at the same moment.
+# One row: the model that searches use. Switching it is one update, so readers change over at once.
 library = Table(
     "library",
     metadata,
@@ -39,9 +32,18 @@ roots = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("path", LargeBinary, nullable=False, unique=True),
-    # false if only single files of this folder were indexed
+    # False: only single files of this folder were asked for
     Column("whole", Boolean, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Folders below a root where another disk was mounted, so that an unmounted disk is not taken for deleted photos.
+mounts = Table(
+    "mounts",
+    metadata,
+    Column("root_id", ForeignKey("roots.id", ondelete="CASCADE"), primary_key=True),
+    Column("relpath", LargeBinary, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 contents = Table(
@@ -68,7 +70,7 @@ images = Table(
     Column("relpath", LargeBinary, nullable=False),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
-    # an image has either a content or an error
+    # an image has a content, or an error that says why not
     Column("content_id", ForeignKey("contents.id")),
     Column("error", String),
     UniqueConstraint("root_id", "relpath"),
@@ -88,12 +90,13 @@ models = Table(
     Column("version", String, nullable=False),
     Column("folder", LargeBinary, nullable=False),
     Column("dim", Integer, nullable=False),
-    # embeddings of a few meaningless queries (float16, dim each), and the score of such a query in this library
+    # embeddings of a few meaningless queries (float16, dim each), and what such a query scores in this
+    # library
     Column("noise_vectors", LargeBinary),
     Column("noise_floor", Float),
-    # the largest embedding id when the FAISS file and the noise floor were last updated
-    Column("derived_to", Integer),
-    # replaced by another model: its embeddings are being removed
+    # the largest embedding id when the FAISS file and the noise floor were last brought up to date
+    Column("refreshed_to", Integer),
+    # replaced by another model: its embeddings are on their way out
     Column("retired", Boolean, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,
 )
@@ -107,12 +110,12 @@ embeddings = Table(
     Column("precision", String, nullable=False),
     Column("vector", LargeBinary, nullable=False),
     Index("embeddings_content", "content_id", "model_id", unique=True),
-    # SQLite appends the id to the index, so it also finds a model's embeddings after a given id
+    # with the id that SQLite adds: what one model embedded after a certain id
     Index("embeddings_model", "model_id"),
     sqlite_autoincrement=True,
 )
 
-# The FAISS files that were written. A reader uses a file only if it is listed here. It may be an older one.
+# The FAISS files that were written, so that a reader knows a file it finds, be it an older one.
 vector_files = Table(
     "vector_files",
     metadata,
@@ -144,9 +147,8 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
-# The model's results depend only on the bytes of a photo. They apply to all copies, and to an image only while it has
-# these bytes. For this reason they belong to the content, while `tags` belong to the image. Each content has one
-# result per label: the latest one.
+# What the model says is true of the bytes, so of all copies, and of an image only while it holds them: these belong
+# to the content, where `tags` belong to the image. One result a label: the last one.
 content_tags = Table(
     "content_tags",
     metadata,
@@ -160,22 +162,21 @@ content_tags = Table(
     sqlite_with_rowid=False,
 )
 
-# A tag run over the whole library, and how far it has come.
+# A question that was put to the whole library, and how far.
 tag_runs = Table(
     "tag_runs",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("key", String, nullable=False, unique=True),  # digest of the definition
     Column("definition", String, nullable=False),  # JSON: labels, templates, mode
-    Column("basis", String, nullable=False),  # what else affects a result: model, thresholds, examples
-    Column("last_id", Integer, nullable=False),  # the last embedding that was tagged
-    Column("replaced", String, nullable=False),  # JSON: ids of labels that were later cleared or used by another run
+    Column("conditions", String, nullable=False),  # what else decides an answer: model, thresholds, examples
+    Column("last_id", Integer, nullable=False),  # the last embedding that was asked
+    Column("retracted", String, nullable=False),  # JSON: ids of labels that were since cleared, or asked by another run
     Column("updated_at", String, nullable=False),
     sqlite_autoincrement=True,
 )
 
-# The embedding of a label's prompts; the key is a digest of the prompts. It is stored as float32, so that a stored
-# embedding gives the same results as a new one.
+# The embedding of a label's prompts, under a digest of them: float32, so that a stored one decides as a fresh one.
 prompts = Table(
     "prompts",
     metadata,
@@ -185,8 +186,7 @@ prompts = Table(
     sqlite_with_rowid=False,
 )
 
-# The photos that a label was taught with. Each is stored as a small JPEG, so that it is still there when the file is
-# deleted or the library switches to another model.
+# The photos that a label was taught with, each as a small picture: they outlive their files, and a change of model.
 examples = Table(
     "examples",
     metadata,
@@ -196,10 +196,9 @@ examples = Table(
     Column("picture", LargeBinary, nullable=False),
 )
 
-# What we wrote into an XMP sidecar, so that we can tell it from what the user wrote. Three columns are JSON: `tags`,
-# the label paths that we want in the file; `refused`, the label paths that the user removed from it; and `entries`,
-# the entries in the file that are ours. `written` is 0 from before the file is changed until after. During that time
-# an entry may be missing from the file.
+# What we wrote into an XMP sidecar, so that it is never taken for what the user wrote. JSON: `tags`, the paths of names
+# that it shall have from us; `refused`, those that the user took out again; `entries`, what of the file is ours.
+# `written` is 0 from before the file is changed until after: then an entry may not be there.
 sidecars = Table(
     "sidecars",
     metadata,
@@ -212,39 +211,3 @@ sidecars = Table(
     Index("sidecars_image", "image_id"),
     sqlite_with_rowid=False,
 )
-
-
-def create_statements() -> list[str]:
-    """Return the SQL that creates an empty catalog of the current version."""
-    dialect = sqlite.dialect()
-    statements = []
-    for table in metadata.sorted_tables:
-        statements.append(str(CreateTable(table).compile(dialect=dialect)))
-        statements += [
-            str(CreateIndex(index).compile(dialect=dialect))
-            for index in sorted(table.indexes, key=lambda index: str(index.name))
-        ]
-    statements.append("INSERT INTO library (id, created_at) VALUES (1, datetime('now'))")
-    return statements
-
-
-def upgrade(connection: sqlite3.Connection, version: int) -> None:
-    """Upgrade the catalog from `version` (0: empty) to the current version, in one transaction.
-
-    The caller must hold the writer's lock.
-    """
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if version == 0:
-            for statement in create_statements():
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        else:
-            for step in range(version, SCHEMA_VERSION):
-                for statement in MIGRATIONS[step]:
-                    connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise

@@ -1,46 +1,51 @@
-"""The command line: one file a command, imported only when that command runs.
+"""The command line. Each command has its own file, which is imported only when that command runs.
 
-Exit codes: 0 done, 1 an error explained in one line, 2 wrong usage, 130 interrupted.
+Exit codes: 0 success, 1 an error that is explained in one line, 2 wrong usage, 130 interrupted.
 """
 
 import codecs
 import io
+import logging
 import os
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn, TextIO
 
 import click
 
 from searcher import __version__
+from searcher.commands.common import printable
 from searcher.errors import SearcherError
 
-# command name → one line of help, in the order that `searcher --help` shows; the module has the same name
-# (`models` → searcher/commands/models.py) and a click command called `command`.
+# Command name → one line of help, in the order in which `searcher --help` shows them. The module has the same name
+# (`models` → searcher/commands/models.py) and contains a click command called `command`.
 COMMANDS: dict[str, str] = {
-    "demo": "Index the sample photos and search them: see it work.",
-    "index": "Embed folders of photos; run again, only what changed is embedded.",
-    "search": "Find photos by a description, or by a photo like them.",
-    "tag": "Label the whole library: which of these are in each photo, or which one?",
-    "tags": "List the labels and how many photos have them.",
-    "classify": "Label loose photos.",
-    "teach": "Make a label from a few example photos.",
-    "status": "Say what the library holds.",
-    "check": "Check that the library is sound; --repair mends what can be derived.",
-    "forget": "Take a folder out of the library (its photos stay untouched).",
-    "models": "List the models, import one, look at one.",
-    "train": "Train aligned image and text encoders on (image, caption) pairs.",
-    "evaluate": "Measure a model: zero-shot accuracy, or recall of pairs.",
+    "demo": "Index the sample photos and run five queries on them.",
+    "index": "Embed folders of photos. Later runs embed only what changed.",
+    "search": "Find photos that match a description, or look like an image.",
+    "tag": "Add labels to the photos of the library.",
+    "tags": "List the labels and the number of photos that have each.",
+    "classify": "Label single photos. They need not be in the library.",
+    "teach": "Define a label with a few example photos.",
+    "status": "Show what the library contains.",
+    "check": "Check the library for errors, and repair its index with --repair.",
+    "forget": "Remove a folder from the library. Its photos are not deleted.",
+    "models": "Manage the models on this machine.",
+    "train": "Train image and text encoders on (image, caption) pairs.",
+    "evaluate": "Measure a model: zero-shot accuracy, or recall on pairs.",
 }
+
+LOG_FORMAT = "%(relativeCreated)6d ms  %(name)s: %(message)s"
 
 
 class _Interrupted(Exception):
-    """Ctrl-C while a command ran."""
+    """The user pressed Ctrl-C while a command was running."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module when the command is asked for, so that start-up stays short."""
+    """A group that imports the module of a command only when the command is used. This keeps the start-up fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -50,6 +55,7 @@ class LazyGroup(click.Group):
             return None
         module = import_module(f"searcher.commands.{cmd_name}")
         command: click.Command = module.command
+        _accept_debug(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -57,19 +63,20 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command line as a process does: errors become one line on stderr and an exit code."""
+        """Run a command line and end the process. An error becomes one line on stderr and an exit code."""
         if kwargs.get("standalone_mode") is False:
             return super().main(*args, **kwargs)
         kwargs.update(prog_name="searcher", standalone_mode=False)
         for stream in (sys.stdout, sys.stderr):
             _print_names_as_they_are(stream)
-        _exit(lambda: super(LazyGroup, self).main(*args, **kwargs))
+        given = kwargs.get("args") or (args[0] if args else None) or sys.argv[1:]
+        _exit(lambda: super(LazyGroup, self).main(*args, **kwargs), debug=_asks_for_debug(given))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise _Interrupted from error  # click would print an empty line
+            raise _Interrupted from error  # because click would print an empty line
         except Exception as error:
             if _caused_by_interrupt(error):
                 raise _Interrupted from error
@@ -80,30 +87,63 @@ class LazyGroup(click.Group):
 
 
 def _caused_by_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is at the bottom of it: in the import of a native module it surfaces as ImportError."""
+    """Whether Ctrl-C caused this error. During the import of a native module, Ctrl-C can become an ImportError."""
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def _print_names_as_they_are(stream: TextIO) -> None:
-    """A name that is not UTF-8 is printed as the bytes it has on disk; without a locale, UTF-8 is assumed."""
+    """Make `stream` print a name that is not UTF-8 as its bytes on disk. Without a locale, UTF-8 is used."""
     if isinstance(stream, io.TextIOWrapper):
         no_locale = codecs.lookup(stream.encoding).name == "ascii"
         stream.reconfigure(encoding="utf-8" if no_locale else None, errors="surrogateescape")
 
 
 def _drop_output() -> None:
-    """The reader of our output (`| head`) has what it wanted: let stdout lead nowhere, so that Python does
-    not complain when it flushes it at exit."""
+    """Send stdout to the null device, because its reader (`| head`) closed it.
+
+    Otherwise Python would report an error when it flushes stdout at exit.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _exit(run: Callable[[], Any]) -> NoReturn:
-    """End the process with the exit code that belongs to what `run` returned or raised."""
+def _accept_debug(command: click.Command) -> None:
+    """Add --debug to a command, and to the commands of a group."""
+    if not any(parameter.name == "debug" for parameter in command.params):
+        help_text = "Print log records, and the traceback of an error."
+        command.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, help=help_text))
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            _accept_debug(child)
+
+
+def _asks_for_debug(arguments: Sequence[str]) -> bool:
+    """Whether --debug is among the options. It is needed before click has read them."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--debug" in options
+
+
+def _exit(run: Callable[[], Any], debug: bool) -> NoReturn:
+    """Call `run`, and end the process with the exit code for what it returned or raised."""
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr, format=LOG_FORMAT)
     try:
         code = run()
         sys.stdout.flush()
+    except Exception as error:
+        if debug and not isinstance(error, click.exceptions.Exit):
+            traceback.print_exc()
+        _explain(error)
+    except KeyboardInterrupt as error:
+        _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: BaseException) -> NoReturn:
+    """End the process with one line about an error, and its exit code."""
+    try:
+        raise error
     except click.UsageError as error:
         help_hint = f" See: {error.ctx.command_path} --help" if error.ctx else ""
         _fail(error.format_message() + help_hint, 2)
@@ -111,21 +151,22 @@ def _exit(run: Callable[[], Any]) -> NoReturn:
         _fail(error.format_message(), error.exit_code)
     except (_Interrupted, click.Abort, KeyboardInterrupt):
         if sys.stderr.isatty():
-            print(file=sys.stderr)  # behind the terminal's ^C
-        _fail("Interrupted; what was done is kept, and the same command goes on from there.", 130, label="")
+            print(file=sys.stderr)  # end the line on which the terminal shows ^C
+        _fail("Interrupted. Completed work is kept. Run the same command again to continue.", 130, label="")
     except SearcherError as error:
         _fail(str(error), 1)
     except BrokenPipeError:
         _drop_output()
         sys.exit(0)
-    except OSError as error:  # a full disk, a folder that may not be written …
+    except OSError as error:  # for example a full disk, or a folder without write permission
         where = f": {os.fsdecode(error.filename)}" if error.filename else ""
         _fail(f"{error.strerror or error}{where}", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception as error:
+        _fail(f"internal error: {type(error).__name__}: {error}. Please report it with the output of --debug", 1)
 
 
 def _fail(message: str, code: int, label: str = "Error: ") -> NoReturn:
-    print(label + " ".join(message.split()), file=sys.stderr)
+    print(label + printable(" ".join(message.split())), file=sys.stderr)
     sys.exit(code)
 
 
@@ -136,3 +177,6 @@ def main(ctx: click.Context) -> None:
     """Find your photos by describing them. Nothing leaves this machine."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
+
+
+_accept_debug(main)

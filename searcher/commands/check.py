@@ -1,20 +1,20 @@
-"""`searcher check`: is the library sound?"""
+"""`searcher check`: checks the library for errors."""
 
 from pathlib import Path
 
 import click
 
-from searcher.commands.common import json_option, library_option, print_json, show_path
+from searcher.commands.common import json_option, library_option, print_json, printable
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Mend what can be derived again (the index, from the catalog).")
+@click.option("--repair", is_flag=True, help="Repair what can be rebuilt (the index, from the catalog).")
 @library_option
 @json_option
 def command(repair: bool, library_dir: Path | None, as_json: bool) -> None:
-    """Check the catalog, the vector index and how they fit together.
+    """Check the catalog and the vector index, and whether they match.
 
-    Ends with 1 when a problem is left.
+    Exits with code 1 if a problem remains.
     """
     from searcher.library import Library
 
@@ -24,9 +24,9 @@ def command(repair: bool, library_dir: Path | None, as_json: bool) -> None:
         print_json(report.as_dict())
     else:
         for problem in report.problems:
-            click.echo(show_path(problem))
+            click.echo(printable(problem))
         for problem in report.repaired:
-            click.echo(f"mended: {show_path(problem)}")
-        click.echo("The library is sound." if report.ok else "The library has problems.")
+            click.echo(f"repaired: {printable(problem)}")
+        click.echo("The library has no problems." if report.ok else "The library has problems.")
     if not report.ok:
         raise click.exceptions.Exit(1)

@@ -1,21 +1,18 @@
-"""`searcher classify`: labels for loose photos."""
+"""`searcher classify`: labels photos that need not be in a library."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import library_option, model_option, note, plural, quiet_option, show_path
-from searcher.commands.labelled import csv_option, json_lines_option, print_photos, question_options, warn_of
-from searcher.errors import SearcherError
+from searcher.commands.common import Terminal, library_option, model_option, note, plural, quiet_option
+from searcher.commands.labelled import csv_option, json_lines_option, print_photos, question_options
+from searcher.errors import NotFound, SearcherError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from searcher.models import Model
-    from searcher.tagger.loose import Classified
-    from searcher.tagger.question import Question
-    from searcher.tagger.scorer import Taught
+    from searcher.library import Classified
 
 
 @click.command()
@@ -37,29 +34,30 @@ def command(
     as_csv: bool,
     quiet: bool,
 ) -> None:
-    """Say which labels PHOTOS show; they need not be in a library.
+    """Print the labels of PHOTOS. They need not be in a library.
 
-    The model is your library's, where there is one, and then labels that you taught it can be asked for, too.
+    If there is a library, its model is used by default, and --labels can include labels that you taught it.
     """
     if as_json and as_csv:
-        raise click.UsageError("Say either --json or --csv, not both.")
+        raise click.UsageError("Use either --json or --csv, not both.")
     if labels is None:
-        raise click.UsageError("Say which labels, as in: searcher classify photo.jpg --labels cat,dog,car.")
+        raise click.UsageError("Give the labels, for example: searcher classify photo.jpg --labels cat,dog,car.")
 
-    from searcher.tagger import ask
-    from searcher.tagger.loose import classify
+    from searcher.library import Library
 
-    question = ask(labels, one, top)
+    question = Library.ask(labels, one=one, top=top)
     for photo in photos:
         if not photo.is_file():
-            raise SearcherError(f"no such file: {photo}" if not photo.is_dir() else f"{photo} is a folder: name photos")
-    opened, taught = _model(question, model, library_dir)
-    warn_of(question, opened, quiet)
-    print_photos(_readable(classify(opened, question, photos, taught), len(photos)), as_json, as_csv)
+            raise NotFound(
+                f"no such file: {photo}" if not photo.is_dir() else f"{photo} is a folder; name photo files instead"
+            )
+    with Library.open(library_dir, create=True) as library:
+        found = library.classify(question, photos, model=model, progress=Terminal(quiet))
+        print_photos(_readable(found, len(photos)), as_json, as_csv)
 
 
 def _readable(photos: "Iterable[Classified]", count: int) -> "Iterator[Classified]":
-    """Those that could be read; the others are named. SearcherError when none could."""
+    """Yield the photos that could be read, and report the others. Raises SearcherError if none could be read."""
     failed = 0
     for photo in photos:
         if photo.error is None:
@@ -68,22 +66,6 @@ def _readable(photos: "Iterable[Classified]", count: int) -> "Iterator[Classifie
         failed += 1
         if failed == count:
             raise SearcherError(f"cannot read {photo.path}: {photo.error}")
-        note(f"{show_path(photo.path)}: {photo.error}")
+        note(f"{photo.path}: {photo.error}")
     if failed:
         note(f"{plural(failed, 'photo')} of {count:,} could not be read")
-
-
-def _model(question: "Question", name: str | None, library_dir: Path | None) -> "tuple[Model, dict[str, Taught]]":
-    """The model that is asked for, else the library's with what it was taught, else that of new libraries."""
-    from searcher.library import Library
-    from searcher.models import Model
-    from searcher.models.store import default_name
-
-    if name is not None:
-        return Model.open(name), {}
-    with Library.open(library_dir, create=True) as library:
-        if not library.exists or library.reader().model() is None:
-            return Model.open(default_name()), {}
-        from searcher.tagger.run import taught_labels
-
-        return library.model, taught_labels(library, question)

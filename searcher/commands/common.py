@@ -1,56 +1,63 @@
-"""What the commands share: options, progress, JSON, and how paths and numbers are printed."""
+"""Shared by the commands: options, progress on the terminal, and how JSON, tables, texts and numbers are printed."""
 
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from searcher.progress import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-Progress = Callable[[int, int | None], None]
+
+PIPE_WIDTH = 10_000  # characters of a table's line that does not go to a terminal
 
 library_option = click.option(
     "--library",
     "library_dir",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The library (default: $SEARCHER_LIBRARY, ./index_data in a checkout, else your data folder).",
+    help="Library folder (default: $SEARCHER_LIBRARY, or ./index_data in a checkout, or your user data folder).",
 )
 model_option = click.option(
     "--model",
     metavar="NAME|DIR",
-    help="The model to use: a name from `searcher models list`, or a model folder.",
+    help="Use this model: a name from `searcher models list`, or a model folder.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks; errors only.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no messages except errors.")
 
 
 def print_json(document: Any, indent: int | None = 2) -> None:
-    """Print one JSON document as UTF-8; a byte that is not UTF-8 becomes its surrogate's escape (\\udcXX).
+    """Print one JSON document as UTF-8. A byte that is not valid UTF-8 becomes an escaped surrogate (\\udcXX).
 
-    Without `indent` it is one line.
+    If `indent` is None, the document is one line.
     """
     text = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
     click.echo(re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def note(message: str, quiet: bool = False) -> None:
-    """A remark for the person at the terminal, on stderr."""
+    """Print a message for the user on stderr, with control characters escaped."""
     if not quiet:
-        click.secho(message, err=True, fg="yellow")
+        click.secho(printable(message), err=True, fg="yellow")
 
 
-def show_path(path: str) -> str:
-    """A path for the screen: whatever would move the cursor or break the line is shown escaped."""
-    return re.sub("[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", path)
+def printable(text: str) -> str:
+    """Escape control characters in a path or a message, so that they cannot move the cursor or break the line."""
+    return re.sub("[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def show_bytes(count: float) -> str:
-    """1536 → '1.5 kB' (powers of 1000)."""
+    """Format a number of bytes with powers of 1000: show_bytes(1536) → '1.5 kB'."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
@@ -59,24 +66,66 @@ def show_bytes(count: float) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """plural(1, 'photo') → '1 photo'; plural(1200, 'photo') → '1,200 photos'."""
+    """Format a count with its noun: plural(1, 'photo') → '1 photo', plural(1200, 'photo') → '1,200 photos'."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-@contextmanager
-def progress_bar(title: str, quiet: bool) -> Iterator[Progress | None]:
-    """A bar with the time left on stderr, as a callable (done, total); None where nobody looks at it."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, bars: bool = False) -> None:
+    """Print a table. The first column is aligned to the left, the others to the right.
+
+    bars: the last column is a bar. Without any column names there is no header. On a terminal that is too narrow the
+    first column is folded. A pipe gets each row on one line.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+    from rich.text import Text
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=any(columns))
+    for number, column in enumerate(columns):
+        is_bar = bars and number == len(columns) - 1
+        widest = max(len(cell) for cell in (column, *(row[number] for row in rows)))
+        table.add_column(
+            column,
+            justify="left" if number == 0 or is_bar else "right",
+            style="cyan" if is_bar else None,
+            no_wrap=number > 0,
+            overflow="fold",
+            min_width=widest if number else None,
+        )
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    Console(highlight=False, width=width, color_system="auto" if width is None else None).print(table)
 
-        def update(done: int, total: int | None) -> None:
+
+class Terminal(Progress):
+    """Shows progress as a bar with the remaining time, and notices as lines, on stderr.
+
+    No bar is shown if `quiet` is set or stderr is not a terminal. No notices are shown if `quiet` is set.
+    """
+
+    def __init__(self, quiet: bool, bar: "tuple[Bar, TaskID] | None" = None) -> None:
+        self.quiet, self._bar = quiet, bar
+
+    def advance(self, done: int, total: int | None) -> None:
+        if self._bar is not None:
+            bar, task = self._bar
             bar.update(task, completed=done, total=total)
 
-        yield update
+    def notice(self, message: str) -> None:
+        note(message, self.quiet)
+
+
+@contextmanager
+def reporting(title: str, quiet: bool) -> Iterator[Terminal]:
+    """What long work reports to, for as long as the block runs."""
+    if quiet or not sys.stderr.isatty():
+        yield Terminal(quiet)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Terminal(quiet, (bar, bar.add_task(title, total=None)))

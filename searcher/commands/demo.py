@@ -1,4 +1,4 @@
-"""`searcher demo`: index the sample photos (or a folder), search them, draw what was found."""
+"""`searcher demo`: indexes the sample photos or a folder, searches them, and draws the hits."""
 
 import os
 from hashlib import blake2b
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import library_option, note, plural, progress_bar, quiet_option, show_path
+from searcher.commands.common import library_option, note, plural, printable, quiet_option, reporting
 
 if TYPE_CHECKING:
     from searcher.library import Library
@@ -23,18 +23,18 @@ DRAWN = 5
     "--photos",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="A folder of your own instead of the sample photos.",
+    help="Use the photos in this folder instead of the sample photos.",
 )
 @library_option
 @quiet_option
 def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
-    """Index the sample photos, print the best hits of five queries, and draw them as a contact sheet.
+    """Index the sample photos and run five queries on them.
 
-    The demo has a library of its own (index_data/demo in a checkout); yours is not touched. The sheet lies
-    beside it (index_data/demo.jpg).
+    The best hits of each query are printed and drawn as a contact sheet. The demo has its own library (index_data/demo
+    in a checkout) and does not change yours. The contact sheet is saved next to it (index_data/demo.jpg).
     """
+    from searcher.datasets.samples import sample_photos
     from searcher.library import Library, default_library_dir
-    from searcher.photos.samples import sample_photos
 
     if photos is None:
         paths, queries, name = sample_photos(), SAMPLE_QUERIES, "demo"
@@ -44,37 +44,37 @@ def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
     library_dir = library_dir or default_library_dir() / name
     sheet = library_dir.with_name("demo.jpg").absolute()
     with Library.open(library_dir, create=True) as library:
-        with progress_bar("Indexing", quiet) as progress:
-            report = library.index(*paths, progress=progress, notice=lambda line: note(show_path(line), quiet))
+        with reporting("Indexing", quiet) as progress:
+            report = library.index(*paths, progress=progress)
         for line in report.notices:
-            note(show_path(line), quiet)
+            note(line, quiet)
         images = library.status().images
         if not images:
-            click.echo(f"No photos found in {show_path(str(photos))}.")
+            click.echo(f"No photos found in {printable(str(photos))}.")
             return
         new = f"{report.added:,} of them new" if report.added else "nothing new"
-        click.echo(f"{plural(images, 'photo')}, {new}; looked through in {report.seconds:.1f} s.")
+        click.echo(f"{plural(images, 'photo')}, {new} ({report.seconds:.1f} s)")
         search_all(library, queries, sheet, names_only=photos is None)
-    click.echo(f"\nContact sheet: {show_path(str(sheet))}")
-    click.echo('Now your own: searcher index ~/Pictures, then searcher search "a dog on the beach"')
+    click.echo(f"\nContact sheet: {printable(str(sheet))}")
+    click.echo('Try your own photos: searcher index ~/Pictures, then searcher search "a dog on the beach"')
 
 
 def search_all(library: "Library", queries: tuple[str, ...], sheet: Path, names_only: bool) -> None:
-    """Print the first hits of each query and draw more of them at `sheet`."""
-    from searcher.photos.sheet import SheetCell, SheetRow, contact_sheet
+    """Print the first PRINTED hits of each query, and draw the first DRAWN hits as the contact sheet `sheet`."""
+    from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet
 
     rows = []
     for query in queries:
         hits = library.search(query, top=DRAWN)
-        doubt = " (nothing seems to fit)" if hits.nothing_fits else ""
+        doubt = " (nothing seems to match)" if hits.nothing_fits else ""
         click.echo(f"\n{query}{click.style(doubt, fg='yellow')}")
         for hit in hits[:PRINTED]:
             shown = Path(hit.path).name if names_only else hit.path
-            click.echo(f"  {hit.rank}  {click.style(f'{hit.score:.3f}', fg='cyan')}  {show_path(shown)}")
+            click.echo(f"  {hit.rank}  {click.style(f'{hit.score:.3f}', fg='cyan')}  {printable(shown)}")
         rows.append(SheetRow(query + doubt, [SheetCell(hit.path, f"{hit.score:.3f}") for hit in hits]))
     contact_sheet(rows, sheet)
 
 
 def _short_digest(path: Path) -> str:
-    """8 hex digits that tell one folder's demo library from another's."""
+    """Hash a folder's path to 8 hex digits, so that each folder gets its own demo library."""
     return blake2b(os.fsencode(path), digest_size=4).hexdigest()

@@ -1,4 +1,4 @@
-"""`searcher evaluate`: how well a model does on class folders, or on pairs of photos and captions."""
+"""`searcher evaluate`: measures a model on class folders, or on pairs of photos and captions."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +10,17 @@ from searcher.commands.common import (
     note,
     plural,
     print_json,
-    progress_bar,
+    print_table,
     quiet_option,
-    show_path,
+    reporting,
 )
 from searcher.errors import SearcherError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from searcher.evaluate import Failure, Retrieval, ZeroShot
+    from searcher.errors import Failure
+    from searcher.evaluate import Retrieval, ZeroShot
     from searcher.models import Model
 
 SHOWN_FAILURES = 5
@@ -31,17 +32,15 @@ SHOWN_FAILURES = 5
 @click.option(
     "--templates",
     metavar="FILE|TEXT|bare",
-    help="Sentences that the names are put into, at {}: a file with one a line, one such sentence, `bare` for none, "
-    "or `ensemble` (the CLIP paper's; unless said).",
+    help="Prompt templates with {} for the name: a file with one template per line, a single template, `bare` (the "
+    "name alone), or `ensemble` (templates of the CLIP paper; the default).",
 )
 @click.option(
     "--labels",
     metavar="LABELS",
-    help="The labels to choose among instead of the folders' names: a,b,c, a file, or a ready set such as @imagenet.",
+    help="Choose among these labels instead of the folder names: a,b,c, a file, or a label set such as @imagenet.",
 )
-@click.option(
-    "--confusion", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw what is taken for what, too."
-)
+@click.option("--confusion", type=click.Path(path_type=Path), metavar="FILE.png", help="Also draw a confusion matrix.")
 @json_option
 @quiet_option
 def command(
@@ -53,11 +52,15 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure what MODEL reaches on DATA, without labelled examples.
+    """Measure the quality of MODEL on DATA. The model sees no labelled examples.
 
-    DATA is a folder of class folders (each called what its photos show): zero-shot top-1 and top-5 accuracy. Or it is a
-    CSV, TSV or JSON-lines file of (image, caption), or a folder of photos with a .txt beside each: recall@1, 5 and 10
-    from text to image and back. Photos are read, embedded and rounded as `searcher index` does it.
+    If DATA is a folder of class folders, each named after what its photos show, this prints the zero-shot top-1 and
+    top-5 accuracy.
+
+    If DATA contains pairs, this prints recall@1, 5 and 10, from text to image and from image to text. Pairs are a CSV,
+    TSV or JSON-lines file of (image, caption), or a folder of photos with a .txt file next to each.
+
+    Photos are decoded, embedded and rounded in the same way as by `searcher index`.
     """
     from searcher.datasets import ENSEMBLE, ClassFolder, Source, read_labels, read_templates
     from searcher.evaluate import ZeroShot, read_data, retrieval, zero_shot
@@ -70,20 +73,22 @@ def command(
     opened = Model.open(model)
     found = read_data(data)
     if isinstance(found, Source) and (templates is not None or labels is not None or confusion is not None):
-        raise click.UsageError("--templates, --labels and --confusion are for class folders; these are pairs.")
+        raise click.UsageError(
+            "--templates, --labels and --confusion work only with class folders, but DATA contains pairs."
+        )
     if confusion is not None and isinstance(found, ClassFolder):
         _check_size(len(chosen or found.names))
-    with progress_bar("Evaluating", quiet) as progress:
+    with reporting("Evaluating", quiet) as progress:
         if isinstance(found, Source):
             result: Retrieval | ZeroShot = retrieval(opened, found, progress=progress)
         else:
             result = zero_shot(opened, found, templates=asked, labels=chosen, progress=progress)
     _report_failures(result.failures, quiet)
     if confusion is not None and isinstance(result, ZeroShot):
-        from searcher.photos.confusion import confusion_picture
+        from searcher.drawing.confusion import confusion_picture
 
         confusion_picture(result.labels, result.confusion, confusion)
-        note(f"Confusion picture: {show_path(str(confusion.absolute()))}", quiet)
+        note(f"Confusion matrix: {confusion.absolute()}", quiet)
     if as_json:
         print_json({**result.as_dict(), "model": opened.name, "precision": opened.precision})
     elif isinstance(result, ZeroShot):
@@ -93,7 +98,7 @@ def command(
 
 
 def show_accuracy(result: "ZeroShot", model: "Model") -> None:
-    """A table: templates, bare names, chance."""
+    """Print a table with a row for the templates, for the bare names, and for chance."""
     click.echo(f"{plural(result.n, 'photo')}, {plural(len(result.labels), 'label')}, {_name(model)}\n")
     asked = f"{result.templates} templates" if result.templates > 1 else "template"
     rows = [(asked if result.bare else "bare names", result.top1, result.top5)]
@@ -104,16 +109,16 @@ def show_accuracy(result: "ZeroShot", model: "Model") -> None:
 
 
 def show_recall(result: "Retrieval", model: "Model") -> None:
-    """A table: text to image and back."""
+    """Print a table with a row for each direction: text to image, and image to text."""
     click.echo(f"{plural(result.n, 'photo')}, {plural(result.captions, 'caption')}, {_name(model)}\n")
     both = (("text → image", result.text_to_image), ("image → text", result.image_to_text))
     _table(("R@1", "R@5", "R@10"), [(name, recall.r1, recall.r5, recall.r10) for name, recall in both])
 
 
 def _table(columns: tuple[str, ...], rows: "Sequence[tuple[str | float, ...]]") -> None:
-    click.echo(" " * 14 + "".join(f"{column:>9}" for column in columns))
-    for name, *shares in rows:
-        click.echo(f"{name:<14}" + "".join(f"{float(share) * 100:>7.2f} %" for share in shares))
+    print_table(
+        ("", *columns), [(str(name), *(f"{float(share) * 100:.2f} %" for share in shares)) for name, *shares in rows]
+    )
 
 
 def _name(model: "Model") -> str:
@@ -121,8 +126,11 @@ def _name(model: "Model") -> str:
 
 
 def _check_picture(path: Path) -> None:
-    """Before minutes of work, and not after them."""
-    from searcher.photos.sheet import SUFFIXES
+    """Check the path of the confusion matrix before minutes of work, not after.
+
+    Raises UsageError for an unsupported suffix, and SearcherError if the folder does not exist.
+    """
+    from searcher.drawing.sheet import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"--confusion writes {', '.join(SUFFIXES)}, not {path.name}.")
@@ -131,17 +139,17 @@ def _check_picture(path: Path) -> None:
 
 
 def _check_size(labels: int) -> None:
-    from searcher.photos.confusion import MAX_LABELS
+    from searcher.drawing.confusion import MAX_LABELS
 
     if labels > MAX_LABELS:
-        raise SearcherError(f"a confusion picture shows {MAX_LABELS:,} labels at most, not {labels:,}")
+        raise SearcherError(f"too many labels for a confusion matrix: {labels:,} (maximum: {MAX_LABELS:,})")
 
 
 def _report_failures(failures: "Sequence[Failure]", quiet: bool) -> None:
     if not failures:
         return
-    note(f"{len(failures):,} could not be used:", quiet)
+    note(f"{plural(len(failures), 'item')} could not be used:", quiet)
     for failure in failures[:SHOWN_FAILURES]:
-        note(f"  {show_path(failure.path)}: {show_path(failure.error)}", quiet)
+        note(f"  {failure.path}: {failure.error}", quiet)
     if len(failures) > SHOWN_FAILURES:
-        note("  … (--json lists them all)", quiet)
+        note("  … (--json lists all of them)", quiet)

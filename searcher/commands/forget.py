@@ -1,10 +1,10 @@
-"""`searcher forget`: take a folder out of the library."""
+"""`searcher forget`: removes a folder from the library."""
 
 from pathlib import Path
 
 import click
 
-from searcher.commands.common import json_option, library_option, plural, print_json, quiet_option, show_path
+from searcher.commands.common import Terminal, json_option, library_option, plural, print_json, printable, quiet_option
 
 
 @click.command()
@@ -13,12 +13,12 @@ from searcher.commands.common import json_option, library_option, plural, print_
 @json_option
 @quiet_option
 def command(folder: Path, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
-    """Take FOLDER and all that is known of its photos out of the library. The photos stay where they are."""
+    """Remove FOLDER and all data about its photos from the library. The photos are not deleted."""
     from searcher.library import Library
 
     with Library.open(library_dir) as library:
-        count = library.forget(folder)
+        count = library.forget(folder, Terminal(quiet))
     if as_json:
         print_json({"forgotten": count})
     elif not quiet:
-        click.echo(f"Forgot {plural(count, 'photo')} of {show_path(str(folder))}.")
+        click.echo(f"Removed {plural(count, 'photo')} in {printable(str(folder))} from the library.")

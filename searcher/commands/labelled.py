@@ -1,4 +1,4 @@
-"""What `tag`, `classify`, `tags` and `teach` share: the options of a question, and how labels are printed."""
+"""Shared by `tag`, `classify` and `tags`: the options of a question, and how labels are printed."""
 
 import csv
 import io
@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from searcher.commands.common import Command, note, print_json, show_path
+from searcher.commands.common import Command, print_json, print_table, printable
 
 if TYPE_CHECKING:
-    from searcher.models import Model
-    from searcher.tagger.question import Question
+    from searcher.library import PhotoTag
 
 BAR = 24  # characters
+LONGEST_LABEL = 40
 
-json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON a photo (NDJSON).")
-csv_option = click.option("--csv", "as_csv", is_flag=True, help="Print CSV: path, label, probability.")
+json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line per photo (NDJSON).")
+csv_option = click.option(
+    "--csv", "as_csv", is_flag=True, help="Print CSV with the columns path, label and probability."
+)
 
 
 class Labelled(Protocol):
@@ -26,58 +28,51 @@ class Labelled(Protocol):
     def path(self) -> str: ...
 
     @property
-    def tags(self) -> tuple[tuple[str, float], ...]: ...
+    def tags(self) -> "tuple[PhotoTag, ...]": ...
 
 
 def question_options(command: Command) -> Command:
-    """--labels, --one and --top."""
+    """Add the options --labels, --one and --top to a command."""
     options: list[Callable[[Command], Command]] = [
         click.option(
             "--labels",
             metavar="LABELS",
-            help="Names (a,b,c), a file with one a line, a TOML file, or a ready set such as @coco.",
+            help="Label names (a,b,c), a text file with one per line, a TOML file, or a label set such as @coco.",
         ),
-        click.option("--one", is_flag=True, help="Which ONE of the labels is it? Without: which of them are in it?"),
-        click.option("--top", type=click.IntRange(min=1), help="The most labels a photo is given (1 with --one)."),
+        click.option("--one", is_flag=True, help="Pick exactly one label per photo (default: any that apply)."),
+        click.option(
+            "--top", type=click.IntRange(min=1), metavar="N", help="Give each photo at most N labels (1 with --one)."
+        ),
     ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def warn_of(question: "Question", model: "Model", quiet: bool) -> None:
-    """What a person should know before reading the answers."""
-    from searcher.tagger.scorer import is_calibrated
-
-    if not is_calibrated(question, model):
-        note(f"Uncalibrated: the model {model.name} has no measured threshold, so only clear cases get a label.", quiet)
-    strange = [name for name in question.names if not model.known_script(name)]
-    if strange:
-        languages = ", ".join(model.languages or ())
-        note(f"The model {model.name} knows only {languages}: expect little of “{strange[0]}”.", quiet)
-
-
 def as_row(photo: Labelled) -> dict[str, Any]:
-    """A photo as `tag --json` prints it."""
-    tags = [{"label": label, "probability": chance} for label, chance in photo.tags]
+    """Return a photo as `tag --json` prints it."""
+    tags = [{"label": tag.label, "probability": tag.probability} for tag in photo.tags]
     return {"path": photo.path, "tags": tags}
 
 
 def print_photos(photos: Iterable[Labelled], as_json: bool, as_csv: bool) -> None:
-    """One photo a line: JSON; or CSV, a line a label, with an empty one for a photo that has none; or for people."""
+    """Print photos with their labels, as plain text or JSON (one line per photo) or as CSV.
+
+    CSV has one line per label. A photo without labels gets a line with an empty label.
+    """
     if as_csv:
         click.echo("path,label,probability")
     for photo in photos:
         if as_json:
             print_json(as_row(photo), indent=None)
         elif as_csv:
-            rows = photo.tags or (("", ""),)
-            click.echo("\n".join(_csv(photo.path, label, chance) for label, chance in rows))
+            rows: list[tuple[str, object]] = [(tag.label, tag.probability) for tag in photo.tags] or [("", "")]
+            click.echo("\n".join(_csv(photo.path, *row) for row in rows))
         else:
             tags = ", ".join(
-                f"{show_path(label)} {click.style(f'{chance:.2f}', dim=True)}" for label, chance in photo.tags
+                f"{printable(tag.label)} {click.style(f'{tag.probability:.2f}', dim=True)}" for tag in photo.tags
             )
-            click.echo(f"{show_path(photo.path)}  {tags or click.style('none', dim=True)}")
+            click.echo(f"{printable(photo.path)}  {tags or click.style('none', dim=True)}")
 
 
 def _csv(*fields: object) -> str:
@@ -87,15 +82,18 @@ def _csv(*fields: object) -> str:
 
 
 def print_counts(rows: Sequence[tuple[str, int]], most: int | None = None) -> None:
-    """Labels and how many photos have each, with a bar; of more than `most` the first."""
+    """Print labels, the number of photos that have each, and a bar. At most the first `most` rows are printed."""
     shown = rows[:most]
-    width = min(40, max((len(show_path(label)) for label, _ in shown), default=0))
-    digits = max((len(f"{count:,}") for _, count in shown), default=0)
     largest = max((count for _, count in shown), default=0)
-    for label, count in shown:
-        bar = click.style("█" * max(1, round(BAR * count / largest)) if count else "", fg="cyan")
-        name = show_path(label)
-        name = name if len(name) <= width else f"{name[: width - 1]}…"
-        click.echo(f"{name:<{width}}  {count:>{digits},}  {bar}".rstrip())
+    table = [
+        (_short(label), f"{count:,}", "█" * max(1, round(BAR * count / largest)) if count else "")
+        for label, count in shown
+    ]
+    if table:
+        print_table(("", "", ""), table, bars=True)
     if len(rows) > len(shown):
-        click.echo(f"{len(rows) - len(shown):,} more labels: searcher tags --all")
+        click.echo(f"{len(rows) - len(shown):,} more labels; list them all with: searcher tags --all")
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"

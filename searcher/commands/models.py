@@ -1,11 +1,11 @@
-"""`searcher models …`: the models on this machine."""
+"""`searcher models …`: manages the models on this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from searcher.commands.common import json_option, note, print_json, show_bytes, show_path
+from searcher.commands.common import json_option, note, print_json, print_table, printable, show_bytes
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -14,20 +14,23 @@ if TYPE_CHECKING:
     from searcher.models.importing import Imported
 
 
-TRYING = "Trying the model in each of its precisions …"
-EXPORTING = "Exporting the model, then trying it in each of its precisions …"
+TRYING = "Testing the model in each precision …"
+EXPORTING = "Exporting the model, then testing it in each precision …"
 
 
 @click.group()
 def command() -> None:
-    """Look at the models on this machine, and add or remove one."""
+    """Manage the models on this machine."""
 
 
 @command.command("list")
-@click.option("--available", is_flag=True, help="List what can be pulled instead.")
+@click.option("--available", is_flag=True, help="List models that can be downloaded instead.")
 @json_option
 def list_command(available: bool, as_json: bool) -> None:
-    """List the built-in model and those that were imported or pulled; * is the default."""
+    """List the models on this machine. A * marks the default.
+
+    These are the built-in model and the models that were imported or downloaded.
+    """
     if available:
         _list_available(as_json)
         return
@@ -48,16 +51,21 @@ def list_command(available: bool, as_json: bool) -> None:
         print_json(rows)
         return
     if not rows:
-        click.echo("No model yet: see searcher models pull, searcher models import.")
+        click.echo("No models yet. Get one with `searcher models pull` or `searcher models import`.")
         return
-    width = max(len(row["name"]) for row in rows)
-    click.echo(f"  {'name':<{width}}  {'dims':>5}  {'pixels':>6}  {'precision':<9}  {'size':>9}")
-    for row in rows:
-        mark = "*" if row["default"] else " "
-        click.echo(
-            f"{mark} {row['name']:<{width}}  {row['dim']:>5}  {row['image_size']:>6}  "
-            f"{row['precision']:<9}  {show_bytes(row['bytes']):>9}"
-        )
+    print_table(
+        ("  name", "dims", "pixels", "precision", "size"),
+        [
+            (
+                f"{'*' if row['default'] else ' '} {row['name']}",
+                str(row["dim"]),
+                str(row["image_size"]),
+                row["precision"],
+                show_bytes(row["bytes"]),
+            )
+            for row in rows
+        ],
+    )
 
 
 def _list_available(as_json: bool) -> None:
@@ -67,32 +75,35 @@ def _list_available(as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    click.echo("Ready to pull; ImageNet is the published zero-shot accuracy.\n")
-    sections = (("Without torch", True), ("With the train extra (exported here)", False))
-    head = f"{'params':>7} {'pixels':>6} {'dims':>5} {'languages':>9} {'ImageNet':>8}"
+    click.echo("Models to download with `searcher models pull`. ImageNet is the published zero-shot accuracy.\n")
+    sections = (("Without torch", True), ("With the train extra (exported on this machine)", False))
     for title, wanted in sections:
-        click.echo(f"{title:<62}{head}")
-        for row in rows:
-            if (row["hub"] is not None) is not wanted:
-                continue
-            millions = f"{row['millions']} M" if row["millions"] else "?"
-            accuracy = f"{row['imagenet']:.1%}" if row["imagenet"] else "?"
-            languages = ",".join(row["languages"]) if row["languages"] else "many"
-            click.echo(
-                f"{'':4}{row['hub'] or row['name']:<58}{millions:>7} {row['image_size']:>6} {row['dim']:>5} "
-                f"{languages:>9} {accuracy:>8}"
-            )
+        found = [row for row in rows if (row["hub"] is not None) is wanted]
+        print_table(
+            (title, "params", "pixels", "dims", "languages", "ImageNet"), [_available_row(row) for row in found]
+        )
         click.echo()
+
+
+def _available_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["hub"] or row["name"],
+        f"{row['millions']} M" if row["millions"] else "?",
+        str(row["image_size"]),
+        str(row["dim"]),
+        ",".join(row["languages"]) if row["languages"] else "many",
+        f"{row['imagenet']:.1%}" if row["imagenet"] else "?",
+    )
 
 
 @command.command("info")
 @click.argument("name", default="builtin")
 @click.option(
-    "--verify", is_flag=True, help="Compare every file with its recorded digest (exit code 1 if one differs)."
+    "--verify", is_flag=True, help="Check every file against its recorded digest. Exits with code 1 if one differs."
 )
 @json_option
 def info_command(name: str, verify: bool, as_json: bool) -> None:
-    """Say what is known about the model NAME (or in the folder NAME), and print its card."""
+    """Show the properties of the model NAME, and its model card. NAME can also be a model folder."""
     from searcher.errors import SearcherError
     from searcher.models.folder import ModelFolder
     from searcher.models.model import Model
@@ -111,16 +122,16 @@ def info_command(name: str, verify: bool, as_json: bool) -> None:
             click.echo(f"{key.replace('_', ' '):<12}{_shown(value)}")
     if facts["logit_scale"] is None:
         scale, bias = Model(folder).scale_and_bias
-        used = f"scale {scale:g} and bias {bias:g}, published for its family, are used"
-        click.echo(f"{'logit scale':<12}unknown: {used}")
+        used = f"scale {scale:g} and bias {bias:g} are used, as published for its model family"
+        click.echo(f"{'logit scale':<12}unknown; {used}")
     if verify:
-        click.echo(f"{'files':<12}all as recorded")
+        click.echo(f"{'files':<12}all match the recorded digests")
     if folder.card:
         click.echo(f"\n{folder.card.strip()}")
 
 
 def _facts(folder: "ModelFolder") -> dict[str, Any]:
-    manifest = folder.manifest
+    manifest = folder.manifest.as_dict()
     return {
         "name": folder.name,
         "folder": str(folder.path),
@@ -146,28 +157,30 @@ def _shown(value: Any) -> str:
         return ", ".join(str(item) for item in value)
     if isinstance(value, dict):
         return "; ".join(f"{key}: {_shown(item)}" for key, item in value.items() if item is not None)
-    return show_path(str(value))
+    return printable(str(value))
 
 
 precision_option = click.option(
     "--precision",
     type=click.Choice(["float32", "int8"]),
-    help="Use this one (default: int8 unless it strays from float32).",
+    help="Use this precision (default: int8, unless it differs too much from float32).",
 )
 
 
 @command.command("import")
 @click.argument("path")
-@click.option("--name", help="Its name here (default: the folder's).")
+@click.option("--name", help="Name of the model on this machine (default: the name of the folder).")
 @precision_option
 @json_option
 def import_command(path: str, name: str | None, precision: str | None, as_json: bool) -> None:
-    """Make a model ready for search: a trained folder, an open_clip checkpoint folder, or a model folder.
+    """Import a model from the folder PATH.
 
-    An open_clip checkpoint is exported first, which needs the train extra; the others do not.
+    PATH is a folder written by `searcher train`, an open_clip checkpoint folder, or a model folder. An open_clip
+    checkpoint is exported first, which needs the train extra. The others do not need it.
     """
     from searcher.errors import SearcherError
-    from searcher.models.importing import finish, import_folder, is_model_folder, staging
+    from searcher.models.importing import finish, import_folder, is_model_folder
+    from searcher.models.store import staging
 
     folder = Path(path.removeprefix("local-dir:")).expanduser()
     if folder.is_file() and (folder.parent / "open_clip_config.json").is_file():
@@ -180,7 +193,7 @@ def import_command(path: str, name: str | None, precision: str | None, as_json: 
         note(TRYING, quiet=as_json)
         _print_imported(import_folder(folder, name, precision), as_json)
         return
-    export = _trainer_export(f"{folder} is not exported yet")
+    export = _trainer_export(f"{folder} must be exported first")
     with staging(name) as partial:
         note(EXPORTING, quiet=as_json)
         export.export_checkpoint(folder, partial, name=name, source=str(folder.absolute()))
@@ -188,7 +201,7 @@ def import_command(path: str, name: str | None, precision: str | None, as_json: 
 
 
 def _trainer_export(why: str) -> "ModuleType":
-    """`searcher.trainer.export`, or one line where torch is not installed."""
+    """Import `searcher.trainer.export`. Raises SearcherError, which begins with `why`, if torch is not installed."""
     from importlib import import_module
 
     from searcher.errors import SearcherError
@@ -196,7 +209,7 @@ def _trainer_export(why: str) -> "ModuleType":
     try:
         return import_module("searcher.trainer.export")
     except ModuleNotFoundError as error:
-        raise SearcherError(f'{why}; that needs torch: pip install "searcher[train]"') from error
+        raise SearcherError(f'{why}; this needs PyTorch: pip install "searcher[train]"') from error
 
 
 def _print_imported(imported: "Imported", as_json: bool) -> None:
@@ -212,16 +225,27 @@ def _print_imported(imported: "Imported", as_json: bool) -> None:
 
 @command.command("pull")
 @click.argument("model")
-@click.option("--name", help="Its name here (default: the repository's, or ARCHITECTURE__TAG).")
-@click.option("--revision", help="A branch, tag or commit of the repository.")
+@click.option(
+    "--name", help="Name of the model on this machine (default: the name of the repository, or ARCHITECTURE__TAG)."
+)
+@click.option("--revision", help="Branch, tag or commit of the repository.")
 @precision_option
 @json_option
 def pull_command(model: str, name: str | None, revision: str | None, precision: str | None, as_json: bool) -> None:
-    """Download MODEL and make it ready for search: the only command that uses the network.
+    """Download MODEL and prepare it for searching.
 
-    MODEL is a hub repository in the layout that Immich publishes (immich-app/ViT-B-32__openai), or with the
-    train extra one of open_clip's ARCHITECTURE/TAG (ViT-B-32/laion2b_s34b_b79k), or a hub repository that
-    holds an open_clip checkpoint. An interrupted download goes on where it stopped.
+    This is the only command that uses the network. If a download is interrupted, run the same command again to
+    continue it.
+
+    MODEL is one of:
+
+    \b
+    - a Hugging Face repository in the layout that Immich publishes, such as
+      immich-app/ViT-B-32__openai
+    - one of open_clip's models as ARCHITECTURE/TAG, such as
+      ViT-B-32/laion2b_s34b_b79k (needs the train extra)
+    - a Hugging Face repository with an open_clip checkpoint
+      (needs the train extra)
     """
     from searcher.models.available import known_architecture
 
@@ -238,8 +262,8 @@ def _pull_repository(repo: str, revision: str | None, name: str | None, precisio
     from searcher.models.available import facts_of
     from searcher.models.folder import ModelFolder
     from searcher.models.hub import Repository, already_here, waiting_folder
-    from searcher.models.importing import Imported, finish, staging
-    from searcher.models.store import copy_model_files, models_dir
+    from searcher.models.importing import Imported, finish
+    from searcher.models.store import copy_model_files, models_dir, staging
 
     if as_json or not sys.stderr.isatty():
         from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -249,9 +273,9 @@ def _pull_repository(repo: str, revision: str | None, name: str | None, precisio
     found = Repository(repo, revision)
     if already_here(name, found.source) and precision is None:
         here = ModelFolder.read(models_dir() / name)
-        _print_imported(Imported(name, here, ("this version is here already",)), as_json)
+        _print_imported(Imported(name, here, ("this version is already on this machine",)), as_json)
         return
-    export = _trainer_export(f"{repo} is not exported yet") if found.is_checkpoint else None
+    export = _trainer_export(f"{repo} must be exported first") if found.is_checkpoint else None
     waiting = waiting_folder(name)
     found.download(waiting)
     facts = {"source": found.source, **facts_of(repo)}
@@ -268,14 +292,17 @@ def _pull_repository(repo: str, revision: str | None, name: str | None, precisio
 
 def _pull_tag(model: str, name: str | None, precision: str | None, as_json: bool) -> None:
     from searcher.models.available import facts_of, find_available
-    from searcher.models.importing import finish, staging
+    from searcher.models.importing import finish
+    from searcher.models.store import staging
 
     architecture, _, tag = model.partition("/")
     if not tag:
-        raise click.UsageError(f"Say which weights of {architecture}: see searcher models list --available.")
+        raise click.UsageError(
+            f"Give the weights too, as {architecture}/TAG. List them with: searcher models list --available."
+        )
     other = (find_available(model) or {}).get("hub")
-    hint = f" (searcher models pull {other} brings the same weights without torch)" if other else ""
-    export = _trainer_export(f"{model} has to be exported{hint}")
+    hint = f" (to get the same weights without PyTorch, run: searcher models pull {other})" if other else ""
+    export = _trainer_export(f"{model} must be exported first{hint}")
     name = name or f"{architecture}__{tag}"
     with staging(name) as partial:
         source = f"open_clip:{model}"
@@ -287,7 +314,7 @@ def _pull_tag(model: str, name: str | None, precision: str | None, as_json: bool
 @command.command("default")
 @click.argument("name")
 def default_command(name: str) -> None:
-    """Use the model NAME for new libraries unless another is said."""
+    """Use the model NAME for new libraries by default."""
     from searcher.models.store import set_default
 
     set_default(name)
@@ -297,7 +324,10 @@ def default_command(name: str) -> None:
 @command.command("remove")
 @click.argument("name")
 def remove_command(name: str) -> None:
-    """Delete the model NAME from this machine. A library made with it cannot be searched until it is back."""
+    """Delete the model NAME from this machine.
+
+    A library that was made with this model cannot be searched until the model is back.
+    """
     from searcher.models.store import remove_model
 
     remove_model(name)
@@ -306,10 +336,15 @@ def remove_command(name: str) -> None:
 
 @command.command("bench")
 @click.argument("name", default="builtin")
-@click.option("--threads", default=0, type=click.IntRange(min=0), help="Threads (default: one a physical core).")
+@click.option(
+    "--threads", default=0, type=click.IntRange(min=0), help="Number of threads (default: one per physical core)."
+)
 @json_option
 def bench_command(name: str, threads: int, as_json: bool) -> None:
-    """Measure the model NAME on this machine: images a second and milliseconds a query."""
+    """Measure the speed of the model NAME on this machine.
+
+    Prints images per second and milliseconds per query.
+    """
     from searcher.models.bench import bench
     from searcher.models.folder import ModelFolder
     from searcher.models.store import find_model
@@ -319,10 +354,16 @@ def bench_command(name: str, threads: int, as_json: bool) -> None:
     if as_json:
         print_json([timing.as_dict() for timing in timings])
         return
-    click.echo(f"{'precision':<10}{'provider':<10}{'images/s':>9}{'ms/query':>10}{'ms to open':>12}")
-    for timing in timings:
-        head = f"{timing.precision:<10}{timing.provider:<10}"
-        if timing.error is not None:
-            click.echo(f"{head}{timing.error}")
-            continue
-        click.echo(f"{head}{timing.images_per_second:>9.1f}{timing.query_ms:>10.1f}{timing.open_ms:>12.1f}")
+    rows = [
+        (timing.precision, timing.provider, timing.error or "", "", "")
+        if timing.error is not None
+        else (
+            timing.precision,
+            timing.provider,
+            f"{timing.images_per_second:.1f}",
+            f"{timing.query_ms:.1f}",
+            f"{timing.open_ms:.1f}",
+        )
+        for timing in timings
+    ]
+    print_table(("precision", "provider", "images/s", "ms/query", "ms to open"), rows)

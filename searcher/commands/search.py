@@ -1,4 +1,4 @@
-"""`searcher search`: photos by a description, or by a photo like them."""
+"""`searcher search`: finds photos that match a description, or that look like an image."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,28 +12,34 @@ from searcher.commands.common import (
     note,
     plural,
     print_json,
+    printable,
     quiet_option,
-    show_path,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from searcher.query import Hit
-
-LANGUAGE_NAMES = {"en": "English"}  # others are shown by their code
+    from searcher.library import Hit
 
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="DESCRIPTION")
-@click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE", help="Find photos that look like this one.")
-@click.option("--tag", "tags", multiple=True, metavar="LABEL", help="Only photos with this label (repeat for several).")
-@click.option("--top", type=click.IntRange(min=1), default=20, show_default=True, help="How many hits.")
+@click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE", help="Find photos that look like IMAGE.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="LABEL",
+    help="Search only photos with LABEL. Repeat it to require several labels.",
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show at most N hits."
+)
 @click.option(
     "--sheet",
     type=click.Path(path_type=Path),
     metavar="FILE.jpg",
-    help="Draw the hits as a contact sheet, too.",
+    help="Also draw the hits as a contact sheet.",
 )
 @library_option
 @model_option
@@ -50,54 +56,54 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the photos that fit DESCRIPTION best, best first; with --like, those that look like an image.
+    """Print the photos that match DESCRIPTION best, best first.
 
-    With --tag only photos that have the label, as given by `searcher tag`; --tag alone lists them all.
+    With --like, print the photos that look like an image. With --tag, search only photos that have a label (see
+    `searcher tag`). Without a description or an image, --tag lists the photos that have the label.
     """
     text = " ".join(" ".join(words).split())
     if not text and like is None and not tags:
-        raise click.UsageError('Say what to look for, as in: searcher search "a dog on the beach".')
+        raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
     if text and like is not None:
-        raise click.UsageError("Say either a description or --like IMAGE, not both.")
+        raise click.UsageError("Give either a description or --like IMAGE, not both.")
 
+    from searcher.filters import Filter
     from searcher.library import Library
-    from searcher.query import Query
 
     with Library.open(library_dir, model=model) as library:
-        if text and not library.model.known_script(text):
-            languages = ", ".join(LANGUAGE_NAMES.get(code, code) for code in library.model.languages or ())
-            note(f"The model {library.model.name} knows only {languages}: expect little of “{text}”.", quiet)
-        hits = library.search(Query(text=text or None, like=like, top=top, tags=tags))
+        hits = library.search(text or None, like=like, top=top, filter=Filter(tags=tags))
 
+    for notice in hits.notices:
+        note(notice, quiet)
     if as_json:
         print_json([hit.as_dict() for hit in hits])
     else:
         show_hits(hits)
     subject = f"“{text}”" if text else ", ".join(tags) if like is None else str(like)
     if not hits and tags:
-        note("No photo has all of these labels.", quiet)
+        note("No photo has all of the given labels.", quiet)
     elif not hits:
-        note("No photos are indexed here yet. Begin with: searcher index FOLDER", quiet)
+        note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)
     elif hits.nothing_fits:
-        note(f"Nothing here seems to fit {subject}: a meaningless query scores as well.", quiet)
+        note(f"Nothing seems to match {subject}: a meaningless query scores just as high.", quiet)
     if sheet is not None and hits:
         draw_sheet(sheet, subject, hits)
-        note(f"Contact sheet: {show_path(str(sheet.absolute()))}", quiet)
+        note(f"Contact sheet: {sheet.absolute()}", quiet)
 
 
 def show_hits(hits: "Sequence[Hit]") -> None:
-    """One line a hit: rank, score, path, and at how many other paths the same photo lies."""
+    """Print one line per hit: its rank, score and path, and the number of other paths with the same photo."""
     width = len(str(len(hits)))
     for hit in hits:
-        folder, slash, name = show_path(hit.path).rpartition("/")
+        folder, slash, name = printable(hit.path).rpartition("/")
         copies = click.style(f"  (+ {plural(len(hit.copies), 'other path')})", dim=True) if hit.copies else ""
         path = click.style(folder + slash, dim=True) + name
         click.echo(f"{hit.rank:>{width}}  {click.style(f'{hit.score:.3f}', fg='cyan')}  {path}{copies}")
 
 
 def draw_sheet(path: Path, title: str, hits: "Sequence[Hit]") -> None:
-    """A contact sheet of the hits at `path`."""
-    from searcher.photos.sheet import SheetCell, SheetRow, contact_sheet
+    """Draw a contact sheet of the hits, and save it at `path`."""
+    from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet
 
     cells = [SheetCell(hit.path, f"{hit.score:.3f}") for hit in hits]
     contact_sheet([SheetRow(title, cells)], path)

@@ -1,49 +1,43 @@
-"""`searcher tag`: labels for the whole library."""
+"""`searcher tag`: labels all photos of the library."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from searcher.commands.common import (
-    Progress,
+    Terminal,
     library_option,
     note,
     plural,
     print_json,
-    progress_bar,
+    printable,
     quiet_option,
-    show_path,
+    reporting,
 )
-from searcher.commands.labelled import (
-    csv_option,
-    json_lines_option,
-    print_counts,
-    print_photos,
-    question_options,
-    warn_of,
-)
+from searcher.commands.labelled import csv_option, json_lines_option, print_counts, print_photos, question_options
 
 if TYPE_CHECKING:
-    from searcher.library import Library
-    from searcher.tagger.question import Question
-    from searcher.tagger.run import Tagged
-    from searcher.tagger.sidecars import SidecarChange
+    from searcher.library import Library, Photo, Question, SidecarChange
 
 SHOWN_LABELS = 20
 SHOWN_FAILURES = 5
-Photos = Callable[[], "Iterable[Tagged]"]  # each call reads them anew
+OWN = ("user", "file")  # sources of tags that --clear leaves alone
 
 
 @click.command()
 @question_options
-@click.option("--list", "as_list", is_flag=True, help="Print a line a photo, and not only how many have each label.")
-@click.option("--xmp", is_flag=True, help="Write the labels into XMP sidecars beside the photos.")
-@click.option("--adobe", is_flag=True, help="Call new sidecars photo.xmp (for raw files in Lightroom and Camera Raw).")
-@click.option("--link-to", type=click.Path(path_type=Path), metavar="DIR", help="Sort links into DIR/<label>/, too.")
-@click.option("--clear", is_flag=True, help="Take back what was given: all labels, or those of --labels.")
-@click.option("--dry-run", is_flag=True, help="Show what would be given and written; change nothing.")
+@click.option(
+    "--list", "as_list", is_flag=True, help="Print one line per photo instead of the number of photos per label."
+)
+@click.option("--xmp", is_flag=True, help="Write the labels to XMP sidecars next to the photos.")
+@click.option("--adobe", is_flag=True, help="Name new sidecars photo.xmp (for raw files in Lightroom and Camera Raw).")
+@click.option(
+    "--link-to", type=click.Path(path_type=Path), metavar="DIR", help="Also create links to the photos in DIR/<label>/."
+)
+@click.option("--clear", is_flag=True, help="Remove labels that searcher gave: all of them, or those in --labels.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
 @library_option
 @json_lines_option
 @csv_option
@@ -63,25 +57,28 @@ def command(
     as_csv: bool,
     quiet: bool,
 ) -> None:
-    """Give labels to all photos of the library, from what was computed when they were indexed.
+    """Add labels to all photos of the library. This uses the stored embeddings and opens no photos.
 
-    Without --one each label is judged by itself, and a photo may get none. Run it again whenever you like: only new
-    photos are asked, and labels that are named again are replaced. Photos are never modified; with --xmp the labels
-    go into a small file beside each photo, and only what searcher wrote there is ever taken out again.
+    By default each label is judged by itself, and a photo can get several labels or none. With --one, each photo gets
+    the label that fits best.
+
+    You can run this command again at any time. It checks only new photos. Labels that you name again are replaced.
+
+    Photos are never modified. --xmp writes the labels to a small file next to each photo. Only what searcher wrote
+    there is ever removed again.
     """
     if as_json and as_csv:
-        raise click.UsageError("Say either --json or --csv, not both.")
+        raise click.UsageError("Use either --json or --csv, not both.")
     if adobe and not xmp:
-        raise click.UsageError("--adobe says how --xmp names new sidecars: say --xmp, too.")
+        raise click.UsageError("--adobe works only together with --xmp.")
     if labels is None and not clear:
-        raise click.UsageError("Say which labels, as in: searcher tag --labels cat,dog,car.")
+        raise click.UsageError("Give the labels, for example: searcher tag --labels cat,dog,car.")
     if clear and (one or top or link_to):
-        raise click.UsageError("--clear takes labels back; it goes with --labels, --xmp and --dry-run only.")
+        raise click.UsageError("--clear removes labels. It cannot be combined with --one, --top or --link-to.")
 
     from searcher.library import Library
-    from searcher.tagger import ask
 
-    question = None if labels is None else ask(labels, one, top)
+    question = None if labels is None else Library.ask(labels, one=one, top=top)
     with Library.open(library_dir) as library:
         outputs = _Outputs(library, xmp, adobe, link_to, dry_run, as_json, as_csv, as_list, quiet)
         if clear:
@@ -91,7 +88,7 @@ def command(
 
 
 class _Outputs:
-    """What was asked for beside the labels themselves."""
+    """The outputs that the options ask for: printed results, sidecars and links."""
 
     def __init__(
         self,
@@ -113,84 +110,70 @@ class _Outputs:
         return not (self.as_json or self.as_csv)
 
     def notice(self, line: str) -> None:
-        note(show_path(line), self.quiet)
+        note(line, self.quiet)
+
+    def photos(self, question: "Question", progress: Terminal) -> "Iterable[Photo]":
+        """Every photo with its labels; each call reads them again."""
+        if self.dry_run:
+            return self.library.preview_tags(question, progress)
+        return self.library.tagged(question.names)
 
     def tag(self, question: "Question") -> None:
-        from searcher.tagger import tag, tagged_photos, would_tag
-
-        warn_of(question, self.library.model, self.quiet)
-        with progress_bar("Tagging", self.quiet) as bar:
-            progress: Progress = bar or (lambda done, total: None)
-            if self.dry_run:
-                photos: Photos = lambda: would_tag(self.library, question, progress)  # noqa: E731
-            else:
-                report = tag(self.library, question, progress, self.notice)
-                photos = lambda: tagged_photos(self.library, question.names)  # noqa: E731
-        if self.as_list or not self.for_people or self.dry_run:
-            print_photos(photos(), self.as_json, self.as_csv)
+        with reporting("Tagging", self.quiet) as progress:
+            report = None if self.dry_run else self.library.tag(question, progress=progress)
+        if self.as_list or not self.for_people or report is None:
+            print_photos(self.photos(question, Terminal(self.quiet)), self.as_json, self.as_csv)
         elif not self.quiet:
             counts = [(label, count) for label, count in report.tagged.items() if count]
             print_counts(counts, SHOWN_LABELS)
             given = sum(report.tagged.values())
-            asked = "nothing new" if not report.asked else f"{report.asked:,} asked now"
+            asked = "nothing new" if not report.asked else f"{report.asked:,} checked now"
             click.echo(f"{plural(report.photos, 'photo')} ({asked}), {plural(given, 'label')} given")
-        self.write(photos, {label.name: label.parent for label in question.labels})
+        parents = {label.name: label.parent for label in question.labels}
+        if self.xmp:
+            self._write_sidecars(self.photos(question, Terminal(quiet=True)), parents)
+        if self.link_to is not None:
+            self._link(self.photos(question, Terminal(quiet=True)), list(parents), self.link_to)
 
     def clear(self, names: list[str] | None) -> None:
-        from searcher.catalog.tags import TagReader
-        from searcher.tagger import clear, tagged_photos
-
-        tags = TagReader(self.library.reader())
-        counts = {count.label: count.photos for count in tags.counts() if count.source not in ("user", "file")}
+        counts = {count.label: count.photos for count in self.library.label_counts() if count.source not in OWN}
         gone = sum(count for label, count in counts.items() if names is None or label in names)
         if not self.dry_run:
-            gone = clear(self.library, names, self.notice)
-        chosen = [label.name for label in tags.labels().values()] if names is None else names
+            gone = self.library.untag(names, Terminal(self.quiet))
+        chosen = self.library.labels() if names is None else names
         if self.as_json:
             print_json({"cleared": gone}, indent=None)
         elif not self.quiet:
-            click.echo(f"{plural(gone, 'label')} {'would be taken' if self.dry_run else 'taken'} back")
+            click.echo(f"{plural(gone, 'label')} {'would be removed' if self.dry_run else 'removed'}")
         if self.xmp:
-            self.write(
-                lambda: (photo._replace(tags=()) for photo in tagged_photos(self.library, [])), dict.fromkeys(chosen)
-            )
+            without = (photo._replace(tags=()) for photo in self.library.tagged([]))
+            self._write_sidecars(without, dict.fromkeys(chosen))
 
-    def write(self, photos: Photos, parents: "Mapping[str, str | None]") -> None:
-        """Sidecars and links, where they are wanted. `parents`: the labels, each with the wider one that is given."""
-        if self.xmp:
-            self._write_sidecars(photos, parents)
-        if self.link_to is not None:
-            from searcher.tagger.links import link_photos
-
-            links = link_photos(photos(), list(parents), self.link_to, self.dry_run)
-            would = "would be " if self.dry_run else ""
-            self.notice(
-                f"{plural(links.made, 'link')} {would}made in {self.link_to}, {links.kept:,} kept, "
-                f"{links.removed:,} {would}removed"
-            )
-
-    def _write_sidecars(self, photos: Photos, parents: "Mapping[str, str | None]") -> None:
-        from searcher.tagger.sidecars import write_sidecars
-
-        report = write_sidecars(
-            self.library,
-            photos(),
-            parents,
-            adobe=self.adobe,
-            dry_run=self.dry_run,
-            tell=self._tell if self.dry_run else None,
-            notice=self.notice,
-        )
+    def _link(self, photos: "Iterable[Photo]", names: list[str], folder: Path) -> None:
+        links = self.library.link_photos(photos, names, folder, dry_run=self.dry_run)
         would = "would be " if self.dry_run else ""
-        away = f", {plural(report.away, 'photo')} not there now" if report.away else ""
-        self.notice(f"{plural(report.changed, 'sidecar')} {would}written, {report.unchanged:,} unchanged{away}")
+        self.notice(
+            f"{plural(links.made, 'link')} {would}made in {folder}, {links.kept:,} kept, "
+            f"{links.removed:,} {would}removed"
+        )
+
+    def _write_sidecars(self, photos: "Iterable[Photo]", parents: "Mapping[str, str | None]") -> None:
+        """parents: each label with its broader label, or with None to look it up in the catalog."""
+        report = self.library.write_sidecars(
+            photos, parents, adobe=self.adobe, dry_run=self.dry_run, progress=Terminal(self.quiet)
+        )
+        for change in report.changes:
+            self._show_change(change)
+        would = "would be " if self.dry_run else ""
+        missing = f", {plural(report.missing, 'photo')} missing" if report.missing else ""
+        self.notice(f"{plural(report.changed, 'sidecar')} {would}written, {report.unchanged:,} unchanged{missing}")
         for failure in report.failures[:SHOWN_FAILURES]:
             self.notice(failure)
         if len(report.failures) > SHOWN_FAILURES:
-            self.notice(f"{len(report.failures) - SHOWN_FAILURES:,} more sidecars were left as they are")
+            self.notice(f"{len(report.failures) - SHOWN_FAILURES:,} more sidecars could not be changed")
 
-    def _tell(self, change: "SidecarChange") -> None:
-        """A sidecar that would be changed: for people on stdout, beside JSON or CSV on stderr."""
+    def _show_change(self, change: "SidecarChange") -> None:
+        """Print the change to one sidecar. It goes to stdout, or to stderr if stdout has JSON or CSV."""
         tags = [f"+{'|'.join(tag)}" for tag in change.added] + [f"-{'|'.join(tag)}" for tag in change.removed]
-        line = f"{show_path(change.path)}  {' '.join(show_path(tag) for tag in tags)}"
+        line = f"{printable(change.path)}  {' '.join(printable(tag) for tag in tags)}"
         click.echo(line, err=not self.for_people)

@@ -1,4 +1,4 @@
-"""`searcher tags`: which labels there are."""
+"""`searcher tags`: lists the labels."""
 
 from pathlib import Path
 
@@ -11,17 +11,16 @@ SHOWN_LABELS = 50
 
 
 @click.command()
-@click.option("--all", "show_all", is_flag=True, help=f"All of them, and not only the first {SHOWN_LABELS}.")
+@click.option("--all", "show_all", is_flag=True, help=f"List all labels instead of only the first {SHOWN_LABELS}.")
 @library_option
 @json_option
 @quiet_option
 def command(show_all: bool, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
-    """List the labels that photos have, and how many photos have each (copies of a photo count once)."""
-    from searcher.catalog.tags import TagReader
+    """List the labels and the number of photos that have each. Copies of a photo count once."""
     from searcher.library import Library
 
     with Library.open(library_dir) as library:
-        counts = TagReader(library.reader()).counts()
+        counts = library.label_counts()
     if as_json:
         print_json([count._asdict() for count in counts])
         return
@@ -31,4 +30,4 @@ def command(show_all: bool, library_dir: Path | None, as_json: bool, quiet: bool
         None if show_all else SHOWN_LABELS,
     )
     if not counts:
-        note("No photo has a label yet. Begin with: searcher tag --labels cat,dog,car", quiet)
+        note("No photo has a label yet. Start with: searcher tag --labels cat,dog,car", quiet)

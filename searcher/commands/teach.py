@@ -1,18 +1,18 @@
-"""`searcher teach`: a label made from a few photos."""
+"""`searcher teach`: defines a label with a few example photos."""
 
 from pathlib import Path
 
 import click
 
 from searcher.commands.common import (
+    Terminal,
     json_option,
     library_option,
-    note,
     plural,
     print_json,
-    progress_bar,
+    printable,
     quiet_option,
-    show_path,
+    reporting,
 )
 
 
@@ -20,9 +20,16 @@ from searcher.commands.common import (
 @click.argument("name")
 @click.argument("examples", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
-    "--not", "against", multiple=True, type=click.Path(path_type=Path), metavar="PHOTO", help="A photo that is not it."
+    "--not",
+    "against",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PHOTO",
+    help="A photo that does not show NAME. Can be repeated.",
 )
-@click.option("--forget", is_flag=True, help="Forget how NAME was taught; searcher tag --clear takes its labels back.")
+@click.option(
+    "--forget", is_flag=True, help="Delete the examples of NAME. Remove its labels with `searcher tag --clear`."
+)
 @library_option
 @json_option
 @quiet_option
@@ -35,42 +42,37 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Teach the label NAME by EXAMPLES, a few photos that show it, and give it to the photos of the library.
+    """Define the label NAME with EXAMPLES, a few photos that show it, and add it to the photos of the library.
 
-    From then on NAME is a label like any other: `searcher tag --labels`, `classify` and `search --tag` know it. Teach
-    it again to replace its examples. A small copy of each is kept in the library.
+    After that you can use NAME like any other label in `searcher tag --labels`, `classify` and `search --tag`. To
+    replace the examples, teach the label again. A small copy of each example is stored in the library.
     """
     from searcher.library import Library
-    from searcher.tagger import ask, tag, teach
 
     name = " ".join(name.split())
     if not name:
         raise click.UsageError("A label needs a name.")
     if forget and (examples or against):
-        raise click.UsageError("--forget takes no photos.")
+        raise click.UsageError("--forget cannot be combined with photos.")
     if not forget and not examples:
-        raise click.UsageError(f'Name some photos, as in: searcher teach "{name}" a.jpg b.jpg c.jpg.')
+        raise click.UsageError(f'Give some example photos: searcher teach "{name}" a.jpg b.jpg c.jpg.')
     with Library.open(library_dir) as library:
-
-        def notice(line: str) -> None:
-            note(show_path(line), quiet)
-
         if forget:
-            teach.forget(library, name, notice)
+            library.forget_label(name, Terminal(quiet))
             if as_json:
                 print_json({"label": name, "forgotten": True})
             elif not quiet:
-                click.echo(f"{show_path(name)} is forgotten.")
+                click.echo(f"The examples of {printable(name)} are deleted.")
             return
-        kept, kept_against = teach.teach(library, name, examples, against, notice)
-        with progress_bar("Tagging", quiet) as progress:
-            report = tag(library, ask([name]), progress or (lambda done, total: None), notice)
+        kept, kept_against = library.teach(name, examples, against, Terminal(quiet))
+        with reporting("Tagging", quiet) as progress:
+            report = library.tag([name], progress=progress)
     found = report.tagged[name]
     if as_json:
         print_json({"label": name, "examples": kept, "against": kept_against, "photos": found})
     elif not quiet:
-        others = f" and {kept_against:,} against it" if kept_against else ""
+        others = f" and {plural(kept_against, 'counterexample')}" if kept_against else ""
         click.echo(
-            f"{show_path(name)}: taught by {plural(kept, 'photo')}{others}; {plural(found, 'photo')} have it now"
+            f"{printable(name)}: taught with {plural(kept, 'photo')}{others}; {plural(found, 'photo')} have it now"
         )
-        click.echo(f'  searcher search --tag "{show_path(name)}"')
+        click.echo(f'Show them with: searcher search --tag "{printable(name)}"')

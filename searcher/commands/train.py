@@ -1,114 +1,163 @@
-"""`searcher train`: contrastive training on (image, caption) pairs."""
+"""`searcher train`: trains image and text encoders on (image, caption) pairs, with a contrastive loss."""
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from searcher.commands.common import note, quiet_option
-from searcher.errors import SearcherError
+from searcher.commands.common import Terminal, printable, quiet_option
+from searcher.errors import Interrupted, SearcherError
+
+
+class TrainingProgress(Terminal):
+    """Prints the numbers of a step as a line, on stderr."""
+
+    def metrics(self, values: Mapping[str, Any]) -> None:
+        if self.quiet:
+            return
+        minutes, seconds = divmod(values["seconds_left"], 60)
+        reached = f"  zero-shot {values['zero_shot']:.1%}" if "zero_shot" in values else ""
+        if "text_to_image_r1" in values:
+            reached = (
+                f"  recall@1 {values['text_to_image_r1']:.1%} text to image, "
+                f"{values['image_to_text_r1']:.1%} image to text"
+            )
+        bad = f"  {values['bad']} unusable" if values["bad"] else ""
+        click.echo(
+            f"step {values['step']}  epoch {values['epoch']:.2f}  loss {values['loss']:.4f}  "
+            f"{values['per_second']:.0f}/s  {minutes}:{seconds:02d} left{reached}{bad}",
+            err=True,
+        )
 
 
 @click.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Where the model goes.")
-@click.option("--model", help="An open_clip config name, or a JSON file.  [default: that of --init, or resnet18-64]")
-@click.option("--weights", default="", help="How often an epoch takes each source's records: 1,1,0.5 (default: 1).")
-@click.option("--init", type=click.Path(path_type=Path), help="Start from this open_clip checkpoint, or from builtin.")
-@click.option("--freeze", type=click.Choice(["image", "text"]), help="Do not train this tower.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Write the model to this folder."
+)
+@click.option("--model", help="Config name of open_clip, or a JSON file.  [default: from --init, or resnet18-64]")
+@click.option("--weights", default="", help="How often an epoch uses each record, per source: 1,1,0.5 (default: 1).")
+@click.option(
+    "--init", type=click.Path(path_type=Path), help="Start from this open_clip checkpoint, or from `builtin`."
+)
+@click.option("--freeze", type=click.Choice(["image", "text"]), help="Do not train this encoder.")
 @click.option(
     "--interpolate",
     type=click.FloatRange(0, 1),
-    help="Mix with the start: 0.5 is half of each; needs --init.",
+    help="Average the result with the model of --init. This is the share of the result, such as 0.5.",
 )
-@click.option("--val", type=click.Path(path_type=Path), help="Class folders or pairs that measure it meanwhile.")
-@click.option("--loss", type=click.Choice(["softmax", "sigmoid"]), default="softmax", show_default=True)
-@click.option("--label-smoothing", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True)
-@click.option("--epochs", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True)
-@click.option("--batch-size", type=click.IntRange(min=2), default=256, show_default=True, help="Over all processes.")
+@click.option(
+    "--val", type=click.Path(path_type=Path), help="Class folders or pairs to measure the model on during training."
+)
+@click.option(
+    "--loss",
+    type=click.Choice(["softmax", "sigmoid"]),
+    default="softmax",
+    show_default=True,
+    help="Loss of CLIP (softmax) or SigLIP (sigmoid).",
+)
+@click.option(
+    "--label-smoothing",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Label smoothing of the softmax loss.",
+)
+@click.option(
+    "--epochs", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="Number of epochs."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=2),
+    default=256,
+    show_default=True,
+    help="Total batch size of all processes.",
+)
 @click.option(
     "--accumulate",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Encode a batch in this many parts; negatives span the whole.",
+    help="Encode each batch in this many parts. Negatives still span the whole batch.",
 )
-@click.option("--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True)
-@click.option("--weight-decay", type=click.FloatRange(min=0), default=0.05, show_default=True)
-@click.option("--warmup", type=click.IntRange(min=0), default=200, show_default=True, help="Steps.")
+@click.option(
+    "--lr", type=click.FloatRange(min=0, min_open=True), default=1e-3, show_default=True, help="Highest learning rate."
+)
+@click.option(
+    "--weight-decay", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Weight decay of AdamW."
+)
+@click.option("--warmup", type=click.IntRange(min=0), default=200, show_default=True, help="Number of warm-up steps.")
 @click.option(
     "--average",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
-    help="Decay of a moving average of the weights, which becomes the result: 0.999.",
+    help="Use a moving average of the weights as the result, with this decay, such as 0.999. 0 is off.",
 )
 @click.option(
     "--min-area",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.5,
     show_default=True,
-    help="The smallest part of a picture that a random crop keeps.",
+    help="Smallest share of an image that a random crop keeps.",
 )
 @click.option(
     "--grayscale",
     type=click.FloatRange(0, 1),
     default=0.0,
     show_default=True,
-    help="The share of pictures that lose their colours.",
+    help="Share of images whose colours are removed.",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Loader processes.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(min=0), default=1, show_default=True, help="Number of loader processes.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed.")
 @click.option(
     "--precision",
     type=click.Choice(["float32", "int8", "compact"]),
     default="float32",
     show_default=True,
-    help="How the model folder stores its weights.",
+    help="Precision of the weights in the model folder.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
 @quiet_option
 def command(weights: str, quiet: bool, **options: Any) -> None:
     """Train aligned image and text encoders.
 
-    SOURCES are CSV, TSV or JSON-lines files of (image, caption), folders of images with a .txt beside each, folders of
-    class folders, or WebDataset shards (photos-{000..031}.tar). The result is an open_clip checkpoint and, in the same
-    folder, the model that search uses, with a model card. Under torchrun (-m searcher train …) several processes train
-    together.
+    SOURCES can be:
+
+    \b
+    - CSV, TSV or JSON-lines files of (image, caption)
+    - folders of images with a .txt file next to each image
+    - folders of class folders
+    - WebDataset shards, such as photos-{000..031}.tar
+
+    The output folder is an open_clip checkpoint, and also a model folder for searching. It contains a model card.
+
+    To use several processes, run `torchrun … -m searcher train …`.
     """
     try:
         numbers = tuple(float(part) for part in weights.split(",") if part.strip())
     except ValueError as error:
-        raise click.UsageError(f"--weights wants numbers with commas between them, not {weights!r}") from error
+        raise click.UsageError(f"--weights must be numbers separated by commas, not {weights!r}.") from error
     try:
         from searcher.trainer.loop import Settings, train
     except ImportError as error:
-        raise SearcherError(f'training needs more packages: pip install "searcher[train]" ({error})') from error
+        raise SearcherError(f'training needs additional packages: pip install "searcher[train]" ({error})') from error
 
     first = os.environ.get("RANK", "0") == "0"
     quiet = quiet or not first
-
-    def report(line: dict[str, Any]) -> None:
-        if quiet:
-            return
-        minutes, seconds = divmod(line["seconds_left"], 60)
-        reached = f"  zero-shot {line['zero_shot']:.1%}" if "zero_shot" in line else ""
-        if "text_to_image_r1" in line:
-            reached = f"  recall@1 {line['text_to_image_r1']:.1%} and {line['image_to_text_r1']:.1%}"
-        bad = f"  {line['bad']} unusable" if line["bad"] else ""
-        click.echo(
-            f"step {line['step']}  epoch {line['epoch']:.2f}  loss {line['loss']:.4f}  {line['per_second']:.0f}/s  "
-            f"{minutes}:{seconds:02d} left{reached}{bad}",
-            err=True,
-        )
-
-    folder = train(Settings(weights=numbers, **options), report, lambda remark: note(remark, quiet))
+    try:
+        folder = train(Settings(weights=numbers, **options), TrainingProgress(quiet))
+    except Interrupted:
+        if not first:  # the first process says it for all
+            sys.exit(130)
+        raise
     if not quiet:
-        click.echo(f"the model is in {folder.absolute()}", file=sys.stderr)
+        click.echo(f"The model is in {printable(str(folder.absolute()))}", file=sys.stderr)
         from searcher.models.drift import describe
         from searcher.models.folder import ModelFolder
 
-        for precision, drift in (ModelFolder.read(folder).manifest.get("drift") or {}).items():
-            click.echo(f"{precision} against float32: {describe(drift)}", file=sys.stderr)
+        for precision, drift in ModelFolder.read(folder).manifest.drift.items():
+            click.echo(f"{precision} compared with float32: {describe(drift)}", file=sys.stderr)

@@ -3,17 +3,10 @@
 The trainer, the evaluation and the tagger use this package. It imports only light modules.
 """
 
+from searcher.datasets.classes import ClassFolder, holds_photos, is_photo, read_class_folder
 from searcher.datasets.labels import Label, read_labels
-from searcher.datasets.pairs import (
-    CAPTION_COLUMNS,
-    IMAGE_COLUMNS,
-    ClassFolder,
-    Pair,
-    Source,
-    is_photo,
-    read_class_folder,
-    read_source,
-)
+from searcher.datasets.pairs import Pair, Source, read_source
+from searcher.datasets.tables import CAPTION_COLUMNS, IMAGE_COLUMNS
 from searcher.datasets.templates import BARE, ENSEMBLE, TEMPLATES, read_templates
 
 __all__ = [
@@ -26,6 +19,7 @@ __all__ = [
     "Label",
     "Pair",
     "Source",
+    "holds_photos",
     "is_photo",
     "read_class_folder",
     "read_labels",

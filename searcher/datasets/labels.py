@@ -15,13 +15,13 @@ wordings, parents and templates:
 import csv
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from searcher.datasets.templates import PLACE
-from searcher.errors import SearcherError
+from searcher.errors import InvalidInput, NotFound
 
 SETS = Path(__file__).parent / "sets"
 FIELDS = ("wordings", "parent", "templates")
@@ -52,11 +52,11 @@ def read_labels(spec: str) -> list[Label]:
     Runs of white space become one space. Duplicates in a list or a text file are dropped. If the argument looks like
     a path, the file must exist, so that a mistyped file name never becomes a label.
 
-    Raises SearcherError if the file or label set does not exist or is invalid, or if there are no labels.
+    Raises NotFound if the file or label set does not exist, and InvalidInput if it is invalid or has no labels.
     """
     if re.fullmatch(r"@\S*", spec) and "," not in spec:
         if spec not in set_names():
-            raise SearcherError(f"unknown label set {spec}; the label sets are {', '.join(set_names())}")
+            raise NotFound(f"unknown label set {spec}; the label sets are {', '.join(set_names())}")
         return _read_text(SETS / f"{spec[1:]}.txt")
     try:
         path = Path(spec).expanduser()
@@ -66,19 +66,20 @@ def read_labels(spec: str) -> list[Label]:
     if is_file:
         return _read_toml(path) if path.suffix.lower() == ".toml" else _read_text(path)
     if _looks_like_path(spec):
-        raise SearcherError(f"no such label file: {spec}")
+        raise NotFound(f"no such label file: {spec}")
     rows = list(csv.reader([spec.replace("\n", " ")], skipinitialspace=True))
     return _plain(rows[0] if rows else [], "--labels")
 
 
-def lineage(label: Label, labels: Iterable[Label]) -> tuple[str, ...]:
-    """The names from the broadest label down to this one, such as ("animal", "dog", "beagle")."""
-    parents = {each.name: each.parent for each in labels}
-    names = [label.name]
-    above = label.parent
-    while above is not None and above not in names:
+def lineage(name: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
+    """The names from the broadest label down to `name`, such as ("animal", "dog", "beagle").
+
+    parents: label → the name of its broader label. A label without an entry has none. A circle of parents ends before
+    a name would repeat.
+    """
+    names = [name]
+    while (above := parents.get(names[-1])) is not None and above not in names:
         names.append(above)
-        above = parents.get(above)
     return tuple(reversed(names))
 
 
@@ -93,7 +94,7 @@ def _plain(names: Iterable[str], source: str | Path) -> list[Label]:
     cleaned = dict.fromkeys(" ".join(name.split()) for name in names)
     labels = [Label(name, (name,)) for name in cleaned if name]
     if not labels:
-        raise SearcherError(f"no labels in {source}")
+        raise InvalidInput(f"no labels in {source}")
     return labels
 
 
@@ -101,9 +102,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise SearcherError(f"cannot read labels from {path}: {error.strerror or error}") from error
+        raise InvalidInput(f"cannot read labels from {path}: {error.strerror or error}") from error
     except ValueError as error:
-        raise SearcherError(f"cannot read labels from {path}: not UTF-8 text") from error
+        raise InvalidInput(f"cannot read labels from {path}: not UTF-8 text") from error
 
 
 def _read_text(path: Path) -> list[Label]:
@@ -116,19 +117,19 @@ def _read_toml(path: Path) -> list[Label]:
     try:
         table = tomllib.loads(_read(path))
     except tomllib.TOMLDecodeError as error:
-        raise SearcherError(f"{path} is not valid TOML: {error}") from error
+        raise InvalidInput(f"{path} is not valid TOML: {error}") from error
     unknown = table.keys() - {"labels", "templates"}
     if unknown:
-        raise SearcherError(f"{path}: unknown key {sorted(unknown)[0]!r}; put labels under [labels]")
+        raise InvalidInput(f"{path}: unknown key {sorted(unknown)[0]!r}; put labels under [labels]")
     shared = _templates(table.get("templates"), path, "templates")
     entries = table.get("labels")
     if not isinstance(entries, dict) or not entries:
-        raise SearcherError(f"no labels in {path}; put them under [labels]")
+        raise InvalidInput(f"no labels in {path}; put them under [labels]")
     labels: dict[str, Label] = {}
     for name, entry in entries.items():
         label = _label(" ".join(name.split()), entry, shared, path)
         if label.name in labels:
-            raise SearcherError(f"{path}: duplicate label {label.name!r}")
+            raise InvalidInput(f"{path}: duplicate label {label.name!r}")
         labels[label.name] = label
     _check_parents(labels, path)
     return list(labels.values())
@@ -136,15 +137,15 @@ def _read_toml(path: Path) -> list[Label]:
 
 def _label(name: str, entry: Any, shared: tuple[str, ...] | None, path: Path) -> Label:
     if not name:
-        raise SearcherError(f"{path}: a label has no name")
+        raise InvalidInput(f"{path}: a label has no name")
     table = entry if isinstance(entry, dict) else {"wordings": entry}
     unknown = table.keys() - set(FIELDS)
     if unknown:
-        raise SearcherError(f"{path}: {name!r}: unknown field {sorted(unknown)[0]!r}; use {', '.join(FIELDS)}")
+        raise InvalidInput(f"{path}: {name!r}: unknown field {sorted(unknown)[0]!r}; use {', '.join(FIELDS)}")
     wordings = _texts(table.get("wordings", name), path, f"the wordings of {name!r}")
     parent = table.get("parent")
     if parent is not None and (not isinstance(parent, str) or not parent.strip()):
-        raise SearcherError(f"{path}: the parent of {name!r} must be a string")
+        raise InvalidInput(f"{path}: the parent of {name!r} must be a string")
     templates = _templates(table.get("templates"), path, f"the templates of {name!r}")
     return Label(name, wordings, None if parent is None else " ".join(parent.split()), templates or shared)
 
@@ -154,7 +155,7 @@ def _texts(value: Any, path: Path, what: str) -> tuple[str, ...]:
     texts = dict.fromkeys(" ".join(text.split()) for text in values if isinstance(text, str))
     texts.pop("", None)
     if not texts or not all(isinstance(text, str) for text in values):
-        raise SearcherError(f"{path}: {what} must be a string or a list of strings")
+        raise InvalidInput(f"{path}: {what} must be a string or a list of strings")
     return tuple(texts)
 
 
@@ -163,7 +164,7 @@ def _templates(value: Any, path: Path, what: str) -> tuple[str, ...] | None:
         return None
     templates = _texts(value, path, what)
     if not all(PLACE in template for template in templates):
-        raise SearcherError(f"{path}: {what}: each template must contain {{}} for the name")
+        raise InvalidInput(f"{path}: {what}: each template must contain {{}} for the name")
     return templates
 
 
@@ -172,6 +173,6 @@ def _check_parents(labels: dict[str, Label], path: Path) -> None:
         seen, above = {label.name}, label.parent
         while above is not None:
             if above in seen:
-                raise SearcherError(f"{path}: {label.name!r} is its own parent")
+                raise InvalidInput(f"{path}: {label.name!r} is its own parent")
             seen.add(above)
             above = labels[above].parent if above in labels else None

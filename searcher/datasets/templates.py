@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from searcher.errors import SearcherError
+from searcher.errors import InvalidInput
 
 PLACE = "{}"
 BARE = (PLACE,)
@@ -51,7 +51,7 @@ def read_templates(spec: str) -> tuple[str, ...]:
 
     A file has one template per line. Blank lines and lines that begin with `#` are ignored.
 
-    Raises SearcherError if the file cannot be read, has no templates, or has a template without `{}`.
+    Raises InvalidInput if the file cannot be read, has no templates, or has a template without `{}`.
     """
     if spec in NAMED:
         return NAMED[spec]
@@ -61,20 +61,20 @@ def read_templates(spec: str) -> tuple[str, ...]:
         lines = Path(spec).expanduser().read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
         known = ", ".join(NAMED)
-        raise SearcherError(f"unknown templates {spec!r}; use {known}, a template with {{}}, or a file") from None
+        raise InvalidInput(f"unknown templates {spec!r}; use {known}, a template with {{}}, or a file") from None
     except (OSError, ValueError) as error:
-        raise SearcherError(f"cannot read templates from {spec}: {_reason(error)}") from error
+        raise InvalidInput(f"cannot read templates from {spec}: {_reason(error)}") from error
     templates = dict.fromkeys(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
     return checked(templates, spec)
 
 
 def checked(templates: "dict[str, None] | list[str]", source: str) -> tuple[str, ...]:
-    """Return the templates as a tuple. Raises SearcherError, naming `source`, if there are none or one has no `{}`."""
+    """Return the templates as a tuple. Raises InvalidInput, naming `source`, if there are none or one has no `{}`."""
     if not templates:
-        raise SearcherError(f"no templates in {source}")
+        raise InvalidInput(f"no templates in {source}")
     for template in templates:
         if PLACE not in template:
-            raise SearcherError(f"{source}: the template {template!r} must contain {{}} for the name")
+            raise InvalidInput(f"{source}: the template {template!r} must contain {{}} for the name")
     return tuple(templates)
 
 

@@ -1,14 +1,15 @@
-"""Update a library from the disk: scan → compare with the catalog → decode → embed → commit.
+"""Bring a library up to date with the disk: scan → compare with the catalog → decode → embed → commit.
 
-`run`       a complete index run, from the user's paths to the report
-`places`    maps the user's paths to roots and parts of roots
-`changes`   compares the disk with the catalog
-`update`    applies the changes to the catalog; it is loaded only if there are changes
-`reembed`   embeds a library again with another model
-`pipeline`  reads, hashes, decodes and preprocesses files in threads, ahead of the thread that embeds them
-`commit`    decides for each file that was read: added, changed, moved, a copy or failed
+`look`     what the user named, compared with the catalog: nothing is read or written beyond new roots
+`places`   what the user named → roots, and the parts of them to look at
+`changes`  the disk compared with the catalog
+`update`   the catalog is brought up to date; loaded only if something has changed
+`commit`   what a file that was read means for the catalog: added, changed, moved, a copy
+`reembed`  another model for a library
+`report`   what a run did
 """
 
-from searcher.indexer.run import IndexReport, forget, run
+from searcher.indexer.look import Look, forget, look
+from searcher.indexer.report import IndexReport
 
-__all__ = ["IndexReport", "forget", "run"]
+__all__ = ["IndexReport", "Look", "forget", "look"]

@@ -2,21 +2,19 @@
 # ruff: noqa: PTH112, PTH116, PTH118, PTH122
 """Compare the disk with the catalog: find files that are new, may have changed, or were deleted."""
 
+import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from searcher.catalog.records import UNREAD, Place
+from searcher.catalog import Catalog
+from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
 from searcher.indexer.places import Scope
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, scan
+from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, scan, stored_time
+from searcher.progress import Progress
 
-if TYPE_CHECKING:
-    from searcher.catalog.reader import Reader
-
-
-Known = dict[bytes, tuple[int, int, bool]]  # relpath → size, mtime_ns, failed
+Known = dict[bytes, KnownFile]  # by relative path
 
 
 @dataclass(slots=True)
@@ -24,14 +22,15 @@ class Changes:
     """The differences between the disk and the catalog.
 
     new: files that are not in the catalog. perhaps: known files with a different size or time. gone: (root id, relpath)
-    of deleted files. unreadable: photo files whose size and time could not be read, with the reason. unchanged: the
-    number of unchanged files. notices: lines for the user.
+    of deleted files. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id,
+    relpath) of mount points that are new. unchanged: the number of unchanged files. notices: lines for the user.
     """
 
     new: list[Place] = field(default_factory=list)
     perhaps: list[Place] = field(default_factory=list)
     gone: list[tuple[int, bytes]] = field(default_factory=list)
     unreadable: list[tuple[Place, str]] = field(default_factory=list)
+    mounts: list[tuple[int, bytes]] = field(default_factory=list)
     unchanged: int = 0
     notices: list[str] = field(default_factory=list)
 
@@ -43,45 +42,53 @@ class Changes:
     @property
     def any(self) -> bool:
         """Whether the catalog needs any change."""
-        return bool(self.new or self.perhaps or self.gone or self.unreadable)
+        return bool(self.new or self.perhaps or self.gone or self.unreadable or self.mounts)
 
 
-def compare(reader: "Reader", scopes: list[Scope], tick: Callable[[int], None]) -> Changes:
-    """Compare every file in the scopes with the catalog.
+def compare(catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False) -> Changes:
+    """Compare every file in the scopes with the catalog. `progress` is told how many files were seen so far.
 
-    `tick` is called from time to time with the number of files seen so far.
+    retry: files that failed earlier are read again, even if they look unchanged.
     """
     changes = Changes()
     seen = 0
     for scope in scopes:
-        known = reader.files(scope.root.id, scope.prefix)
+        with catalog.read() as view:
+            known = view.files.known(scope.root.id, scope.prefix)
+            mounts = view.files.mounts(scope.root.id)
         if scope.files is not None:
             known = {relpath: known[relpath] for relpath in scope.files if relpath in known}
         count = 0
-        for count in _compare(scope, known, changes):
-            tick(seen + count)
+        for count in _compare(scope, known, mounts, changes, retry):
+            progress.advance(seen + count, None)
         seen += count
     return changes
 
 
-def _compare(scope: Scope, known: Known, changes: Changes) -> Iterator[int]:
+def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, retry: bool) -> Iterator[int]:
     """Compare one scope with its `known` files, and remove each file that was seen from `known`.
 
     Yields the number of files seen so far.
     """
     held, count = len(known), 0
     unseen: dict[bytes, OSError] = {}  # nothing at or below these paths counts as deleted
+    mounted: set[bytes] = set()
     prefix, root_id = scope.prefix, scope.root.id
     try:
-        found = scan(scope.path, unseen.__setitem__) if scope.files is None else _named(scope, unseen)
-        for file in found:
+        for file in scan(scope.path) if scope.files is None else _named(scope):
+            if isinstance(file, Unreadable):
+                unseen[file.relpath] = file.error
+                continue
+            if isinstance(file, MountPoint):
+                mounted.add(prefix + file.relpath)
+                continue
             relpath = prefix + file.relpath
             row = known.pop(relpath, None)
             if row is None:
                 changes.new.append(Place(root_id, relpath, file.size, file.mtime_ns))
-            elif row[0] != file.size or row[1] != file.mtime_ns:
+            elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry and row.failed):
                 changes.perhaps.append(Place(root_id, relpath, file.size, file.mtime_ns))
-            elif not row[2]:
+            elif not row.failed:
                 changes.unchanged += 1
             count += 1
             if not count & 0xFFF:
@@ -100,11 +107,15 @@ def _compare(scope: Scope, known: Known, changes: Changes) -> Iterator[int]:
             "(`searcher forget` removes them)"
         )
         return
+    changes.mounts += [(root_id, relpath) for relpath in sorted(mounted - mounts)]
+    if scope.files is None:
+        unmounted = {relpath for relpath in mounts - mounted if relpath.startswith(prefix)}
+        unseen |= {relpath[len(prefix) :]: OSError(errno.ENODEV, "the disk is not mounted") for relpath in unmounted}
     _note_unseen(scope, known, changes, {prefix + relpath: error for relpath, error in unseen.items()})
     for relpath, row in known.items():
         if not os.path.lexists(os.path.join(scope.root.path, relpath)):
             changes.gone.append((root_id, relpath))
-        elif not row[2]:
+        elif not row.failed:
             changes.unchanged += 1  # was indexed as a single file and has no photo suffix, so a scan skips it
 
 
@@ -117,13 +128,13 @@ def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[byte
         dark = next((part for part in _upwards(relpath) if part in unseen), None)
         if dark is None:
             continue
-        failed = known.pop(relpath)[2]
+        failed = known.pop(relpath).failed
         below[dark] = below.get(dark, 0) + (not failed)
     for relpath, error in unseen.items():
         reason = error.strerror or str(error)
         if relpath not in below and os.path.splitext(relpath)[1].lower() in PHOTO_SUFFIXES:
             changes.unreadable.append((Place(scope.root.id, relpath, UNREAD, UNREAD), reason))
-        elif below.get(relpath) or not isinstance(error, FileNotFoundError):
+        elif below.get(relpath) or error.errno not in (errno.ENOENT, errno.ENODEV):
             path = os.fsdecode(os.path.join(scope.root.path, relpath))
             changes.notices.append(f"{path}: {reason}; {_kept(below.get(relpath, 0))}")
 
@@ -139,7 +150,7 @@ def _kept(photos: int) -> str:
     return f"nothing is removed (the library keeps {photos} {'photo' if photos == 1 else 'photos'} from there)"
 
 
-def _named(scope: Scope, unseen: dict[bytes, OSError]) -> Iterator[FoundFile]:
+def _named(scope: Scope) -> Iterator[FoundFile | Unreadable]:
     """Yield the single files of a scope. Raises OSError if their root is missing or empty."""
     if not places.holds_something(scope.root.path):
         raise FileNotFoundError(os.fsdecode(scope.root.path))
@@ -149,6 +160,6 @@ def _named(scope: Scope, unseen: dict[bytes, OSError]) -> Iterator[FoundFile]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            unseen[relpath] = error
+            yield Unreadable(relpath, error)
             continue
-        yield FoundFile(relpath, status.st_size, status.st_mtime_ns)
+        yield FoundFile(relpath, status.st_size, stored_time(status))

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from searcher.catalog.records import Root
-from searcher.errors import SearcherError
+from searcher.catalog.read.view import View
+from searcher.catalog.rows import Root
+from searcher.errors import NotFound
 from searcher.photos.scan import SKIPPED_FOLDERS
 
 if TYPE_CHECKING:
-    from searcher.catalog.reader import Reader
-    from searcher.catalog.writer import Writer
+    from searcher.catalog.write.transaction import Transaction
 
 SAMPLE = 100  # how many files of a missing root to look for at a path where it may be mounted now
 SAME_DISK = 0.9  # the share of them that must be there
@@ -55,35 +55,36 @@ def holds_something(folder: bytes) -> bool:
         return False
 
 
-def existing(paths: Sequence[str | Path], known: Sequence[Root], reader: "Reader | None") -> list[bytes]:
-    """Return the absolute paths. Raises SearcherError if one of them neither exists nor is known to the library."""
+def existing(paths: Sequence[str | Path], view: View | None) -> list[bytes]:
+    """Return the absolute paths. Raises NotFound if one of them neither exists nor is known to the library."""
     found = [absolute(path) for path in paths]
     for path in found:
-        if not os.path.exists(path) and not (reader and _was_there(path, known, reader)):
-            raise SearcherError(f"there is no file or folder {os.fsdecode(path)}")
+        if not os.path.exists(path) and not (view and _was_there(path, view)):
+            raise NotFound(f"there is no file or folder {os.fsdecode(path)}")
     return found
 
 
-def _was_there(path: bytes, known: Sequence[Root], reader: "Reader") -> bool:
-    home, prefix = _home(known, path)
+def _was_there(path: bytes, view: View) -> bool:
+    home, prefix = _home(view.files.roots(), path)
     if home is None:
         return False
-    return not prefix or reader.knows(home.id, prefix[:-1]) or bool(reader.files(home.id, prefix))
+    return not prefix or view.files.holds(home.id, prefix[:-1]) or bool(view.files.known(home.id, prefix))
 
 
-def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]) -> list[Scope] | None:
+def known_scopes(view: View, paths: Sequence[bytes]) -> list[Scope] | None:
     """Return the scopes for `paths`, or for all known roots if there are none.
 
     Returns None if one of the paths is not covered by a known root.
     """
+    known = view.files.roots()
     if not paths:
-        return [Scope(root, files=None if root.whole else tuple(sorted(reader.files(root.id)))) for root in known]
+        return [Scope(root, files=None if root.whole else tuple(sorted(view.files.known(root.id)))) for root in known]
     scopes = []
     for path in paths:
         folder, name = os.path.split(path)
         home, prefix = _home(known, folder)
         is_file = not os.path.isdir(path) and (
-            os.path.exists(path) or (home is not None and reader.knows(home.id, prefix + name))
+            os.path.exists(path) or (home is not None and view.files.holds(home.id, prefix + name))
         )
         if not is_file:
             home, prefix = _home(known, path)
@@ -93,22 +94,22 @@ def known_scopes(reader: "Reader", known: Sequence[Root], paths: Sequence[bytes]
     return _without_covered(scopes)
 
 
-def plan(writer: "Writer", reader: "Reader", paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
+def plan(change: "Transaction", paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
     """Return the scopes for `paths`, and notices about roots that were found at another path.
 
-    This adds, moves and merges roots. Call it inside a transaction.
+    This adds, moves and merges roots.
     """
     notices: list[str] = []
     # outer folders first, so that inner ones find their root
     for path in sorted(dict.fromkeys(paths)):
         if os.path.isdir(path):
-            _add_folder(writer, reader, path, notices)
+            _add_folder(change, path, notices)
         elif os.path.exists(path):
             folder = os.path.dirname(path)
-            home, prefix = _home(writer.roots(), folder)
+            home, prefix = _home(change.view.files.roots(), folder)
             if home is None or (prefix and not home.whole):
-                writer.add_root(folder, whole=False)
-    scopes = known_scopes(reader, writer.roots(), paths)
+                change.files.add_root(folder, whole=False)
+    scopes = known_scopes(change.view, paths)
     assert scopes is not None
     return scopes, notices
 
@@ -128,23 +129,23 @@ def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
     return sorted(found, key=lambda part: -len(part[0].path))[:1]
 
 
-def _add_folder(writer: "Writer", reader: "Reader", path: bytes, notices: list[str]) -> None:
-    home, prefix = _home(writer.roots(), path)
+def _add_folder(change: "Transaction", path: bytes, notices: list[str]) -> None:
+    home, prefix = _home(change.view.files.roots(), path)
     if home is not None and home.whole:
         return
     if home is not None and not prefix:
-        root = writer.add_root(home.path, whole=True)
-    elif moved := _mounted_elsewhere(writer, reader, path):
+        root = change.files.add_root(home.path, whole=True)
+    elif moved := _mounted_elsewhere(change.view, path):
         notices.append(f"{os.fsdecode(moved.path)} is now found at {os.fsdecode(path)}")
-        writer.move_root(moved.id, path)
+        change.files.move_root(moved.id, path)
         root = moved
     else:
-        root = writer.add_root(path, whole=True)
+        root = change.files.add_root(path, whole=True)
     real = os.path.realpath(path)
-    for other in writer.roots():
+    for other in change.view.files.roots():
         inside = _inside(os.path.realpath(other.path), real)
         if other.id != root.id and inside and not _left_out(inside):
-            writer.absorb_root(other, root, inside)
+            change.files.absorb_root(other, root, inside)
 
 
 def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
@@ -176,12 +177,12 @@ def _left_out(inside: bytes) -> bool:
     return any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in parts if part)
 
 
-def _mounted_elsewhere(writer: "Writer", reader: "Reader", path: bytes) -> Root | None:
+def _mounted_elsewhere(view: View, path: bytes) -> Root | None:
     """Return the root whose folder is missing and whose files, compared by size and time, are now at `path`."""
-    for root in writer.roots():
+    for root in view.files.roots():
         if holds_something(root.path):
             continue
-        sample = reader.some_files(root.id, SAMPLE)
+        sample = view.files.sample(root.id, SAMPLE)
         same = sum(_looks_like(os.path.join(path, relpath), size, mtime) for relpath, size, mtime in sample)
         if sample and same >= SAME_DISK * len(sample):
             return root

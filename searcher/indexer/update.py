@@ -1,71 +1,64 @@
-# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
+# Paths are bytes here, because names need not be UTF-8 and pathlib does not know bytes.
 # ruff: noqa: PTH118
-"""Apply changes on the disk to the catalog: read, embed and commit new and changed files."""
+"""The second half of an index run: what was found changed is read, embedded and committed, batch by batch.
+
+An interrupted run keeps what it committed, and the next one goes on from there.
+"""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING
 
-from searcher.catalog.reader import Reader
-from searcher.catalog.records import ModelRow, Place
-from searcher.catalog.writer import Writer
-from searcher.errors import SearcherError
-from searcher.indexer.changes import Changes
-from searcher.indexer.commit import Committer, is_gone
-from searcher.indexer.pipeline import BATCH_SIZE, Contents, Read, hash_file, read_photo
-from searcher.photos.ahead import ahead
+from searcher.catalog import Catalog
+from searcher.catalog.rows import Place
+from searcher.indexer.commit import Committer, Spot, is_gone
+from searcher.indexer.look import Look
+from searcher.models.encoder import DualEncoder
+from searcher.progress import Progress
+from searcher.vectors.pipeline import PhotoFile, embed_photos, hash_files
+from searcher.vectors.store import VectorStore
 
-if TYPE_CHECKING:
-    from searcher.indexer.run import Counts, Target
-
-DERIVE_AFTER = 20_000  # files after which a long run first updates derived data, then whenever the number has doubled
-TOUCHED_AT_ONCE = 1000  # rows per commit if only sizes or times have changed
+FOLD_AFTER = 20_000  # files of a long run after which the vector file is renewed, then half as often
+TOUCHED_AT_ONCE = 1000  # rows of one commit where only a size or time changed
 
 
-def update(
-    library: "Target",
-    writer: Writer,
-    changes: Changes,
-    counts: "Counts",
-    progress: Callable[[int, int | None], None],
-) -> None:
-    """Apply `changes` to the library, and add the results to `counts`."""
-    job = _Update(writer, library.reader(), counts, progress, changes.todo)
-    vacated: list[tuple[int, bytes]] = []
-    if changes.todo:
-        progress(0, changes.todo)
-        changed = job.only_touched(changes.perhaps)
-        vacated = job.read(library, changed, changes.new)
-    job.remove(changes, vacated)
-    library.derive(writer)
+def update(look: Look, store: VectorStore, model: DualEncoder, progress: Progress) -> None:
+    """Bring the catalog up to date with what `look` found, and count in `look.counts`.
+
+    `progress` is told how many of the files that must be read are done. Raises SearcherError.
+    """
+    job = _Update(look, look.catalog, store, model, progress, look.changes.todo)
+    vacated: list[Spot] = []
+    if look.changes.todo:
+        progress.advance(0, look.changes.todo)
+        changed = job.only_touched(look.changes.perhaps)
+        vacated = job.read([*changed, *look.changes.new], unread=changed)
+    job.remove(vacated)
 
 
 @dataclass(slots=True)
 class _Update:
-    """An update in progress, with `done` of `total` files."""
+    """One update under way: `done` of `total` files."""
 
-    writer: Writer
-    reader: Reader
-    counts: "Counts"
-    progress: Callable[[int, int | None], None]
+    look: Look
+    catalog: Catalog
+    store: VectorStore
+    model: DualEncoder
+    progress: Progress
     total: int
     done: int = 0
 
     def only_touched(self, places: list[Place]) -> list[Place]:
-        """Return those known files with a new size or time whose content has changed.
-
-        For the others, the new size and time are stored, and they count as unchanged.
-        """
-        roots, row = self._roots(), self.reader.model()
+        """Of known files with another size or time, those with another content. The others are unchanged."""
+        roots = self._roots()
+        places = [place for place in places if place.root_id in roots]
         paths = [os.path.join(roots[place.root_id], place.relpath) for place in places]
         changed: list[Place] = []
         touched: list[Place] = []
-        with closing(ahead(hash_file, paths)) as digests:
+        with closing(hash_files(paths)) as digests:
             for place, digest in zip(places, digests, strict=True):
-                if not self._is_known(place, digest, row):
+                if not self._is_known(place, digest):
                     changed.append(place)
                     continue
                 touched.append(place)
@@ -74,85 +67,77 @@ class _Update:
         self._touch(touched)
         return changed
 
-    def _is_known(self, place: Place, digest: bytes | None, row: ModelRow | None) -> bool:
-        if digest is None or row is None or not self.reader.has_embedding(digest, row.id):
+    def _is_known(self, place: Place, digest: bytes | None) -> bool:
+        if digest is None:
             return False
-        return digest == self.reader.content_digest(place.root_id, place.relpath)
+        with self.catalog.read() as view:
+            return digest == view.files.content_digest(place.root_id, place.relpath) and view.embeddings.has(
+                digest, self.store.model.id
+            )
 
     def _touch(self, places: list[Place]) -> None:
         if not places:
             return
-        with self.writer.transaction():
+        with self.catalog.write(self.progress) as change:
             for place in places:
-                self.writer.touch_image(place)
-        self.counts.unchanged += len(places)
+                change.files.touch_image(place)
+        self.look.counts.unchanged += len(places)
         self._advance(len(places))
         places.clear()
 
-    def read(self, library: "Target", changed: list[Place], new: list[Place]) -> list[tuple[int, bytes]]:
-        """Read, embed and commit files. Returns the (root id, relpath) that images were moved away from."""
-        roots, row = self._roots(), _model_row(library, self.writer, self.reader)
-        unread = {(place.root_id, place.relpath) for place in changed}
-        with closing(Contents(Reader(library.folder), row.id)) as contents:
-            committer = Committer(self.writer, library.model, row.id, contents, roots, unread, self.counts)
-            batch: list[Read] = []
-            next_derive = DERIVE_AFTER
-            # Known files come first. This moves images away from paths that now have another content, so that a new
-            # file with their content is recognised as a moved one.
-            with closing(ahead(partial(_read, roots, committer), [*changed, *new])) as reads:
-                for read in reads:
-                    batch.append(read)
-                    if len(batch) == BATCH_SIZE:
-                        committer.commit(batch)
-                        self._advance(len(batch))
-                        batch = []
-                    if self.done >= next_derive:
-                        library.derive(self.writer)
-                        next_derive = 2 * self.done
-            committer.commit(batch, last=True)
-            self._advance(len(batch))
+    def read(self, places: Sequence[Place], unread: Sequence[Place]) -> list[Spot]:
+        """Read, embed and commit. Returns the places that images were moved away from.
+
+        Known images (`unread`) come first: what moved away from their places is then free for the new ones.
+        """
+        roots, row = self._roots(), self.store.model
+        committer = Committer(
+            self.catalog,
+            row,
+            self.model.precision,
+            roots,
+            {(place.root_id, place.relpath) for place in unread},
+            self.look.counts,
+        )
+        files = (
+            PhotoFile(place, (os.path.join(roots[place.root_id], place.relpath),))
+            for place in places
+            if place.root_id in roots
+        )
+        next_fold = FOLD_AFTER
+        with closing(embed_photos(self.model, files, skip_known=(self.catalog, row.id))) as batches:
+            for batch in batches:
+                committer.commit(batch, self.progress)
+                self._advance(len(batch))
+                if self.done >= next_fold:
+                    self.store.fold(self.catalog, self.progress)
+                    next_fold = 2 * self.done
+        committer.finish(self.progress)
         return committer.vacated
 
-    def remove(self, changes: Changes, vacated: list[tuple[int, bytes]]) -> None:
-        """Remove deleted images and contents without images, and store the files that cannot be read."""
-        if changes.new and not (changes.perhaps or changes.gone or changes.unreadable or vacated):
-            return  # only new photos, so there is nothing to remove
-        roots = self._roots()
-        with self.writer.transaction():
+    def remove(self, vacated: list[Spot]) -> None:
+        """Remove images whose file is gone and contents that no image has, and note what cannot be examined."""
+        changes = self.look.changes
+        if changes.new and not (changes.perhaps or changes.gone or changes.unreadable or changes.mounts or vacated):
+            return  # only photos that were never there
+        with self.catalog.write(self.progress) as change:
+            # another process may have forgotten a folder, or merged it into one around it
+            roots = {root.id: root.path for root in change.view.files.roots()}
             for place, reason in changes.unreadable:
-                self.writer.put_image(place, None, reason)
+                if place.root_id in roots:
+                    change.files.put_image(place, None, reason)
+            for root_id, relpath in changes.mounts:
+                if root_id in roots:
+                    change.files.add_mounts(root_id, [relpath])
             for root_id, relpath in (*changes.gone, *vacated):
-                if is_gone(roots[root_id], relpath):
-                    self.counts.removed += self.writer.remove_image(root_id, relpath)
-            self.writer.remove_orphans()
+                if root_id in roots and is_gone(roots[root_id], relpath):
+                    self.look.counts.removed += change.files.remove_image(root_id, relpath)
+            change.files.remove_orphans()
 
     def _roots(self) -> dict[int, bytes]:
-        return {root.id: root.path for root in self.reader.roots()}
+        with self.catalog.read() as view:
+            return {root.id: root.path for root in view.files.roots()}
 
     def _advance(self, files: int) -> None:
         self.done += files
-        self.progress(self.done, self.total)
-
-
-def _read(roots: dict[int, bytes], committer: Committer, place: Place) -> Read:
-    path = os.path.join(roots[place.root_id], place.relpath)
-    return read_photo(place, path, committer.contents, committer.model)
-
-
-def _model_row(library: "Target", writer: Writer, reader: Reader) -> ModelRow:
-    """Return the library's model. The first run stores it, and keeps a copy if it is the built-in model."""
-    row, model = reader.model(), library.model
-    if row is None:
-        from searcher.models.store import keep_copy
-
-        kept = keep_copy(model)
-        with writer.transaction():
-            if reader.model() is None:  # another process may have stored one first
-                writer.use_model(writer.add_model(model, kept))
-        row = reader.model()
-        assert row is not None
-    if row.digest != model.digest:
-        raise SearcherError(
-            f"another process has just created the library {library.folder} with another model: {row.name}"
-        )
-    return row
+        self.progress.advance(self.done, self.total)

@@ -1,16 +1,37 @@
-"""Reports about a library."""
+"""What a library says about itself."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from searcher.catalog.rows import Content, Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An indexed folder. whole: False if only single files in it were named. missing: whether it is not there now."""
+
+    path: str
+    whole: bool
+    missing: bool
+    images: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoDetails:
+    """One photo with everything the catalog knows about it. copies: other images with the same content."""
+
+    photo: Photo
+    content: Content
+    copies: tuple[Photo, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of a library.
+    """A library at a glance.
 
-    missing: the roots that do not exist now. kind: the kind of the index file, "flat" or "none". vectors: the number
-    of vectors in the index file. pending: the number of vectors that are not in the file yet; they are searched in
-    the catalog. bytes: the size of the library on disk.
+    missing: roots that are not there now. kind: "flat" or "none". vectors: how many are in the vector file. pending:
+    how many are not in it yet and are searched in the catalog. bytes: the size of the library on disk.
     """
 
     library: str
@@ -25,7 +46,7 @@ class Status:
     bytes: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the status as `status --json` prints it."""
+        """The status as `status --json` prints it."""
         return {
             "library": self.library,
             "model": self.model,
@@ -39,16 +60,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The remaining problems that `check` found, one line each, and the problems that were repaired."""
+    """What `check` found wrong, one line each. repaired: those of the problems that were repaired."""
 
     problems: tuple[str, ...]
     repaired: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether there are no problems, or all of them were repaired."""
+        """Whether no problem is left."""
         return not self.problems
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report as `check --json` prints it."""
+        """The report as `check --json` prints it."""
         return {"ok": self.ok, "problems": list(self.problems)}

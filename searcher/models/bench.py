@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from searcher.models.folder import ModelError, ModelFolder
+from searcher.models.folder import ModelFolder
+from searcher.models.layout import SIDES, ModelError
 from searcher.models.model import Model
 from searcher.models.session import Encoder, available_providers
 
@@ -47,8 +48,7 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
             try:
                 begun = time.perf_counter()
                 visual, textual = (
-                    Encoder(folder.path / files[side], threads=threads, providers=providers)
-                    for side in ("visual", "textual")
+                    Encoder(folder.path / files[side], threads=threads, providers=providers) for side in SIDES
                 )
                 opened = time.perf_counter() - begun
                 query = (ids,) if textual.inputs == 1 else (ids, model.tokenizer.mask(ids))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from searcher.models.model import Model
+from searcher.models.encoder import DualEncoder
 
 SAMPLES = Path(__file__).parent / "samples"
 MIN_COSINE = 0.99  # below this mean cosine, vectors of two precisions are not mixed and float32 stays the default
@@ -65,7 +65,7 @@ def crops(photos: Sequence[Image.Image]) -> list[Image.Image]:
     return found
 
 
-def measure_drift(float32: Model, other: Model) -> dict[str, float]:
+def measure_drift(float32: DualEncoder, other: DualEncoder) -> dict[str, float]:
     """Compare two precisions of a model on the sample photos and PROMPTS.
 
     Returns the mean and the lowest cosine similarity for images and for texts. Also returns `top10`: the

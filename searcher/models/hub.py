@@ -4,11 +4,14 @@ Downloads use huggingface-hub. They can be resumed, and the digest of each file 
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from searcher.models.folder import (
+from searcher.errors import InvalidInput, NotFound, SearcherError
+from searcher.models.folder import ModelFolder
+from searcher.models.layout import (
     CARD,
     CONFIG,
     PREPROCESS,
@@ -16,10 +19,9 @@ from searcher.models.folder import (
     TOKENIZER,
     VISUAL,
     ModelError,
-    ModelFolder,
     file_digest,
 )
-from searcher.models.store import check_name, models_dir
+from searcher.models.store import DOWNLOAD, check_name, models_dir, open_store
 
 LAYOUT = (CONFIG, PREPROCESS, TOKENIZER, VISUAL, TEXTUAL)
 CHECKPOINT_CONFIG = "open_clip_config.json"
@@ -37,7 +39,10 @@ class Repository:
     """What the hub reports about one repository: its commit, and the size and digest of each file."""
 
     def __init__(self, repo: str, revision: str | None = None) -> None:
-        """Query the hub. Raises ModelError if the repository does not exist or the hub cannot be reached."""
+        """Query the hub.
+
+        Raises NotFound if there is no such repository or revision, and ModelError if the hub cannot be reached.
+        """
         from huggingface_hub import HfApi
 
         with _plain_errors(repo):
@@ -61,7 +66,7 @@ class Repository:
         if self.is_checkpoint:
             weights = [name for name in CHECKPOINTS if name in self.files][:1]
             if weights:
-                small = [name for name in self.files if "/" not in name and _about_tokens(name)]
+                small = [name for name in self.files if re.fullmatch(r"[^./\\][^/\\]*", name) and _about_tokens(name)]
                 return [CHECKPOINT_CONFIG, *weights, *sorted(small)]
         missing = [name for name in LAYOUT if name not in self.files]
         if missing:
@@ -70,7 +75,7 @@ class Repository:
             name
             for name in sorted(self.files)
             # external weights are in the same folder as their encoder and can have any name
-            if name.count("/") == 1 and name.split("/")[0] in ("visual", "textual") and not _other_format(name)
+            if re.fullmatch(r"(visual|textual)/[^./\\][^/\\]*", name) and not _other_format(name)
         ]
         return [CONFIG, *beside, *([CARD] if CARD in self.files else [])]
 
@@ -116,28 +121,28 @@ class Repository:
 def waiting_folder(name: str) -> Path:
     """The folder for the files of an unfinished download of model `name`. It is created if it does not exist.
 
-    Raises ModelError if `name` is not a valid model name.
+    Raises InvalidInput if `name` is not a valid model name.
     """
     check_name(name)
-    folder = models_dir() / f".pull.{name}"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = open_store() / f"{DOWNLOAD}{name}"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
 def already_here(name: str, source: str) -> bool:
     """Whether the store has model `name` from exactly this source."""
     try:
-        return ModelFolder.read(models_dir() / name).manifest.get("source") == source
-    except ModelError:
+        return ModelFolder.read(models_dir() / name).manifest.source == source
+    except SearcherError:
         return False
 
 
 def _about_tokens(name: str) -> bool:
-    return name in TOKENIZER_FILES or "tokenizer" in name or name.endswith(".model")
+    return name in TOKENIZER_FILES or name.endswith(".model") or ("tokenizer" in name and name.endswith(".json"))
 
 
 def _other_format(name: str) -> bool:
-    return name.endswith((".armnn", ".rknn")) or (name.endswith(".onnx") and name not in (VISUAL, TEXTUAL))
+    return name.endswith((".armnn", ".rknn", ".py")) or (name.endswith(".onnx") and name not in (VISUAL, TEXTUAL))
 
 
 def _announced_digest(announced: Any) -> str:
@@ -156,7 +161,7 @@ def _is_announced(path: Path, announced: Any) -> bool:
 
 
 class _plain_errors:
-    """Context manager that turns exceptions of huggingface-hub and its HTTP client into one-line ModelErrors."""
+    """Context manager that turns exceptions of huggingface-hub and its HTTP client into one-line SearcherErrors."""
 
     def __init__(self, repo: str) -> None:
         self.repo = repo
@@ -165,7 +170,7 @@ class _plain_errors:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if not isinstance(error, Exception) or isinstance(error, ModelError):
+        if not isinstance(error, Exception) or isinstance(error, SearcherError):
             return
         from huggingface_hub import constants
         from huggingface_hub.errors import (
@@ -178,13 +183,16 @@ class _plain_errors:
         )
 
         where = constants.ENDPOINT
+        kind_of_error: type[SearcherError] = ModelError
         if isinstance(error, HFValidationError):
+            kind_of_error = InvalidInput
             line = f"{self.repo!r} is not the name of a hub repository (like immich-app/ViT-B-32__openai)"
         elif isinstance(error, GatedRepoError):
             line = f"{self.repo} is gated: accept its terms at {where}, then log in with `hf auth login`"
         elif isinstance(error, RevisionNotFoundError):
-            line = f"{self.repo} has no such revision"
+            kind_of_error, line = NotFound, f"{self.repo} has no such revision"
         elif isinstance(error, RepositoryNotFoundError):
+            kind_of_error = NotFound
             line = f"there is no model repository {self.repo} at {where}, or it is private"
         elif isinstance(error, OSError) and error.errno is not None and error.errno in (28, 122, 30, 13):
             return  # disk full, quota, read-only, no permission: the caller reports these
@@ -193,7 +201,7 @@ class _plain_errors:
         else:
             reason = _first_line(error)
             line = f"cannot reach {where} ({reason}); check the network, then run the command again to resume"
-        raise ModelError(line) from error
+        raise kind_of_error(line) from error
 
 
 def _first_line(error: Exception) -> str:

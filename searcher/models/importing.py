@@ -3,22 +3,22 @@
 The model is checked, tried out and quantised in a staging folder. It gets its name only after that.
 """
 
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from searcher.models.drift import drift_photos
-from searcher.models.folder import CONFIG, FACTS, MANIFEST, ModelError, ModelFolder, write_manifest
+from searcher.models.encoder import DualEncoder
+from searcher.models.external_data import check_external_data
+from searcher.models.folder import ModelFolder
+from searcher.models.layout import CONFIG, MANIFEST, ModelError, model_digest, model_files
+from searcher.models.manifest import FACTS, update_manifest, write_manifest
 from searcher.models.model import Model
 from searcher.models.quantize import choose_precision
-from searcher.models.store import check_name, copy_model_files, models_dir, move_into_store
+from searcher.models.store import copy_model_files, move_into_store, staging
 
 
 @dataclass(frozen=True)
@@ -30,24 +30,6 @@ class Imported:
     notices: tuple[str, ...]
 
 
-@contextmanager
-def staging(name: str) -> Iterator[Path]:
-    """Create an empty folder inside the store for a model that will be called `name`.
-
-    The folder is deleted at the end unless the model was moved out of it. Raises ModelError if `name` is not
-    a valid model name.
-    """
-    check_name(name)
-    store = models_dir()
-    store.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=store))
-    partial.chmod(0o755)
-    try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def is_model_folder(path: Path) -> bool:
     """Whether `path` looks like a model folder. It may also contain an open_clip checkpoint."""
     return (path / CONFIG).is_file() or (path / MANIFEST).is_file()
@@ -56,8 +38,8 @@ def is_model_folder(path: Path) -> bool:
 def import_folder(source: Path, name: str, precision: str | None = None) -> Imported:
     """Copy a model folder to the store as `name`, create int8 encoders and choose the precision to use.
 
-    `precision`: see `choose_precision`. Raises ModelError (one line) if the folder is broken. In that case
-    nothing is left in the store.
+    `precision`: see `choose_precision`. Raises NotFound if there is no folder, and ModelError (one line) if it is
+    broken. In that case nothing is left in the store.
     """
     ModelFolder.read(source)
     with staging(name) as partial:
@@ -68,22 +50,17 @@ def import_folder(source: Path, name: str, precision: str | None = None) -> Impo
 def finish(partial: Path, name: str, precision: str | None, facts: Mapping[str, Any]) -> Imported:
     """Check the model in a staging folder, choose its precision and move it into the store as `name`.
 
-    `facts` (see `write_manifest`) are recorded only if the folder has no searcher.json of its own. Raises
+    `facts` (see `write_manifest`) are recorded only if the folder has no searcher.json that lists its files. Raises
     ModelError if the model is broken.
     """
     try:
         folder = ModelFolder.read(partial)
         for encoder in {path for files in folder.precisions.values() for path in files.values()}:
             check_external_data(partial / encoder)
-        manifest = dict(folder.manifest)
-        if not manifest:
-            write_manifest(partial, name=name, **facts)
-        elif problems := folder.verify():
-            raise ModelError(f"{partial}: {'; '.join(problems)}")
-        elif manifest.get("name") != name:
-            known = {key: manifest.get(key) for key in FACTS}
-            write_manifest(partial, name=name, precision=folder.precision, **known)
-        try_out(Model(ModelFolder.read(partial)))
+        _record(folder, name, facts)
+        folder = ModelFolder.read(partial)
+        for each in folder.precisions:
+            try_out(Model(folder, precision=each))
         notices = choose_precision(partial, precision)
     except ModelError as error:
         # the message contains paths of the staging folder, which mean nothing to the user
@@ -92,33 +69,28 @@ def finish(partial: Path, name: str, precision: str | None, facts: Mapping[str, 
     return Imported(name, ModelFolder.read(move_into_store(partial, name)), tuple(notices))
 
 
-def try_out(model: Model) -> None:
+def _record(folder: ModelFolder, name: str, facts: Mapping[str, Any]) -> None:
+    """Write the manifest of a folder that has none, or check the one that it has and give it its new name."""
+    manifest = folder.manifest
+    if not manifest.files:
+        own = {key: value for key, value in manifest.as_dict().items() if key in FACTS and value is not None}
+        write_manifest(folder.path, name=name, precision=manifest.precision, **{**facts, **own, "digest": None})
+        return
+    problems = folder.verify()
+    # Without the float32 encoders, the digest cannot be computed again.
+    if not problems and "float32" in manifest.precisions:
+        known = {path: record.sha256 for path, record in manifest.files.items()}
+        if manifest.digest not in (None, model_digest(folder.path, known)):
+            problems = [f"the digest in {MANIFEST} does not match the files"]
+    if problems:
+        raise ModelError(f"{folder.path}: {'; '.join(problems)}")
+    unlisted = {file.relative_to(folder.path).as_posix() for file in model_files(folder.path)} - manifest.files.keys()
+    # `precisions` makes it record all files again
+    update_manifest(folder.path, name=name, **({"precisions": manifest.precisions} if unlisted else {}))
+
+
+def try_out(model: DualEncoder) -> None:
     """Encode two photos and two texts. Raises ModelError if an encoder fails or returns unusable vectors."""
     for vectors in (model.encode_images(drift_photos()[:2]), model.encode_texts(["a photo of a cat", ""])):
-        if not np.isfinite(vectors).all() or not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
-            raise ModelError(f"model {model.folder}: an encoder returns vectors that are zero or not finite")
-
-
-def check_external_data(encoder: Path) -> None:
-    """Check the external data files of an ONNX file.
-
-    They must be in the same folder as the ONNX file and be complete. Raises ModelError if they are not, or if
-    `encoder` is not an ONNX file.
-    """
-    try:
-        model = onnx.load(str(encoder), load_external_data=False)
-    except Exception as error:  # protobuf's exceptions have no common base class
-        raise ModelError(f"{encoder} is not an ONNX file") from error
-    home = encoder.parent.resolve()
-    for tensor in model.graph.initializer:
-        if tensor.data_location != onnx.TensorProto.EXTERNAL:
-            continue
-        entry = {item.key: item.value for item in tensor.external_data}
-        location = entry.get("location", "")
-        file = (encoder.parent / location).resolve()
-        if not location or not file.is_relative_to(home):
-            raise ModelError(f"{encoder} stores its weights outside its folder ({location}), which is not allowed")
-        if not file.is_file():
-            raise ModelError(f"{encoder} needs {location}, which is missing")
-        if file.stat().st_size < int(entry.get("offset") or 0) + int(entry.get("length") or 0):
-            raise ModelError(f"{encoder}: {location} is incomplete")
+        if not np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3):
+            raise ModelError(f"model {model.folder}: an encoder returns vectors of zeros")

@@ -4,21 +4,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Self, Union
 
 import numpy as np
 
-from searcher.models.folder import (
-    PREPROCESS,
-    TOKENIZER,
-    TOKENIZER_SETTINGS,
-    ModelError,
-    ModelFolder,
-    read_json,
-    slug,
-)
+from searcher.models.folder import ModelFolder, slug
+from searcher.models.layout import SIDES, TOKENIZER, ModelError
 from searcher.models.scripts import known_script
 from searcher.models.store import find_model
 
@@ -29,20 +21,15 @@ if TYPE_CHECKING:
     from searcher.models.session import Encoder
     from searcher.models.tokenizer import TextTokenizer
 
-BATCH_SIZE = 32
+BATCH_SIZE = 32  # images or texts per pass through an encoder
 CPU = ("CPUExecutionProvider",)
-INT8_ARITHMETIC = {
-    ("int8", "visual"),
-    ("int8", "textual"),
-    ("compact", "textual"),
-}  # only the CPU has kernels for these
 # Published logit scale and bias of each family, used if the model's files do not give them. CLIP clamps its scale
 # at 100. SigLIP's values are those of ViT-B-16.
 FAMILY_SCALE = {"clip": (100.0, 0.0), "siglip": (117.33, -12.93)}
 
 
 class Model:
-    """The image and text encoders of one model folder.
+    """The image and text encoders of one model folder. It is a `DualEncoder`, and safe to share by threads.
 
     Each encoder is opened when it is first used, so a search loads only the text encoder.
 
@@ -56,40 +43,50 @@ class Model:
     def __init__(self, folder: ModelFolder, *, precision: str | None = None, threads: int = 0) -> None:
         if precision is not None:
             folder.encoders(precision)  # raises ModelError if the model does not have it
-        self._asked_precision = precision
+        manifest = folder.manifest
         self._folder = folder
+        self._asked_precision = precision
         self._threads = threads
-        self._lock = threading.Lock()
+        # What is opened when it is first used. Each has a lock of its own, because they are opened at the same time.
+        self._precision: str | None = None
+        self._tokenizer: TextTokenizer | None = None
         self._encoders: dict[str, Encoder] = {}
+        self._locks = {what: threading.Lock() for what in (*SIDES, "tokenizer", "precision", "digest")}
         self.folder: Path = folder.path
-        self.info: Mapping[str, Any] = folder.manifest
+        self.info: Mapping[str, Any] = manifest.as_dict()
         self.name = folder.name
         self.slug = slug(self.name)
-        self.version: str | None = None if self.info.get("version") is None else str(self.info["version"])
+        self.version = manifest.version
         self.dim = folder.dim
-        self.logit_scale: float | None = self.info.get("logit_scale")
-        self.logit_bias: float | None = self.info.get("logit_bias")
-        languages = self.info.get("languages")
-        self.languages: tuple[str, ...] | None = tuple(languages) if languages else None
+        self.image_size = folder.image_size
+        self.logit_scale = manifest.logit_scale
+        self.logit_bias = manifest.logit_bias
+        self.languages: tuple[str, ...] | None = manifest.languages or None
 
     @classmethod
-    def open(cls, name_or_path: str | Path = "builtin", *, precision: str | None = None, threads: int = 0) -> "Model":
+    def open(cls, name_or_path: str | Path = "builtin", *, precision: str | None = None, threads: int = 0) -> Self:
         """Open a model. `name_or_path` is a name in the store, "builtin", or the path of a model folder.
 
-        `threads` is the number of ONNX Runtime threads (0: one per physical core). Raises ModelError (one
-        line) if the model does not exist or is broken.
+        `threads` is the number of ONNX Runtime threads (0: one per physical core). Raises NotFound if there is no such
+        model, and ModelError (one line) if it is broken or does not have that precision.
         """
         return cls(ModelFolder.read(find_model(name_or_path)), precision=precision, threads=threads)
 
-    @cached_property
+    @property
     def precision(self) -> str:
         """The precision in use.
 
         GPUs have no kernels for dynamic int8. If a GPU is available and no precision was asked for, float32
         is used instead of int8.
         """
-        default = self._asked_precision or self._folder.precision
-        if self._asked_precision is None and default == "int8" and "float32" in self._folder.precisions:
+        with self._locks["precision"]:
+            if self._precision is None:
+                self._precision = self._asked_precision or self._default_precision()
+            return self._precision
+
+    def _default_precision(self) -> str:
+        default = self._folder.precision
+        if default == "int8" and "float32" in self._folder.precisions:
             from searcher.models.session import available_providers
 
             if "CUDAExecutionProvider" in available_providers():
@@ -110,39 +107,37 @@ class Model:
             return True
         from searcher.models.drift import acceptable
 
-        drift = (self.info.get("drift") or {}).get(precision)
+        drift = self._folder.manifest.drift.get(precision)
         return drift is not None and acceptable(drift)
 
-    def in_precision(self, precision: str) -> "Model":
+    def in_precision(self, precision: str) -> Self:
         """Open the same model in another precision. Raises ModelError if it does not have that precision."""
-        return Model(self._folder, precision=precision, threads=self._threads)
+        return type(self)(self._folder, precision=precision, threads=self._threads)
 
     @property
     def digest(self) -> str:
-        return self._folder.digest
-
-    @cached_property
-    def preprocessing(self) -> "Preprocess":
-        from searcher.models.preprocess import Preprocess
-
-        try:
-            return Preprocess.from_config(self._folder.preprocess_config)
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"model {self.folder}: {PREPROCESS}: {error}") from error
+        with self._locks["digest"]:
+            return self._folder.digest
 
     @property
-    def image_size(self) -> int:
-        return min(self.preprocessing.size)
+    def preprocessing(self) -> "Preprocess":
+        """What `preprocess` does: size, mean, standard deviation, …"""
+        return self._folder.preprocess
 
-    @cached_property
+    @property
     def tokenizer(self) -> "TextTokenizer":
+        """Texts → token ids. Raises ModelError if the tokenizer cannot be used."""
+        with self._locks["tokenizer"]:
+            if self._tokenizer is None:
+                self._tokenizer = self._open_tokenizer()
+            return self._tokenizer
+
+    def _open_tokenizer(self) -> "TextTokenizer":
         from searcher.models.tokenizer import TextTokenizer
 
-        settings = {}
-        if (self.folder / TOKENIZER_SETTINGS).is_file():
-            settings = read_json(self.folder, TOKENIZER_SETTINGS)
+        folder = self._folder
         try:
-            return TextTokenizer.load(self.folder / TOKENIZER, self._folder.config["text_cfg"], settings)
+            return TextTokenizer.load(folder.path / TOKENIZER, folder.config["text_cfg"], folder.tokenizer_settings)
         except Exception as error:  # `tokenizers` raises bare Exception
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"model {self.folder}: {TOKENIZER} cannot be used ({reason})") from error
@@ -169,13 +164,13 @@ class Model:
         return known_script(text, self.languages)
 
     def preprocess(self, image: "Image.Image") -> np.ndarray:
-        """Convert an upright RGB image to float32 (3, H, W) for `encode_pixels`. Thread-safe."""
-        return self.preprocessing(image)
+        """Convert an upright RGB image to float32 (3, H, W) for `encode_pixels`."""
+        return self._folder.preprocess(image)
 
     def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
         """Embed preprocessed images: float32 (b, 3, H, W) → float32 (b, dim) of unit length.
 
-        Raises ModelError if the encoder cannot be loaded or run.
+        Raises ModelError if the encoder cannot be loaded or run, or if it returns numbers that are not finite.
         """
         if len(batch) == 0:
             return np.zeros((0, self.dim), dtype=np.float32)
@@ -190,7 +185,8 @@ class Model:
         """Embed PIL images or image files. Returns float32 (n, dim) of unit length.
 
         A file is decoded as `index` decodes it. For a PIL image, the EXIF orientation is applied if it has
-        one, and its colours are assumed to be sRGB. Raises PhotoError if a file is not a readable image.
+        one, and its colours are assumed to be sRGB. Raises PhotoError if a file is not a readable image, and
+        ModelError as `encode_pixels` does.
         """
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(images), BATCH_SIZE):
@@ -209,7 +205,7 @@ class Model:
         """Embed texts. Returns float32 (n, dim) of unit length.
 
         A text that is longer than the model's context is truncated. Raises ModelError if the encoder or the
-        tokenizer cannot be used.
+        tokenizer cannot be used, or if the encoder returns numbers that are not finite.
         """
         if texts and "textual" not in self._encoders:
             # ONNX Runtime releases the GIL while it opens a session, so the tokenizer is read at the same time.
@@ -229,25 +225,30 @@ class Model:
         return np.concatenate(parts)
 
     def _encoder(self, side: str) -> "Encoder":
-        with self._lock:
+        with self._locks[side]:
             if side not in self._encoders:
-                from searcher.models.session import Encoder
-
-                path = self.folder / self._folder.encoders(self.precision)[side]
-                providers = CPU if self.precision == "int8" else None  # other providers have no int8 kernels
-                opened = Encoder(path, threads=self._threads, providers=providers)
-                kind, axes = ("an image", 4) if side == "visual" else ("a text", 2)
-                if len(opened.input_shape) != axes:
-                    raise ModelError(f"{opened.path} is not {kind} encoder: its input does not have {axes} axes")
-                self._encoders[side] = opened
+                self._encoders[side] = self._open_encoder(side)
             return self._encoders[side]
 
+    def _open_encoder(self, side: str) -> "Encoder":
+        from searcher.models.session import Encoder
+
+        path = self.folder / self._folder.encoders(self.precision)[side]
+        providers = CPU if self.precision == "int8" else None  # other providers have no int8 kernels
+        opened = Encoder(path, threads=self._threads, providers=providers)
+        kind, axes, inputs = ("an image", 4, (1,)) if side == "visual" else ("a text", 2, (1, 2))
+        if len(opened.input_shape) != axes or opened.inputs not in inputs:
+            raise ModelError(f"{opened.path} is not {kind} encoder: its input does not have {axes} axes")
+        return opened
+
     def _try_encoder(self, side: str) -> None:
-        with suppress(ModelError):  # it is raised again when the encoder is used
+        with suppress(Exception):  # it is raised again when the encoder is used, in the caller's own thread
             self._encoder(side)
 
     def _checked(self, vectors: np.ndarray) -> np.ndarray:
         if vectors.ndim != 2 or vectors.shape[1] != self.dim:
             shape = "x".join(str(side) for side in vectors.shape[1:])
             raise ModelError(f"model {self.folder}: an encoder returns {shape} numbers but config.json says {self.dim}")
+        if not np.isfinite(vectors).all():
+            raise ModelError(f"model {self.folder}: an encoder returns vectors that are not finite; use another model")
         return vectors

@@ -1,16 +1,14 @@
 """Embed labels by averaging the embeddings of their prompts, and find the label nearest to an image."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from searcher.datasets.labels import Label
 from searcher.datasets.templates import ENSEMBLE, fill
-
-if TYPE_CHECKING:
-    from searcher.models.model import Model
+from searcher.models.encoder import DualEncoder
+from searcher.progress import SILENT, Progress
 
 TEXTS_AT_ONCE = 1024
 # Float32 sums of 1,000 products depend on the shape of the matrices. They differ by less than this.
@@ -18,16 +16,16 @@ CLOSE = 1e-5
 
 
 def encode_labels(
-    model: "Model",
+    model: DualEncoder,
     labels: Sequence[Label],
     templates: Sequence[str] = ENSEMBLE,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = SILENT,
 ) -> np.ndarray:
     """Embed labels. Returns float32 (n, dim) of unit length.
 
     The embedding of a label is the normalised mean of its prompts' embeddings, over all wordings and templates.
-    If a label has its own templates, they are used instead of `templates`. `progress(done, total)` counts
-    prompts. The prompts are encoded in batches, so memory use does not grow with the number of prompts.
+    If a label has its own templates, they are used instead of `templates`. `progress` counts prompts. The prompts
+    are encoded in batches, so memory use does not grow with the number of prompts.
     """
     sums = np.zeros((len(labels), model.dim), dtype=np.float32)
     total = sum(len(label.wordings) * len(label.templates or templates) for label in labels)
@@ -36,8 +34,7 @@ def encode_labels(
     while batch := list(islice(prompts, TEXTS_AT_ONCE)):
         np.add.at(sums, [row for row, _ in batch], model.encode_texts([text for _, text in batch]))
         done += len(batch)
-        if progress is not None:
-            progress(done, total)
+        progress.advance(done, total)
     unit: np.ndarray = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), np.float32(1e-12))
     return unit
 

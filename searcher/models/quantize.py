@@ -14,25 +14,21 @@ Mean cosine similarity to float32:
 - timm's ResNet-18 (a trained image encoder): compact 0.9999
 """
 
+import secrets
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from searcher.models.drift import MIN_COSINE, acceptable, describe, measure_drift
-from searcher.models.folder import (
-    FACTS,
-    FLOAT32,
-    MANIFEST,
-    ModelError,
-    ModelFolder,
-    read_json,
-    write_manifest,
-)
+from searcher.models.folder import ModelFolder
+from searcher.models.layout import FLOAT32, ModelError
+from searcher.models.manifest import read_manifest, update_manifest
 from searcher.models.model import Model
+from searcher.models.store import remove_abandoned
 
 INT8 = "int8"
 COMPACT = "compact"
@@ -52,23 +48,22 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
     float32 = Model.open(folder, precision="float32")
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
     for side, name in files.items():
+        remove_abandoned(folder / side)
         if precision == COMPACT:
             store_small(folder / FLOAT32[side], folder / name, INT8)
         else:
             quantize_int8(folder / FLOAT32[side], folder / name)
-    manifest = read_json(folder, MANIFEST)
-    facts = {key: manifest.get(key) for key in FACTS}
-    facts["digest"] = float32.digest
-    facts["precisions"] = {**manifest["precisions"], precision: files}
-    write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
+    manifest = read_manifest(folder)
+    precisions = {**manifest.precisions, precision: files}
+    update_manifest(folder, precisions=precisions)
     drift = measure_drift(float32, Model.open(folder, precision=precision))
     strays = [side for side in files if drift[_COSINE[side]] < MIN_COSINE]
     if precision == COMPACT and strays:
         for side in strays:
             store_small(folder / FLOAT32[side], folder / files[side], "float16")
+        update_manifest(folder, precisions=precisions)
         drift = measure_drift(float32, Model.open(folder, precision=precision))
-    facts["drift"] = {**(manifest.get("drift") or {}), precision: drift}
-    write_manifest(folder, name=float32.name, precision=manifest["precision"], **facts)
+    update_manifest(folder, drift={**manifest.drift, precision: drift})
     return drift
 
 
@@ -84,42 +79,49 @@ def choose_precision(folder: Path, asked: str | None = None) -> list[str]:
         raise ModelError(f"no precision named {asked!r} (available: float32, {INT8})")
     given = ModelFolder.read(folder)
     if asked == "float32" or (asked is None and "float32" not in given.precisions):
-        _ = given.encoders(asked or given.precision)
+        used = asked or given.precision
+        _ = given.encoders(used)
+        if used != given.precision:
+            update_manifest(folder, precision=used)
         return []
     if INT8 not in given.precisions:
         _ = given.encoders("float32")
         add_precision(folder, INT8)
-    manifest = read_json(folder, MANIFEST)
-    drift = (manifest.get("drift") or {}).get(INT8)
-    facts: dict[str, Any] = {key: manifest.get(key) for key in FACTS}
-    lines = []
+    manifest = read_manifest(folder)
+    drift = manifest.drift.get(INT8)
     if asked == INT8 or drift is None or acceptable(drift):
-        write_manifest(folder, name=manifest["name"], precision=INT8, **facts)
+        update_manifest(folder, precision=INT8)
     else:
-        for name in facts["precisions"].pop(INT8).values():
-            (folder / name).unlink()
-        write_manifest(folder, name=manifest["name"], precision="float32", **facts)
-    if drift is not None and not acceptable(drift):
-        used = "int8 is used anyway" if asked == INT8 else "float32 is used (to use int8, pass --precision int8)"
-        lines.append(f"int8 differs too much from float32 ({describe(drift)}; minimum {MIN_COSINE}): {used}")
-    return lines
+        others = {precision: files for precision, files in manifest.precisions.items() if precision != INT8}
+        _remove_encoders(folder, manifest.precisions[INT8].values(), others)
+        update_manifest(folder, precision="float32", precisions=others)
+    if drift is None or acceptable(drift):
+        return []
+    used = "int8 is used anyway" if asked == INT8 else "float32 is used (to use int8, pass --precision int8)"
+    return [f"int8 differs too much from float32 ({describe(drift)}; minimum {MIN_COSINE}): {used}"]
 
 
 def keep_only(folder: Path, precision: str) -> None:
     """Keep only `precision` in a model folder and delete the others.
 
-    Its files get the usual file names of the layout. The recorded digest does not change.
+    Its files get the usual file names of the layout. The recorded digest does not change. Raises ModelError if the
+    model does not have this precision.
     """
-    manifest = read_json(folder, MANIFEST)
-    files = manifest["precisions"][precision]
-    for others in manifest["precisions"].values():
-        for side, name in others.items():
-            if name not in (files[side], FLOAT32[side]):
-                (folder / name).unlink(missing_ok=True)
-    for side, name in files.items():
+    given = ModelFolder.read(folder)
+    kept = {precision: given.encoders(precision)}
+    others = {path for files in given.precisions.values() for path in files.values()}
+    _remove_encoders(folder, others - set(FLOAT32.values()), kept)
+    for side, name in kept[precision].items():
         (folder / name).replace(folder / FLOAT32[side])
-    facts = {key: manifest.get(key) for key in FACTS} | {"precisions": {precision: FLOAT32}}
-    write_manifest(folder, name=manifest["name"], precision=precision, **facts)
+    update_manifest(folder, precision=precision, precisions={precision: FLOAT32})
+
+
+def _remove_encoders(folder: Path, names: Iterable[str], kept: Mapping[str, Mapping[str, str]]) -> None:
+    """Delete encoder files, but none that a precision in `kept` uses. `ModelFolder` has checked where they are."""
+    used = {path for files in kept.values() for path in files.values()}
+    for name in names:
+        if name not in used:
+            (folder / name).unlink(missing_ok=True)
 
 
 def quantize_int8(source: Path, target: Path) -> None:
@@ -138,19 +140,25 @@ def quantize_int8(source: Path, target: Path) -> None:
 
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".quantize.") as scratch:
         prepared, quantized = Path(scratch) / "prepared.onnx", Path(scratch) / "quantized.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        model = onnx.load(str(prepared))
-        _shrink_tables(model)
-        onnx.save(model, str(prepared))
-        quantize_dynamic(
-            str(prepared),
-            str(quantized),
-            op_types_to_quantize=["MatMul"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            reduce_range=True,
-            extra_options={"MatMulConstBOnly": True},
-        )
+        try:
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+            model = onnx.load(str(prepared))
+            _shrink_tables(model)
+            onnx.save(model, str(prepared))
+            quantize_dynamic(
+                str(prepared),
+                str(quantized),
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                reduce_range=True,
+                extra_options={"MatMulConstBOnly": True},
+            )
+        except OSError:
+            raise
+        except Exception as error:  # the exceptions of ONNX Runtime's tools have no common base class
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(f"{source} cannot be stored as int8 ({reason}); use --precision float32") from error
         quantized.replace(target)
 
 
@@ -189,7 +197,12 @@ def store_small(source: Path, target: Path, kind: str) -> None:
             tensors.append(numpy_helper.from_array(values.astype(np.float16), stored))
             nodes.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=f"{name}.cast"))
     _replace(model, tensors, [*nodes, *model.graph.node])
-    onnx.save(model, str(target))
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")  # never through a link that is here already
+    try:
+        onnx.save(model, str(partial))
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:

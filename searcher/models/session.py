@@ -1,13 +1,14 @@
 """Run one encoder as an ONNX Runtime session. Inputs and outputs are identified by position."""
 
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from searcher.models.folder import ModelError
+from searcher.models.layout import ModelError
 from searcher.photos.cores import usable_cores
 
 # These are used if they are installed, fastest first. The CPU provider is always available.
@@ -43,6 +44,8 @@ class Encoder:
         self.path = path
         self.pace = Pace()
         self._inputs = self._session.get_inputs()
+        if len(self._inputs) not in (1, 2) or not self.input_shape or self.input_shape[0] == 0:
+            raise ModelError(f"{path} is not a supported encoder: it must have one or two inputs with a batch axis")
         for given in self._inputs:
             if given.type not in _DTYPES:
                 raise ModelError(f"{path} is not a supported encoder: its input type is {given.type}")
@@ -76,6 +79,8 @@ class Encoder:
             output = np.concatenate([self._fixed(arrays, start, fixed) for start in range(0, len(arrays[0]), fixed)])
         else:
             output = self._once(arrays)
+        if output.ndim < 2 or len(output) != len(arrays[0]):
+            raise ModelError(f"{self.path} is not a supported encoder: its output is not one row per input")
         return unit_length(output)
 
     def _fixed(self, arrays: tuple[np.ndarray, ...], start: int, size: int) -> np.ndarray:
@@ -88,14 +93,13 @@ class Encoder:
     def _once(self, arrays: tuple[np.ndarray, ...]) -> np.ndarray:
         feeds = {given.name: array for given, array in zip(self._inputs, arrays, strict=True)}
         try:
-            output = self._session.run(None, feeds)[0]
+            return np.asarray(self._session.run(None, feeds)[0], dtype=np.float32)
         except Exception as error:
             raise ModelError(f"{self.path} cannot be run: {_reason(error)}") from error
-        return np.asarray(output, dtype=np.float32)
 
 
 class Pace:
-    """Find the number of photos per pass that is fastest on this CPU.
+    """Find the number of photos per pass that is fastest on this CPU. It is thread-safe.
 
     Larger passes do not fit into the CPU's cache, and smaller ones leave cores idle. Each step is tried twice
     on the first batches of a run, and the fastest one is kept. (ViT-B-32-256 in int8 embedded 29, 28, 26 and
@@ -108,22 +112,25 @@ class Pace:
         # The first trial does not count, because it allocates memory.
         self._trials = [16, *self.STEPS, *reversed(self.STEPS)]
         self._best: dict[int, float] = {}
+        self._lock = threading.Lock()
 
     @property
     def step(self) -> int:
         """The number of photos to embed per pass now."""
-        return self._trials[0] if self._trials else min(self._best, key=lambda step: self._best[step])
+        with self._lock:
+            return self._trials[0] if self._trials else min(self._best, key=lambda step: self._best[step])
 
     def note(self, step: int, photos: int, seconds: float) -> None:
         """Record that a batch of `photos` took `seconds` with `step` photos per pass.
 
         Batches that are too small to measure are ignored.
         """
-        if photos < max(self.STEPS) or self._trials[:1] != [step]:
-            return
-        if len(self._trials) <= 2 * len(self.STEPS):
-            self._best[step] = min(self._best.get(step, seconds / photos), seconds / photos)
-        self._trials = self._trials[1:]
+        with self._lock:
+            if photos < max(self.STEPS) or self._trials[:1] != [step]:
+                return
+            if len(self._trials) <= 2 * len(self.STEPS):
+                self._best[step] = min(self._best.get(step, seconds / photos), seconds / photos)
+            self._trials = self._trials[1:]
 
 
 def _open(path: Path, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:
@@ -145,9 +152,14 @@ def available_providers() -> tuple[str, ...]:
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Scale each row of (n, dim) to length 1. Returns float32. A row of zeros stays zero."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
+    """Scale each row of (n, dim) to length 1. Returns float32.
+
+    A row of zeros stays zero. A row whose length is not a finite number becomes NaN.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        norms[~np.isfinite(norms)] = np.nan
+        return np.asarray(vectors / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
 
 
 def _reason(error: Exception) -> str:

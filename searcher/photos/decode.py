@@ -8,29 +8,37 @@ import errno
 import hashlib
 import os
 import stat
-import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image
 
-from searcher.errors import SearcherError
 from searcher.photos.colour import to_rgb, to_srgb
+from searcher.photos.errors import PhotoError as PhotoError
+from searcher.photos.errors import Unavailable as Unavailable
 from searcher.photos.exif import Exif, read_exif, read_orientation
+from searcher.photos.jpeg import with_end
+from searcher.photos.limits import MAX_PIXELS
+from searcher.photos.opening import COVERED, open_image, why
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is read. A 200-megapixel JPEG has about 80 MB, and a 40-megapixel 16-bit TIFF has 240 MB."""
 
-MAX_PIXELS = 256_000_000
-"""Largest image that is opened. Phones take photos of 200 megapixels. Anything larger is a mistake or an attack."""
+MAX_DECODED_PIXELS = 100_000_000
+"""Largest image that is decoded at full size with `min_side`. Decoding takes up to 7 bytes per pixel. A larger JPEG
+is decoded at a reduced scale."""
 
-MAX_DECODED_PIXELS = 80_000_000
-"""Largest image that is decoded at full size. Decoding takes 4 to 9 bytes per pixel. A larger JPEG is decoded
-at a reduced scale."""
+MAX_FULL_SIZE_PIXELS = 80_000_000
+"""Largest image that is decoded without `min_side`. It takes up to 9 bytes per pixel, because the result is as large
+as the image."""
+
+MAX_WEBP_PIXELS = 40_000_000
+"""Largest WebP image that is decoded. Its decoder holds four copies of the image, which take 16 bytes per pixel."""
+
+MAX_HEIF_PIXELS = 75_000_000
+"""Largest HEIC or AVIF image that is decoded. Their decoders hold several copies, which take 7 to 9 bytes per pixel."""
 
 LARGE_PIXELS = 25_000_000
 """Images with more decoded pixels than this are decoded one at a time, to limit the memory that all threads use."""
@@ -45,12 +53,13 @@ up to 1.3 on average (at most 18).
 
 DIGEST_BYTES = 16
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-_FTYP_FORMATS = ("AVIF", "HEIF")
 # MPO is a JPEG followed by more images. Phones and 3-D cameras write it.
 _FORMAT_NAMES = {"MPO": "JPEG"}
 
-_one_large_picture = Lock()
+_REDUCING_GAP = 2  # images are reduced in whole steps to this many times the final size, and then resized
+_BAND_ROWS = 32  # reduced rows
+
+_large_pictures: AbstractContextManager[object] = Lock()  # held while a large picture is decoded
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,33 +72,41 @@ _UPRIGHT = {
 }
 
 
-class PhotoError(SearcherError):
-    """Raised if a file is not a readable photo. `reason` is the message without the path."""
-
-    def __init__(self, reason: str, path: str | None = None) -> None:
-        super().__init__(f"cannot read {path}: {reason}" if path else reason)
-        self.reason = reason
-
-
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """A decoded photo.
+class PhotoFacts:
+    """What a file says about its photo.
 
-    image: upright, mode RGB, in sRGB. It may be smaller than the original if `min_side` was given.
     width, height: size of the upright original in pixels.
     format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF" or "HEIF".
     exif: date, camera and place.
     """
 
-    image: Image.Image
     width: int
     height: int
     format: str
     exif: Exif
 
 
+@dataclass(frozen=True, slots=True)
+class DecodedPhoto(PhotoFacts):
+    """A decoded photo.
+
+    image: upright, mode RGB, in sRGB. It may be smaller than the original if `min_side` was given.
+    """
+
+    image: Image.Image
+
+    @property
+    def facts(self) -> PhotoFacts:
+        """The photo without its pixels."""
+        return PhotoFacts(self.width, self.height, self.format, self.exif)
+
+
 def read_bytes(path: bytes) -> bytes:
-    """Read a whole file. Raises PhotoError if it is missing, unreadable, empty, too large or not a regular file."""
+    """Read a whole file.
+
+    Raises Unavailable if it is missing or unreadable, and PhotoError if it is empty, too large or not a regular file.
+    """
     try:
         # O_NONBLOCK: without it, opening a FIFO that has no writer blocks forever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -103,7 +120,7 @@ def read_bytes(path: bytes) -> bytes:
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket cannot even be opened
             raise PhotoError("not a regular file") from error
-        raise PhotoError(error.strerror or "unknown read error") from error
+        raise Unavailable(error.strerror or "unknown read error") from error
     except ValueError as error:  # a NUL in the path
         raise PhotoError(str(error)) from error
     if not data:
@@ -118,7 +135,7 @@ def content_digest(data: bytes) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
 
 
-def decode(data: bytes, min_side: int | None = None) -> Photo:
+def decode(data: bytes, min_side: int | None = None) -> DecodedPhoto:
     """Decode the first image in the bytes of a file.
 
     min_side: the input size of the model, in pixels. With it, the decoded image may be smaller than the original, and
@@ -137,10 +154,10 @@ def decode(data: bytes, min_side: int | None = None) -> Photo:
     except PhotoError:
         raise
     except Exception as error:  # for bad bytes, decoders raise anything from struct.error to RecursionError
-        raise PhotoError(_reason(error)) from error
+        raise why(error, data) from error
 
 
-def open_photo(path: bytes | str | Path, min_side: int | None = None) -> Photo:
+def open_photo(path: bytes | str | Path, min_side: int | None = None) -> DecodedPhoto:
     """Read a file and decode it with `decode`. Raises PhotoError with the path in its message."""
     try:
         name = os.fsencode(path)
@@ -152,6 +169,14 @@ def open_photo(path: bytes | str | Path, min_side: int | None = None) -> Photo:
         raise PhotoError(error.reason, path=os.fsdecode(name)) from error
 
 
+def share_lock_of_large_pictures(path: str) -> None:
+    """Let processes that call this with the same file decode one large picture at a time between them."""
+    from filelock import FileLock
+
+    global _large_pictures
+    _large_pictures = FileLock(path)
+
+
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Convert an image that the caller opened to upright RGB. Its colours are assumed to be sRGB."""
     image.load()
@@ -160,37 +185,83 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return picture if method is None else picture.transpose(method)
 
 
-def _decode(data: bytes, min_side: int | None) -> Photo:
-    image = _open(data)
+def _decode(data: bytes, min_side: int | None) -> DecodedPhoto:
+    image = open_image(data)
     if image.width * image.height > MAX_PIXELS:
         raise PhotoError(_too_many_pixels(image, MAX_PIXELS))
     width, height = image.size
-    box = (0.0, 0.0, float(width), float(height))
-    if min_side is not None:
-        _, box = image.draft(None, (min_side * MARGIN, min_side * MARGIN)) or (None, box)
-    pixels = image.width * image.height
-    if pixels > MAX_DECODED_PIXELS:
-        raise PhotoError(_too_many_pixels(image, MAX_DECODED_PIXELS))
-    if image.info.get("progressive"):  # the decoder holds all coefficients at any output scale
-        pixels = width * height
-    with _one_large_picture if pixels > LARGE_PIXELS else nullcontext():
-        image.load()  # for TIFF, this also turns the image upright and resets its orientation
-        picture = to_rgb(image)
-        if min_side is not None:
-            picture = _reduced(picture, box, min_side * MARGIN)
+    progressive = bool(image.info.get("progressive"))
+    box = _draft(image, min_side)
+    # the decoder of a progressive JPEG holds all coefficients at any output scale
+    pixels = width * height if progressive else image.width * image.height
+    with _large_pictures if pixels > LARGE_PIXELS else nullcontext():
+        image = _loaded(image, data, min_side)
+        picture = _on_canvas(image) if min_side is None else _reduced(image, box, min_side * MARGIN)
         picture = to_srgb(picture, image)
     exif, orientation = read_exif(image), read_orientation(image)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     if orientation >= 5:
         width, height = height, width
-    return Photo(picture, width, height, _FORMAT_NAMES.get(image.format or "", image.format or ""), exif)
+    return DecodedPhoto(width, height, _FORMAT_NAMES.get(image.format or "", image.format or ""), exif, picture)
 
 
-def _reduced(picture: Image.Image, box: tuple[float, float, float, float], shorter_side: int) -> Image.Image:
-    """Resize `picture` so that its shorter side is `shorter_side`, if it is at least twice as large as that.
+def _draft(image: Image.Image, min_side: int | None) -> tuple[float, float, float, float]:
+    """Let a JPEG be decoded at a reduced scale. Returns the part of the decoded image that the original covers.
 
-    box: the part of `picture` that the original covers, in fractions of a pixel. A reduced JPEG whose size is not a
+    Raises PhotoError if the image is too large to be decoded.
+    """
+    box = (0.0, 0.0, float(image.width), float(image.height))
+    if min_side is not None:
+        _, box = image.draft(None, (min_side * MARGIN, min_side * MARGIN)) or (None, box)
+    limit = MAX_DECODED_PIXELS if min_side is not None else min(MAX_DECODED_PIXELS, MAX_FULL_SIZE_PIXELS)
+    if image.format == "WEBP":
+        limit = min(limit, MAX_WEBP_PIXELS)
+    elif image.format in ("HEIF", "AVIF"):
+        limit = min(limit, MAX_HEIF_PIXELS)
+    if image.width * image.height > limit:
+        raise PhotoError(_too_many_pixels(image, limit))
+    return box
+
+
+def _loaded(image: Image.Image, data: bytes, min_side: int | None) -> Image.Image:
+    """Decode the pixels. For TIFF, Pillow also turns the image upright and resets its orientation."""
+    try:
+        image.load()
+    except OSError as error:
+        if image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
+            raise
+        complete = with_end(data, _opened_for_check)
+        if complete is None:
+            raise
+        image = open_image(complete)
+        _draft(image, min_side)
+        image.load()
+    return image
+
+
+def _opened_for_check(data: bytes) -> Image.Image:
+    image = open_image(data)
+    if image.width * image.height > MAX_DECODED_PIXELS:
+        image.draft(None, (image.width // 2, image.height // 2))
+    return image
+
+
+def _on_canvas(image: Image.Image) -> Image.Image:
+    """Convert a loaded image to RGB. What the first frame of a GIF does not cover is white, as in a browser."""
+    picture = to_rgb(image)
+    covered = image.info.get(COVERED)
+    if covered is None:
+        return picture
+    canvas = Image.new("RGB", picture.size, "white")
+    canvas.paste(picture.crop(covered), covered)
+    return canvas
+
+
+def _reduced(image: Image.Image, box: tuple[float, float, float, float], shorter_side: int) -> Image.Image:
+    """Convert a loaded image to RGB whose shorter side is `shorter_side`, if it is at least twice as large as that.
+
+    box: the part of `image` that the original covers, in fractions of a pixel. A reduced JPEG whose size is not a
     multiple of 8 ends in a partial pixel. Treating that as a whole pixel would distort the image.
     """
     width, height = box[2], box[3]
@@ -198,38 +269,25 @@ def _reduced(picture: Image.Image, box: tuple[float, float, float, float], short
     if scale > 0.5:
         scale = 1
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    factor = int(1 / scale / _REDUCING_GAP)
+    if factor > 1 and image.width * image.height > LARGE_PIXELS and COVERED not in image.info:
+        picture = _in_bands(image, factor)
+        box = (0, 0, width / factor, height / factor)
+    else:
+        picture = _on_canvas(image)
     if size == picture.size and box == (0, 0, *size):
         return picture
-    return picture.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=2)
+    return picture.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=_REDUCING_GAP)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    _prepare_pillow()
-    formats: tuple[str, ...] = _FORMATS
-    if data[4:8] == b"ftyp":  # ISO base media: HEIC and AVIF
-        _register_heif()
-        formats = _FTYP_FORMATS
-    # Only these formats: Pillow supports fifty. Some of them start other programs (EPS) or are not photos.
-    return Image.open(BytesIO(data), formats=formats)
-
-
-@cache
-def _prepare_pillow() -> None:
-    # Pillow rejects images above 179 megapixels, but some phones make them. This raises its limit to ours. It never
-    # lowers or removes the limit.
-    if Image.MAX_IMAGE_PIXELS is not None:
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, MAX_PIXELS)
-    # Hide Pillow's warnings from stderr. Errors are reported by the PhotoError, and the rest is harmless
-    # ("Corrupt EXIF data").
-    for category in (UserWarning, RuntimeWarning):
-        warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
-
-
-@cache
-def _register_heif() -> None:
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
+def _in_bands(image: Image.Image, factor: int) -> Image.Image:
+    """Convert a large image to RGB that is smaller by `factor`, without another image of the full size in memory."""
+    picture = Image.new("RGB", (-(-image.width // factor), -(-image.height // factor)))
+    for row in range(0, picture.height, _BAND_ROWS):
+        top = row * factor
+        band = image.crop((0, top, image.width, min(top + _BAND_ROWS * factor, image.height)))
+        picture.paste(_on_canvas(band).reduce(factor), (0, row))
+    return picture
 
 
 def _too_many_bytes(size: int) -> str:
@@ -238,18 +296,3 @@ def _too_many_bytes(size: int) -> str:
 
 def _too_many_pixels(image: Image.Image, limit: int) -> str:
     return f"too large: {image.width} × {image.height} pixels (the limit is {limit / 1e6:,.0f} million)"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image, or the start of the file is damaged"
-    if isinstance(error, Image.DecompressionBombError):
-        return f"too large: more than {MAX_PIXELS / 1e6:,.0f} million pixels"
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
-    text = " ".join(str(error).split())
-    if "truncated" in text.lower():
-        return "truncated: the file ends before the image is complete"
-    if text.startswith(("decoder error", "broken data stream", "unrecognized data stream")):
-        return "damaged: the pixels cannot be decoded"
-    return f"damaged: {text or type(error).__name__}"[:200]

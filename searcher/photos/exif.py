@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
 GPS_LATITUDE_REF, GPS_LATITUDE, GPS_LONGITUDE_REF, GPS_LONGITUDE = 1, 2, 3, 4
 
-_DATE = re.compile(r"(\d{4})[:/.-](\d{2})[:/.-](\d{2})(?:[ T](\d{2}):(\d{2})(?::(\d{2}))?)?")
+# Some programs write blanks instead of leading zeros.
+_DATE = re.compile(
+    r"(\d{4})[:/.-]([ \d]?\d)[:/.-]([ \d]?\d)(?!\d)(?:[ T]+([ \d]?\d):([ \d]?\d)(?::([ \d]?\d))?)?", re.ASCII
+)
 _LONGEST_NAME = 100
 
 
@@ -90,8 +93,14 @@ def _taken_at(value: Any) -> datetime | None:
         return None
     try:
         year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-        return datetime(year, month, day, hour, minute, second)
-    except ValueError:  # a camera whose clock is not set writes "0000:00:00 00:00:00"
+        # Hour 24 is the end of the day, and second 60 is a leap second.
+        carry = timedelta(days=hour == 24, minutes=second == 60)
+        if hour == 24 and (minute, second) != (0, 0):
+            return None
+        return (
+            datetime(year, month, day, hour % 24 if hour == 24 else hour, minute, 0 if second == 60 else second) + carry
+        )
+    except (ValueError, OverflowError):  # a camera whose clock is not set writes "0000:00:00 00:00:00"
         return None
 
 

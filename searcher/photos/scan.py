@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 PHOTO_SUFFIXES = frozenset(
@@ -43,48 +43,69 @@ class FoundFile:
     mtime_ns: int
 
 
-def scan(root: bytes, on_error: Callable[[bytes, OSError], None]) -> Iterator[FoundFile]:
-    """Yield the photo files below `root`, in no particular order.
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A path that could not be listed, relative to the root. Nothing at or below it may be treated as deleted."""
 
-    Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed. Each folder is listed once: under
-    its real path if that is below `root`, or else under the first link to it in alphabetical order. So the same tree
-    always gives the same paths, and link loops end.
+    relpath: bytes
+    error: OSError
 
-    `on_error(relpath, error)` is called for each path that could not be listed: a photo without a file status (such
-    as a broken link), a photo that is not a regular file, an unreadable folder, or a link to a missing folder. The
-    caller must not treat anything at or below such a path as deleted.
 
-    Raises OSError if `root` itself cannot be read.
+@dataclass(frozen=True, slots=True)
+class MountPoint:
+    """A folder below the root where another disk is mounted."""
+
+    relpath: bytes
+
+
+def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
+    """Yield the photo files below `root`, what could not be listed, and mount points, in no particular order.
+
+    Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed, except a link to a photo that is
+    found below `root` under its real path. Each folder is listed once: under its real path if that is below `root`, or
+    else under the first link to it in alphabetical order. So the same tree always gives the same paths, and link loops
+    end.
+
+    What could not be listed is a photo without a file status (such as a broken link), a photo that is not a regular
+    file, an unreadable folder, or a link to a missing folder. Raises OSError if `root` itself cannot be read.
     """
     visited: set[tuple[int, int]] = set()
     links: list[bytes] = []
-    folders = [b""]
+    folders: list[tuple[bytes, int | None]] = [(b"", None)]  # with the device of the folder around it
+    real_root = os.path.realpath(root)
     while folders or links:
         if folders:
-            relpath = folders.pop()
+            relpath, outer_device = folders.pop()
         else:  # all real folders are done, so now follow the links
             links.sort(reverse=True)
-            relpath = links.pop()
+            relpath, outer_device = links.pop(), None
         try:
             status = os.stat(os.path.join(root, relpath))  # noqa: PTH116, PTH118 (pathlib has no bytes paths)
             if (status.st_dev, status.st_ino) in visited:
                 continue
             visited.add((status.st_dev, status.st_ino))
-            yield from _list(root, relpath, folders, links, on_error)
+            if outer_device is not None and status.st_dev != outer_device:
+                yield MountPoint(relpath)
+            for found in _list(root, relpath, real_root):
+                if isinstance(found, bytes):
+                    folders.append((found, status.st_dev))
+                elif isinstance(found, _FolderLink):
+                    links.append(found.relpath)
+                else:
+                    yield found
         except OSError as error:
             if not relpath:
                 raise
-            on_error(relpath, error)
+            yield Unreadable(relpath, error)
 
 
-def _list(
-    root: bytes,
-    relpath: bytes,
-    folders: list[bytes],
-    links: list[bytes],
-    on_error: Callable[[bytes, OSError], None],
-) -> Iterator[FoundFile]:
-    """Yield the photos directly in one folder. Append its subfolders to `folders` and links to folders to `links`."""
+@dataclass(frozen=True, slots=True)
+class _FolderLink:
+    relpath: bytes
+
+
+def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile | Unreadable | _FolderLink | bytes]:
+    """Yield what is directly in one folder: photos, what cannot be listed, links to folders, subfolders (bytes)."""
     prefix = relpath + b"/" if relpath else b""
     apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
     with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118
@@ -96,19 +117,40 @@ def _list(
                 if entry.is_dir(follow_symlinks=False):
                     lower = name.lower()
                     if lower not in SKIPPED_FOLDERS and (not apple_library or lower in _APPLE_ORIGINALS):
-                        folders.append(prefix + name)
+                        yield prefix + name
                     continue
-                is_photo = name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES
-                is_link = entry.is_symlink()
+                is_photo, is_link = _has_photo_suffix(name), entry.is_symlink()
                 if not is_photo and not is_link:
                     continue
                 status = entry.stat()
             except OSError as error:
-                on_error(prefix + name, error)
+                yield Unreadable(prefix + name, error)
                 continue
             if is_link and stat.S_ISDIR(status.st_mode):
-                links.append(prefix + name)
+                yield _FolderLink(prefix + name)
             elif is_photo and stat.S_ISREG(status.st_mode):
-                yield FoundFile(prefix + name, status.st_size, status.st_mtime_ns)
+                if not (is_link and _is_found_below(entry.path, real_root)):
+                    yield FoundFile(prefix + name, status.st_size, stored_time(status))
             elif is_photo:
-                on_error(prefix + name, OSError(errno.EINVAL, "not a regular file"))
+                yield Unreadable(prefix + name, OSError(errno.EINVAL, "not a regular file"))
+
+
+def _has_photo_suffix(name: bytes) -> bool:
+    return name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES
+
+
+def _is_found_below(link: bytes, real_root: bytes) -> bool:
+    """Whether a scan finds what a link leads to under its real path."""
+    real = os.path.realpath(link)
+    start = real_root.rstrip(b"/") + b"/"
+    if not real.startswith(start) or not _has_photo_suffix(real):
+        return False
+    return not any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in real[len(start) :].split(b"/"))
+
+
+def stored_time(status: os.stat_result) -> int:
+    """The modification time in nanoseconds, cut to what SQLite stores: about the years 1677 to 2262."""
+    return min(max(status.st_mtime_ns, -_MAX_TIME), _MAX_TIME)
+
+
+_MAX_TIME = 2**63 - 1

@@ -5,27 +5,13 @@ w of a zero-shot label is the embedding of its prompts and o is 0, so the score 
 docs/tagging.md describes the other cases.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from searcher.models.prompts import nearest_of
-
-
-@dataclass(frozen=True, slots=True)
-class Scorer:
-    """The labels of a question, as the numbers that `answer` needs.
-
-    `weights` is (n, dim) float32, and `offsets` is (n,) float32. With `one`, the softmax of `scale` * score gives the
-    probabilities over all labels. Otherwise the sigmoid of the score is the probability of each label by itself, and
-    a photo gets the label if this probability reaches `thresholds`, which is (n,) float64.
-    """
-
-    one: bool
-    weights: np.ndarray
-    offsets: np.ndarray
-    scale: float
-    thresholds: np.ndarray
+from searcher.tagger.scorer import Scorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +25,11 @@ class Answers:
     rows: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+
+    def entries(self) -> Iterator[tuple[int, int, float]]:
+        """The entries as (index of the photo, index of the label, probability to six decimals)."""
+        chances = np.round(self.probabilities.astype(np.float64), 6)
+        return zip(self.rows.tolist(), self.labels.tolist(), chances.tolist(), strict=True)
 
 
 def answer(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:

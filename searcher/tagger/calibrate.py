@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from searcher.models.folder import FACTS, read_json, write_manifest
+from searcher.models.manifest import update_manifest
 from searcher.tagger.answers import sigmoid
 from searcher.tagger.question import FOR_ALL, Question
-from searcher.tagger.scorer import NoCache, make_scorer
+from searcher.tagger.scorer import make_scorer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from searcher.models import Model
+    from searcher.models.encoder import DualEncoder
 
 
 class Calibration(NamedTuple):
@@ -32,14 +32,14 @@ class Calibration(NamedTuple):
 
 
 def calibrate(
-    model: "Model", question: Question, vectors: np.ndarray, truth: np.ndarray, beta: float = 1.0
+    model: "DualEncoder", question: Question, vectors: np.ndarray, truth: np.ndarray, beta: float = 1.0
 ) -> Calibration:
     """Find the threshold for all labels that maximizes the micro-averaged F1 (or another F-beta).
 
-    vectors (m, dim): embeddings of photos. truth (m, n) bool: which of the question's labels each photo shows.
-    question: must not have `one` set. beta: below 1, precision counts more than recall.
+    question: must not have `one` set. vectors (m, dim): embeddings of photos, of unit length. truth (m, n) bool: which
+    of the question's labels each photo shows. beta: below 1, precision counts more than recall.
     """
-    scorer = make_scorer(question, model, {}, NoCache())
+    scorer = make_scorer(question, model, {})
     stored = np.asarray(vectors, np.float16).astype(np.float32)
     chances = sigmoid(stored @ scorer.weights.T + scorer.offsets)
     threshold = best_threshold(chances, truth, beta)
@@ -78,12 +78,10 @@ def measured(chances: np.ndarray, truth: np.ndarray, threshold: float) -> tuple[
 def store_thresholds(folder: "Path", thresholds: Mapping[str, float]) -> None:
     """Write thresholds to the searcher.json of a model folder. The rest of the file stays the same.
 
-    thresholds: label → probability. The label "*" stands for all labels without their own threshold.
+    thresholds: label → probability. The label "*" stands for all labels without their own threshold. Raises
+    SearcherError if the file cannot be read or written.
     """
-    manifest = read_json(folder, "searcher.json")
-    facts = {key: manifest.get(key) for key in FACTS}
-    facts["thresholds"] = {name: round(value, 6) for name, value in thresholds.items()}
-    write_manifest(folder, name=manifest["name"], precision=manifest.get("precision", "float32"), **facts)
+    update_manifest(folder, thresholds={name: round(value, 6) for name, value in thresholds.items()})
 
 
 def for_all(calibration: Calibration) -> dict[str, float]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from searcher.catalog.rows import Photo
 from searcher.errors import SearcherError
-from searcher.tagger.run import Tagged
 
 LONGEST_NAME = 200  # bytes, before a suffix is added; most file systems allow 255
 
@@ -20,7 +20,7 @@ class LinkReport:
     removed: int = 0
 
 
-def link_photos(photos: Iterable[Tagged], names: Sequence[str], folder: Path, dry_run: bool = False) -> LinkReport:
+def link_photos(photos: Iterable[Photo], names: Sequence[str], folder: Path, dry_run: bool = False) -> LinkReport:
     """For each label in `names`, fill `folder/<label>/` with symbolic links to all photos that have the label.
 
     Links there to photos of the library that no longer have the label are removed. Everything else stays. If several
@@ -31,14 +31,14 @@ def link_photos(photos: Iterable[Tagged], names: Sequence[str], folder: Path, dr
     report = LinkReport()
     folder = folder.expanduser().absolute()
     wanted: dict[Path, dict[str, Path]] = {folder / folder_name(name): {} for name in names}
-    library: set[Path] = set()
+    chosen, library = frozenset(names), set[Path]()
     for photo in photos:
         path = Path(photo.path)
         library.add(path)
-        for name, _ in photo.tags:
+        for name in (tag.label for tag in photo.tags if tag.label in chosen):
             links = wanted[folder / folder_name(name)]
             taken = path.name in links and links[path.name] != path
-            links[f"{path.stem} ({photo.photo.id}){path.suffix}" if taken else path.name] = path
+            links[f"{path.stem} ({photo.id}){path.suffix}" if taken else path.name] = path
     try:
         for place, links in wanted.items():
             _link(place, links, library, report, dry_run)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from searcher.datasets.labels import Label, lineage, read_labels
 from searcher.datasets.templates import ENSEMBLE
-from searcher.errors import SearcherError
+from searcher.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from searcher.models import Model
+    from searcher.models.encoder import DualEncoder
 
 MOST_LABELS = 50  # default limit per photo, so that an unsuitable model does not fill the disk
 FOR_ALL = "*"  # in the thresholds of searcher.json: all labels without their own threshold
@@ -26,7 +26,7 @@ class Question:
     `top`: the largest number of labels per photo. None means 1 with `one`, and MOST_LABELS without.
     `templates`: the prompt templates of labels without their own.
 
-    Raises SearcherError if there are no labels, if `top` is less than 1, or if a name cannot be encoded as UTF-8.
+    Raises InvalidInput if there are no labels, if `top` is less than 1, or if a name cannot be encoded as UTF-8.
     """
 
     labels: tuple[Label, ...]
@@ -36,14 +36,14 @@ class Question:
 
     def __post_init__(self) -> None:
         if not self.labels:
-            raise SearcherError("no labels given; name at least one")
+            raise InvalidInput("no labels given; name at least one")
         if self.top is not None and self.top < 1:
-            raise SearcherError("the number of labels must be at least 1")
+            raise InvalidInput("the number of labels must be at least 1")
         for label in self.labels:
             try:
                 label.name.encode()
             except UnicodeEncodeError:
-                raise SearcherError(f"the label {label.name!r} is not UTF-8 text") from None
+                raise InvalidInput(f"the label {label.name!r} is not UTF-8 text") from None
 
     @property
     def most(self) -> int:
@@ -52,6 +52,7 @@ class Question:
 
     @property
     def names(self) -> list[str]:
+        """The names of the labels, in their order."""
         return [label.name for label in self.labels]
 
     def definition(self) -> str:
@@ -66,7 +67,7 @@ class Question:
 def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) -> Question:
     """Make a question from a list of label names, or from a string in the format of `searcher tag --labels`.
 
-    Raises SearcherError if there are no labels, or if the string or the file that it names is invalid.
+    Raises InvalidInput if there are no labels, SearcherError if the string or the file that it names is invalid.
     """
     if isinstance(labels, str):
         return Question(tuple(read_labels(labels)), one, top)
@@ -97,14 +98,15 @@ def read_definition(text: str) -> Question:
 
 def parents(labels: Sequence[Label]) -> dict[str, str | None]:
     """Map every label, and every broader label that `labels` mention, to its parent, or to None if it has none."""
+    given = {label.name: label.parent for label in labels}
     known: dict[str, str | None] = {}
     for label in labels:
-        names = lineage(label, labels)
+        names = lineage(label.name, given)
         known.update({name: above for above, name in zip((None, *names), names, strict=False) if name not in known})
     return known
 
 
-def thresholds(model: "Model") -> Mapping[str, float]:
+def thresholds(model: "DualEncoder") -> Mapping[str, float]:
     """The model's calibrated thresholds: label → probability. Empty if the model is not calibrated."""
     found = model.info.get("thresholds") or {}
     return {str(name): float(value) for name, value in found.items()}

@@ -5,21 +5,22 @@ an interruption the catalog knows which entries are ours, and they are never mis
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from searcher.catalog.tags import SidecarRow, TagReader
+from searcher.catalog import Catalog
+from searcher.catalog.rows import Photo, SidecarRow
+from searcher.datasets.labels import lineage
 from searcher.errors import SearcherError
+from searcher.progress import SILENT, Progress
 from searcher.sidecars import Sidecar, Tag, entries, read_sidecar, sidecar_path, update_sidecar
-from searcher.tagger.run import Notice, Tagged, Target
 
 AT_ONCE = 200  # sidecars per commit
 
 
 class SidecarChange(NamedTuple):
-    """The change to one sidecar. In a dry run, the change that would be made."""
+    """A change that a dry run would make to one sidecar. path: absolute. added, removed: tags, as paths of names."""
 
     path: str
     added: tuple[Tag, ...]
@@ -31,14 +32,15 @@ class SidecarReport:
     """The result of writing sidecars.
 
     `changed`: the number of sidecars that were changed, or that would be in a dry run. `unchanged`: the number of
-    photos that needed no change. `away`: the number of photos whose files are missing. `failures`: error messages, one
-    line per sidecar that could not be changed.
+    photos that needed no change. `missing`: the number of photos whose files are missing. `failures`: error messages,
+    one line per sidecar that could not be changed. `changes`: what a dry run would change, in the order of the photos.
     """
 
     changed: int = 0
     unchanged: int = 0
-    away: int = 0
+    missing: int = 0
     failures: list[str] = field(default_factory=list)
+    changes: list[SidecarChange] = field(default_factory=list)
 
 
 class _Plan(NamedTuple):
@@ -47,14 +49,13 @@ class _Plan(NamedTuple):
 
 
 def write_sidecars(
-    library: Target,
-    photos: Iterable[Tagged],
+    catalog: Catalog,
+    photos: Iterable[Photo],
     parents: Mapping[str, str | None],
     *,
     adobe: bool = False,
     dry_run: bool = False,
-    tell: Callable[[SidecarChange], None] | None = None,
-    notice: Notice,
+    progress: Progress = SILENT,
 ) -> SidecarReport:
     """Write the labels of photos to their sidecars, and remove our entries for labels that a photo no longer has.
 
@@ -62,37 +63,31 @@ def write_sidecars(
     parents: all labels to write or remove, each with its broader label, or with None to look it up in the catalog.
     Entries that we wrote earlier for labels that are not in `parents` stay.
     adobe: name new sidecars photo.xmp instead of photo.jpg.xmp.
-    dry_run: change no file and no record.
-    tell: called with each change.
+    dry_run: change no file and no record, and list the changes in the report.
+    progress: gets a notice if another writer must be waited for.
 
     If the user removed one of our tags from a sidecar, it is not written again until the sidecar is deleted. A sidecar
-    that cannot be changed stays the same, and is reported in `failures`.
+    that cannot be changed stays the same, and is reported in `failures`. Raises SearcherError if the catalog cannot be
+    read or written.
     """
     report = SidecarReport()
-    job = _Job(library, parents, adobe, report, tell or (lambda change: None))
-    if dry_run:
-        for some in _batches(photos):
-            job.plan(some)
-        return report
-    from searcher.catalog.tag_writer import TagWriter
-    from searcher.catalog.writer import Writer
-
-    with closing(Writer(library.folder, notice)) as writer:
-        changes = TagWriter(writer)
-        for some in _batches(photos):
-            plans, moved = job.plan(some)
-            with writer.transaction():
-                changes.remove_sidecars(moved)
-                changes.put_sidecars(_intended(plan) for plan in plans)
-            done = [job.write(plan) for plan in plans]
-            with writer.transaction():
-                changes.put_sidecars(row for row in done if row.tags or row.refused or row.entries)
-                changes.remove_sidecars(row.path for row in done if not (row.tags or row.refused or row.entries))
+    job = _Job(catalog, parents, adobe, dry_run, report)
+    for some in _batches(photos):
+        plans, moved = job.plan(some)
+        if dry_run or not (plans or moved):
+            continue
+        with catalog.write(progress) as change:
+            change.sidecars.remove(moved)
+            change.sidecars.put(_intended(plan) for plan in plans)
+        done = [job.write(plan) for plan in plans]
+        with catalog.write(progress) as change:
+            change.sidecars.put(row for row in done if _has_ours(row))
+            change.sidecars.remove(row.path for row in done if not _has_ours(row))
     return report
 
 
-def _batches(photos: Iterable[Tagged]) -> Iterator[list[Tagged]]:
-    batch: list[Tagged] = []
+def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
+    batch: list[Photo] = []
     for photo in photos:
         batch.append(photo)
         if len(batch) == AT_ONCE:
@@ -108,33 +103,37 @@ def _intended(plan: _Plan) -> SidecarRow:
     return plan.after._replace(entries=tuple(dict.fromkeys([*earlier, *plan.after.entries])), written=False)
 
 
+def _has_ours(row: SidecarRow) -> bool:
+    """Whether a record is still needed."""
+    return bool(row.tags or row.refused or row.entries)
+
+
 class _Job:
+    """What is to be written, and where: plans changes, and counts them in the report."""
+
     def __init__(
-        self,
-        library: Target,
-        parents: Mapping[str, str | None],
-        adobe: bool,
-        report: SidecarReport,
-        tell: Callable[[SidecarChange], None],
+        self, catalog: Catalog, parents: Mapping[str, str | None], adobe: bool, dry_run: bool, report: SidecarReport
     ) -> None:
-        self._tags = TagReader(library.reader())
-        labels = self._tags.labels()
+        with catalog.read() as view:
+            labels = view.tags.labels()
         known = {label.name: labels[label.parent].name for label in labels.values() if label.parent is not None}
         self._parents = known | {name: parent for name, parent in parents.items() if parent is not None}
-        self._names, self._adobe, self._report, self._tell = parents.keys(), adobe, report, tell
+        self._catalog, self._names, self._adobe = catalog, parents.keys(), adobe
+        self._dry_run, self._report = dry_run, report
 
-    def plan(self, photos: Sequence[Tagged]) -> tuple[list[_Plan], list[bytes]]:
+    def plan(self, photos: Sequence[Photo]) -> tuple[list[_Plan], list[bytes]]:
         """Plan the changes. Also returns the paths of moved or deleted sidecars, so that their records are removed."""
         there = [photo for photo in photos if os.path.lexists(photo.path_bytes)]
-        self._report.away += len(photos) - len(there)
+        self._report.missing += len(photos) - len(there)
         paths = [sidecar_path(photo.path_bytes, adobe=self._adobe) for photo in there]
-        memory = {row.path: row for row in self._tags.sidecars([photo.photo.id for photo in there], paths)}
+        with self._catalog.read() as view:
+            memory = {row.path: row for row in view.sidecars.of([photo.id for photo in there], paths)}
         gone: list[bytes] = []
         plans = []
         for photo, path in zip(there, paths, strict=True):
             before = memory.get(path)
             for row in list(memory.values()):
-                if row.image_id == photo.photo.id and row.path != path and not os.path.lexists(row.path):
+                if row.image_id == photo.id and row.path != path and not os.path.lexists(row.path):
                     gone.append(row.path)
                     del memory[row.path]
                     if before is None and os.path.lexists(path):  # it was moved together with the photo
@@ -150,8 +149,8 @@ class _Job:
                 plans.append(plan)
         return plans, gone
 
-    def _plan(self, photo: Tagged, path: bytes, before: SidecarRow | None) -> _Plan | None:
-        wanted = {_lineage(name, self._parents) for name, _ in photo.tags}
+    def _plan(self, photo: Photo, path: bytes, before: SidecarRow | None) -> _Plan | None:
+        wanted = {lineage(tag.label, self._parents) for tag in photo.tags}
         if before is None and not wanted:
             return None
         exists = os.path.lexists(path)
@@ -167,12 +166,13 @@ class _Job:
         tags = [tag for tag in dict.fromkeys([*kept, *sorted(wanted)]) if tag not in asked]
         ours = before.entries if before else ()
         result = update_sidecar(path, tags, ours, write=False)
-        after = SidecarRow(path, photo.photo.id, tuple(tags), tuple(sorted(asked)), result.added, True)
+        after = SidecarRow(path, photo.id, tuple(tags), tuple(sorted(asked)), result.added, True)
         if result.changed:
-            old = set(before.tags) if before else set()
             self._report.changed += 1
-            added, removed = sorted(set(tags) - old), sorted(old - set(tags))
-            self._tell(SidecarChange(os.fsdecode(path), tuple(added), tuple(removed)))
+            if self._dry_run:
+                old = set(before.tags) if before else set()
+                added, removed = tuple(sorted(set(tags) - old)), tuple(sorted(old - set(tags)))
+                self._report.changes.append(SidecarChange(os.fsdecode(path), added, removed))
         else:
             self._report.unchanged += 1
         return _Plan(before, after)
@@ -194,11 +194,3 @@ def _holds(sidecar: Sidecar, tag: Tag) -> bool:
     """Whether at least one of the sidecar's three lists has the tag."""
     names = {*sidecar.subjects, *sidecar.hierarchical, *sidecar.tags_list}
     return any(entry.partition("=")[2] in names for entry in entries(tag))
-
-
-def _lineage(name: str, parents: Mapping[str, str]) -> Tag:
-    """The names from the broadest label down to this one."""
-    names = [name]
-    while (above := parents.get(names[-1])) is not None and above not in names:
-        names.append(above)
-    return tuple(reversed(names))

@@ -1,4 +1,4 @@
-"""Turn an RGB image into input for the image encoder, either with random augmentation or as search does it."""
+"""Turn an RGB image into input for the image encoder, with random augmentation."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ class Augment:
     """
 
     size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     min_area: float = 0.5  # the smallest crop, as a share of the image's area
     jitter: float = 0.3
     grayscale: float = 0.0  # the share of images that are converted to grayscale
@@ -46,10 +46,6 @@ class Augment:
         brightness, contrast = (1 + rng.uniform(-self.jitter, self.jitter, 2)).astype(np.float32)
         mean = np.float32(pixels.mean() / 255)
         return self._normalise(pixels, np.clip(((LEVELS - mean) * contrast + mean) * brightness, 0, 1))
-
-    def plain(self, image: Image.Image) -> Tensor:
-        """Squash the whole image to size × size, as search does. RGB image → float32 [3, size, size]."""
-        return self._normalise(self._resize(image, (0, 0, *image.size)), LEVELS)
 
     def _resize(self, image: Image.Image, box: tuple[float, float, float, float]) -> np.ndarray:
         return np.asarray(image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0))

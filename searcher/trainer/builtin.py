@@ -11,7 +11,8 @@ import onnx
 import torch
 from torch import Tensor
 
-from searcher.models.folder import CONFIG, MANIFEST, PREPROCESS, TEXTUAL, VISUAL, read_json
+from searcher.models.layout import CONFIG, PREPROCESS, TEXTUAL, VISUAL, read_json
+from searcher.models.manifest import read_manifest
 from searcher.models.quantize import stored_weights
 from searcher.models.store import BUILTIN, find_model
 
@@ -33,7 +34,7 @@ def builtin_weights() -> dict[str, Tensor]:
     The tensors are float32, but only as precise as the int8 weights in the files.
     """
     folder = find_model(BUILTIN)
-    weights = {"logit_scale": torch.tensor(read_json(folder, MANIFEST)["logit_scale"]).log()}
+    weights = {"logit_scale": torch.tensor(read_manifest(folder).logit_scale).log()}
     for encoder in (VISUAL, TEXTUAL):
         weights |= _weights(onnx.load(str(folder / encoder)))
     return weights

@@ -22,60 +22,35 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
-from searcher.errors import SearcherError
+from searcher.datasets.text import parse_json
+from searcher.errors import InvalidInput, NotFound
 from searcher.models.store import BUILTIN
 from searcher.trainer.builtin import builtin_config, builtin_weights
+from searcher.trainer.config import CONFIG, no_foreign_code, read_config, tokenizer_options
 
-CONFIGS = Path(__file__).parent / "configs"
 STATE = "training.safetensors"
 WEIGHTS = "open_clip_model.safetensors"
 OTHER_WEIGHTS = ("open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "open_clip_pytorch_model.pth")
-CONFIG = "open_clip_config.json"
-
-
-def model_config(name: str) -> dict[str, Any]:
-    """Read an open_clip model config. `name`: a config of open_clip, a config in `configs/`, or a `.json` file.
-
-    Raises SearcherError if there is no such config, or if the file is not an open_clip model config.
-    """
-    path = Path(name) if name.endswith(".json") else CONFIGS / f"{name}.json"
-    if path.is_file():
-        try:
-            config = json.loads(path.read_text())
-        except ValueError as error:
-            raise SearcherError(f"{path} is not valid JSON: {error}") from error
-        if not isinstance(config, dict) or not {"embed_dim", "vision_cfg", "text_cfg"} <= config.keys():
-            raise SearcherError(f"{path} is not an open_clip model config: it needs embed_dim, vision_cfg and text_cfg")
-        return config
-    known = open_clip.get_model_config(name)
-    if known is None:
-        ours = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.json")))
-        raise SearcherError(f"no model config {name!r}: use a name from open_clip, a .json file, or one of: {ours}")
-    return dict(known)
+FACTS: dict[str, type] = {"step": int, "bad": int, "best": dict, "total": int, "settings": dict}
 
 
 def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
     """The `model_cfg` and `preprocess_cfg` of a checkpoint folder or of "builtin".
 
     A folder's config is read from its `open_clip_config.json`. Returns {} if `checkpoint` is None, is a file, or has
-    no such config. Raises SearcherError if the config cannot be read.
+    no such config. Raises InvalidInput if the config cannot be used.
     """
-    if checkpoint and _in_the_box(checkpoint):
+    if checkpoint and _is_builtin(checkpoint):
         return builtin_config()
-    path = checkpoint / CONFIG if checkpoint and checkpoint.is_dir() else None
-    if path is None or not path.is_file():
+    if checkpoint is None or not (checkpoint / CONFIG).is_file():
         return {}
-    try:
-        found = json.loads(path.read_text())
-        return {"model_cfg": dict(found["model_cfg"]), "preprocess_cfg": dict(found.get("preprocess_cfg") or {})}
-    except (ValueError, KeyError, TypeError) as error:
-        raise SearcherError(f"{path} cannot be read as an open_clip config") from error
+    return read_config(checkpoint)
 
 
-def create(config: dict[str, Any]) -> tuple[nn.Module, Any]:
-    """Create a model with random weights, and its tokenizer, from a config.
+def create(config: dict[str, Any]) -> tuple[Any, Any]:
+    """Create a model with random weights, and its tokenizer, from a config. No code of a checkpoint runs.
 
-    Raises SearcherError if open_clip rejects the config.
+    Raises InvalidInput if open_clip rejects the config.
     """
     remarks = logging.getLogger()  # open_clip warns here that no weights were loaded, as intended
     level = remarks.level
@@ -85,10 +60,12 @@ def create(config: dict[str, Any]) -> tuple[nn.Module, Any]:
             path.write_text(json.dumps(config))
             add_model_config(path)
             remarks.setLevel(logging.ERROR)
-            return open_clip.create_model(path.stem, pretrained_text=False), open_clip.get_tokenizer(path.stem)
-    except Exception as error:
+            with no_foreign_code():
+                model = open_clip.create_model(path.stem, pretrained_text=False)
+                return model, open_clip.get_tokenizer(path.stem, **tokenizer_options(config))
+    except Exception as error:  # open_clip, timm and transformers can raise anything for a wrong value
         reason = " ".join(str(error).split())[:200]
-        raise SearcherError(f"open_clip cannot create a model from this config ({reason})") from error
+        raise InvalidInput(f"open_clip cannot create a model from this config ({reason})") from error
     finally:
         remarks.setLevel(level)
 
@@ -97,7 +74,10 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, Any]) 
     """Write a safetensors file atomically. `facts` are stored as JSON in its header."""
     partial = path.with_name(path.name + ".part")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    partial.touch()
+    mode = partial.stat().st_mode  # of any new file; safetensors makes one that only its owner can read
     save_file(contiguous, partial, metadata={"searcher": json.dumps(facts)})
+    partial.chmod(mode)
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.replace(path)
@@ -126,6 +106,14 @@ class State:
                 tensors[f"optimizer/{key}/{name}"] = value
         save_tensors(tensors, path, facts)
 
+    @torch.no_grad()
+    def is_finite(self) -> bool:
+        """Whether all weights and running statistics, and their averages, are finite numbers."""
+        held = [self.model, self.average.module] if self.average else [self.model]
+        parameters = [tensor for module in held for tensor in module.parameters()]
+        statistics = [tensor for module in held for name, tensor in module.named_buffers() if "running_" in name]
+        return all(bool(tensor.isfinite().all()) for tensor in parameters + statistics)
+
     def _shared(self) -> dict[str, Tensor]:
         """The tensors of the average that share memory with those of the model."""
         held = {tensor.data_ptr() for tensor in self.model.state_dict().values()}
@@ -133,21 +121,23 @@ class State:
         return {name: tensor for name, tensor in average.items() if tensor.data_ptr() in held}
 
     def load(self, path: Path) -> None:
-        """Load a saved state. Raises SearcherError if the file cannot be read or belongs to another model."""
+        """Load a saved state. Raises InvalidInput if the file cannot be read or belongs to another model."""
         try:
             tensors = load_file(path)
         except (SafetensorError, OSError) as error:
-            raise SearcherError(f"cannot resume from {path}: {error}") from error
+            raise InvalidInput(f"cannot resume from {path}: {error}") from error
         try:
             self.model.load_state_dict(_below("model/", tensors))
             if self.average:
                 self.average.load_state_dict(self._shared() | _below("average/", tensors))
         except RuntimeError as error:
-            raise SearcherError(f"cannot resume from {path}: it belongs to another model") from error
+            raise InvalidInput(f"cannot resume from {path}: it belongs to another model") from error
         parameters = dict(self.model.named_parameters())
         for place, tensor in _below("optimizer/", tensors).items():
-            key, name = place.split("/", 1)
-            own = parameters[name]
+            key, _, name = place.partition("/")
+            own = parameters.get(name)
+            if own is None:
+                raise InvalidInput(f"cannot resume from {path}: it belongs to another model")
             # The moments need the memory format of their parameter, because the fused step ignores strides.
             self.optimizer.state[own][key] = (
                 torch.empty_like(own.data).copy_(tensor) if tensor.shape == own.shape else tensor
@@ -159,12 +149,15 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Read the facts of a saved state, without its tensors. Raises SearcherError if the file cannot be read."""
+    """Read the facts of a saved state, without its tensors. Raises InvalidInput if the file cannot be read."""
     try:
         with safe_open(path, framework="pt") as file:
-            return dict(json.loads(file.metadata()["searcher"]))
+            facts = parse_json(file.metadata()["searcher"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise SearcherError(f"cannot resume from {path}: {error}") from error
+        raise InvalidInput(f"cannot resume from {path}: {error}") from error
+    if not isinstance(facts, dict) or not all(isinstance(facts.get(name), kind) for name, kind in FACTS.items()):
+        raise InvalidInput(f"cannot resume from {path}: it is not the state of a run")
+    return facts
 
 
 def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], preprocess: dict[str, Any]) -> None:
@@ -174,20 +167,18 @@ def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], prepr
     save_tensors(dict(model.state_dict()), folder / WEIGHTS, {})
 
 
-def _in_the_box(checkpoint: Path) -> bool:
+def _is_builtin(checkpoint: Path) -> bool:
     """Whether `checkpoint` is "builtin" and there is no file or folder of that name."""
     return checkpoint == Path(BUILTIN) and not checkpoint.exists()
 
 
 def weights_file(checkpoint: Path) -> Path:
-    """The weights file of an open_clip checkpoint (a folder or a file). Raises SearcherError if there is none."""
+    """The weights file of an open_clip checkpoint (a folder or a file). Raises NotFound if there is none."""
     places = [checkpoint / name for name in (WEIGHTS, *OTHER_WEIGHTS)] if checkpoint.is_dir() else [checkpoint]
     for path in places:
         if path.is_file() and path.suffix in (".safetensors", ".pt", ".pth", ".bin"):
             return path
-    raise SearcherError(
-        f"no checkpoint at {checkpoint}: give an open_clip checkpoint folder, or a .safetensors or .pt file"
-    )
+    raise NotFound(f"no checkpoint at {checkpoint}: give an open_clip checkpoint folder, or a .safetensors or .pt file")
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
@@ -196,12 +187,12 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
     A `.pt` file is read with `weights_only=True`, so that no code in it is run. Raises SearcherError if the file
     cannot be read, contains more than weights, or belongs to another architecture.
     """
-    if _in_the_box(checkpoint):
+    if _is_builtin(checkpoint):
         counts = {name: tensor for name, tensor in model.state_dict().items() if name.endswith("num_batches_tracked")}
         try:
             model.load_state_dict(counts | builtin_weights())
         except RuntimeError as error:
-            raise SearcherError(f"{BUILTIN} does not contain the weights of this architecture") from error
+            raise InvalidInput(f"{BUILTIN} does not contain the weights of this architecture") from error
         return
     path = weights_file(checkpoint)
     try:
@@ -210,11 +201,11 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
             torch.load(path, map_location="cpu", weights_only=True)
         open_clip.load_checkpoint(model, str(path), weights_only=True)
     except pickle.UnpicklingError as error:
-        raise SearcherError(f"{path} is refused: it contains more than weights and could run code") from error
+        raise InvalidInput(f"{path} is refused: it contains more than weights and could run code") from error
     except (SafetensorError, OSError, EOFError) as error:
-        raise SearcherError(f"{path} is not a weights file") from error
+        raise InvalidInput(f"{path} is not a weights file") from error
     except (RuntimeError, KeyError, AttributeError, TypeError, StopIteration) as error:
-        raise SearcherError(f"{path} does not contain the weights of this architecture") from error
+        raise InvalidInput(f"{path} does not contain the weights of this architecture") from error
 
 
 @torch.no_grad()

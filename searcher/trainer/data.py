@@ -18,10 +18,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from searcher.datasets import Pair
-from searcher.errors import SearcherError
+from searcher.datasets.text import decode_text
+from searcher.errors import InvalidInput, NotFound
 from searcher.photos.decode import PhotoError, decode, read_bytes
 from searcher.trainer.augment import Augment
 from searcher.trainer.distributed import Processes
+from searcher.trainer.stop import ignore_interrupts
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)  # such a caption would be wrong for a mirrored image
 CAPTIONS_KNOWN = 100_000  # captions whose tokens are cached, because captions of classes are repeated
@@ -48,7 +50,7 @@ class Layout:
         size, rest = divmod(self.batch_size, self.parts * self.processes.count)
         if rest or not size:
             count = self.processes.count
-            raise SearcherError(
+            raise InvalidInput(
                 f"a batch of {self.batch_size} cannot be divided into {count} processes × {self.parts} parts: "
                 "change --batch-size or --accumulate"
             )
@@ -69,8 +71,13 @@ class Data(Protocol):
 
 
 def caption_id(text: str) -> int:
-    """The first 8 bytes of the caption's BLAKE2 digest, as an integer. It is the same in every process."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
+    """The first 8 bytes of the text's BLAKE2 digest, as an integer. It is the same in every process.
+
+    The text may be the name of a file that is not UTF-8.
+    """
+    return int.from_bytes(
+        hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little", signed=True
+    )
 
 
 @dataclass(frozen=True)
@@ -145,10 +152,10 @@ class SentenceDataset(Dataset[Sample | None]):
     """
 
     def __init__(self, path: Path, tokenizer: Any, dim: int) -> None:
-        self.sentences = path.read_text(encoding="utf-8").splitlines()
+        self.sentences = decode_text(path.read_bytes())[0].splitlines()
         embeddings = read_teacher(path, len(self.sentences), dim)
         if embeddings is None:
-            raise SearcherError(f"{path} needs a teacher's embeddings in {path.with_suffix('.npy').name} next to it")
+            raise NotFound(f"{path} needs a teacher's embeddings in {path.with_suffix('.npy').name} next to it")
         self.teacher, self.tokenizer = embeddings, tokenizer
 
     def __getitem__(self, draw: Draw) -> Sample | None:
@@ -170,11 +177,9 @@ def read_teacher(path: Path, records: int, dim: int) -> np.ndarray | None:
     try:
         teacher: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
-        raise SearcherError(f"{file} is not a NumPy array") from error
+        raise InvalidInput(f"{file} is not a NumPy array") from error
     if teacher.shape != (records, dim):
-        raise SearcherError(
-            f"{file} has the shape {list(teacher.shape)}, but {records} records need [{records}, {dim}]"
-        )
+        raise InvalidInput(f"{file} has the shape {list(teacher.shape)}, but {records} records need [{records}, {dim}]")
     return teacher
 
 
@@ -264,9 +269,10 @@ def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
         num_workers=layout.workers,
         prefetch_factor=4 if layout.workers else None,
         pin_memory=layout.processes.device.type == "cuda",
+        worker_init_fn=ignore_interrupts,
         **how,
     )
     for part in parts:
         if len(part) == 1:
-            raise SearcherError("no record of a whole batch could be used: check the images and captions")
+            raise InvalidInput("no record of a whole batch could be used: check the images and captions")
         yield part

@@ -18,19 +18,21 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
 
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
-from searcher.errors import SearcherError
-from searcher.models.folder import (
+from searcher.errors import InvalidInput, NotFound
+from searcher.models.layout import (
     CONFIG,
     PREPROCESS,
     TEXTUAL,
     TOKENIZER,
     TOKENIZER_SETTINGS,
     VISUAL,
-    write_manifest,
 )
+from searcher.models.manifest import write_manifest
 from searcher.models.preprocess import Preprocess
 from searcher.models.quantize import add_precision, keep_only
 from searcher.models.tokenizer import DEFAULT_CONTEXT_LENGTH, use_clip_splitting
+from searcher.trainer.config import CONFIG as CHECKPOINT_CONFIG
+from searcher.trainer.config import no_foreign_code, read_config, tokenizer_options
 from searcher.trainer.rewrite import rewritten
 
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
@@ -116,16 +118,12 @@ def open_checkpoint(checkpoint: Path) -> tuple[Any, Any, dict[str, Any]]:
     safetensors, or from a `.pt`/`.bin` file without unpickling objects. Raises SearcherError (one line) if open_clip
     cannot load the folder.
     """
-    config_file = checkpoint / "open_clip_config.json"
-    if not config_file.is_file():
-        raise SearcherError(f"{checkpoint} is not an open_clip checkpoint: open_clip_config.json is missing")
+    if not (checkpoint / CHECKPOINT_CONFIG).is_file():
+        raise NotFound(f"{checkpoint} is not an open_clip checkpoint: {CHECKPOINT_CONFIG} is missing")
     if not any(file.suffix in WEIGHTS for file in checkpoint.iterdir()):
-        raise SearcherError(f"{checkpoint} is not an open_clip checkpoint: it contains no weights")
-    try:
-        config = dict(json.loads(config_file.read_text(encoding="utf-8"))["model_cfg"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SearcherError(f"{config_file} cannot be read as an open_clip config") from error
-    return *_open(f"local-dir:{checkpoint}", None), config
+        raise NotFound(f"{checkpoint} is not an open_clip checkpoint: it contains no weights")
+    config = read_config(checkpoint)["model_cfg"]
+    return *_open(f"local-dir:{checkpoint}", None, config), config
 
 
 def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any) -> Path:
@@ -141,21 +139,22 @@ def export_pretrained(architecture: str, tag: str, folder: Path, *, name: str, *
     """
     if tag not in open_clip.list_pretrained_tags_by_model(architecture):
         known = ", ".join(open_clip.list_pretrained_tags_by_model(architecture)) or "none"
-        raise SearcherError(f"open_clip has no weights {tag!r} for {architecture} (available: {known})")
+        raise NotFound(f"open_clip has no weights {tag!r} for {architecture} (available: {known})")
     config = open_clip.get_model_config(architecture)
-    model, tokenizer = _open(architecture, tag)
+    model, tokenizer = _open(architecture, tag, config)
     return export_model(model, model.visual.preprocess_cfg, tokenizer, config, folder, name=name, **facts)
 
 
-def _open(model_name: str, tag: str | None) -> tuple[Any, Any]:
+def _open(model_name: str, tag: str | None, config: Mapping[str, Any]) -> tuple[Any, Any]:
     try:
-        # The checkpoint contains all weights, so do not download others for the towers.
-        model = open_clip.create_model(model_name, tag, pretrained_text=False, weights_only=True)
-        return model, open_clip.get_tokenizer(model_name)
-    except Exception as error:
+        with no_foreign_code():
+            # The checkpoint contains all weights, so do not download others for the towers.
+            model = open_clip.create_model(model_name, tag, pretrained_text=False, weights_only=True)
+            return model, open_clip.get_tokenizer(model_name, **tokenizer_options(config))
+    except Exception as error:  # open_clip, timm and transformers can raise anything for a wrong value
         where = model_name.removeprefix("local-dir:")
         reason = " ".join(str(error).split())[:200]
-        raise SearcherError(f"open_clip cannot load {where} ({reason})") from error
+        raise InvalidInput(f"open_clip cannot load {where} ({reason})") from error
 
 
 class _evaluating:
@@ -203,7 +202,7 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
     except Exception as error:
         # torch puts two paragraphs of advice before the actual error.
         reason = " ".join(str(error).split("## Exception summary")[-1].split())[:200]
-        raise SearcherError(f"this model cannot be exported to ONNX ({reason})") from error
+        raise InvalidInput(f"this model cannot be exported to ONNX ({reason})") from error
     assert program is not None
     for node in program.model.graph.all_nodes():
         # Remove the stack traces of this machine: nobody needs them, and they make the files differ.
@@ -261,7 +260,7 @@ def write_tokenizer(tokenizer: Any, path: Path) -> None:
         return
     inner = getattr(tokenizer, "tokenizer", None)
     if inner is None or not inner.is_fast:
-        raise SearcherError(f"a tokenizer of type {type(tokenizer).__name__} cannot be exported")
+        raise InvalidInput(f"a tokenizer of type {type(tokenizer).__name__} cannot be exported")
     with tempfile.TemporaryDirectory() as scratch:
         inner.save_pretrained(scratch)
         for name in (Path(TOKENIZER).name, Path(TOKENIZER_SETTINGS).name):

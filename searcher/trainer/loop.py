@@ -2,31 +2,34 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import open_clip
 import torch
 from torch import nn
 
-from searcher.errors import SearcherError
+from searcher.errors import Interrupted, InvalidInput, SearcherError
+from searcher.models.preprocess import Preprocess
+from searcher.progress import SILENT, Progress
 from searcher.trainer import checkpoint
 from searcher.trainer.augment import Augment
 from searcher.trainer.card import measure, write_card
+from searcher.trainer.config import model_config
 from searcher.trainer.curves import draw_curves
 from searcher.trainer.data import Layout
 from searcher.trainer.distributed import Processes, join
 from searcher.trainer.ema import averaged
 from searcher.trainer.export import export_model
-from searcher.trainer.metrics import Metrics, Report
+from searcher.trainer.metrics import Metrics
 from searcher.trainer.sources import Sources, open_sources
 from searcher.trainer.step import Batch, Objective, backward
+from searcher.trainer.stop import StopRequest
 from searcher.trainer.text import FrozenText
-from searcher.trainer.validate import Validation
+from searcher.trainer.validate import TorchEncoder, Validation
 
 DEFAULT_MODEL = "resnet18-64"
 MAX_LOGIT_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
@@ -64,47 +67,53 @@ class Settings:
     resume: bool = False
 
     def check(self) -> None:
-        """Raises SearcherError if settings contradict each other."""
+        """Raises InvalidInput if settings contradict each other."""
         if self.interpolate is not None and self.init is None:
-            raise SearcherError("--interpolate mixes the result with the start, so it needs --init")
+            raise InvalidInput("--interpolate mixes the result with the start, so it needs --init")
         if self.loss == "sigmoid" and self.label_smoothing:
-            raise SearcherError("--label-smoothing can only be used with the softmax loss")
+            raise InvalidInput("--label-smoothing can only be used with the softmax loss")
 
 
 # These settings must not change when a run is resumed. Others may change.
 FIXED = (
     "model", "weights", "freeze", "loss", "label_smoothing",
-    "epochs", "batch_size", "lr", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
+    "epochs", "batch_size", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
 )  # fmt: skip
 
 
-def train(settings: Settings, report: Report, note: Callable[[str], None] = lambda remark: None) -> Path:
+def train(settings: Settings, progress: Progress = SILENT) -> Path:
     """Train a model and write it to the folder `settings.out`. Returns the folder.
 
-    The folder gets an open_clip checkpoint, the model folder for search, metrics, curves and a model card. `report` is
-    called with each line of `metrics.jsonl`, and `note` with messages for the user. Raises SearcherError (one line) if
-    the settings or the data cannot be used.
+    The folder gets an open_clip checkpoint, the model folder for search, metrics, curves and a model card. `progress`
+    gets each line of `metrics.jsonl`, and notices.
+
+    Raises SearcherError (one line) if the settings or the data cannot be used, or if the loss is no longer a number.
+    Raises Interrupted after Ctrl-C or SIGTERM. The state of the last step is saved then, and can be resumed.
     """
-    with join() as processes:
-        return _train(settings, report, note, processes)
+    try:
+        with join() as processes:
+            return _train(settings, progress, processes)
+    except KeyboardInterrupt:
+        pass  # raised below, so that the caller sees no KeyboardInterrupt behind the message
+    raise Interrupted(how_to_go_on("Interrupted", settings.out / checkpoint.STATE))
 
 
-def _train(settings: Settings, report: Report, note: Callable[[str], None], processes: Processes) -> Path:
+def _train(settings: Settings, progress: Progress, processes: Processes) -> Path:
     settings.check()
     out, state_file = settings.out, settings.out / checkpoint.STATE
     if state_file.exists() and not settings.resume:
-        raise SearcherError(f"{out} already contains a run: use --resume to continue it, or choose another --out")
+        raise InvalidInput(f"{out} already contains a run: use --resume to continue it, or choose another --out")
     layout = Layout(settings.batch_size, settings.accumulate, settings.workers, settings.seed, processes)
     start = checkpoint.config_of_checkpoint(settings.init)
-    config = (
-        start["model_cfg"] if start and not settings.model else checkpoint.model_config(settings.model or DEFAULT_MODEL)
-    )
+    config = start["model_cfg"] if start and not settings.model else model_config(settings.model or DEFAULT_MODEL)
     if settings.loss == "sigmoid":  # the initial values of Zhai et al. 2023
         config = {"init_logit_bias": -10, "init_logit_scale": math.log(10)} | config
     sources = open_sources(settings.sources, settings.weights, settings.freeze)
-    if sources.bad:
-        note(f"{len(sources.bad)} records cannot be used, the first: {sources.bad[0]}")
     validation = Validation(settings.val) if settings.val and processes.first else None
+    if sources.bad:
+        progress.notice(f"{len(sources.bad)} records cannot be used, the first: {sources.bad[0]}")
+    for remark in dict.fromkeys(sources.remarks + (validation.remarks if validation else [])):
+        progress.notice(remark)
 
     torch.manual_seed(settings.seed)
     model: Any
@@ -116,12 +125,9 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
     # Search squashes the whole image into a square, so that the edges are not cut off.
     preprocess = dict(open_clip.get_model_preprocess_cfg(model)) | start.get("preprocess_cfg", {})
     preprocess = preprocess | {"size": model.visual.image_size, "resize_mode": "squash", "interpolation": "bicubic"}
+    as_search = Preprocess.from_config(preprocess)
     augment = Augment(
-        int(np.max(preprocess["size"])),
-        preprocess["mean"],
-        preprocess["std"],
-        min_area=settings.min_area,
-        grayscale=settings.grayscale,
+        max(as_search.size), as_search.mean, as_search.std, min_area=settings.min_area, grayscale=settings.grayscale
     )
     data = sources.data(augment, tokenizer, layout, config["embed_dim"])
     total = max(1, round(settings.epochs * data.steps_per_epoch))
@@ -131,59 +137,71 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
     )
     average = averaged(model, settings.average) if settings.average else None
     state = checkpoint.State(model, optimizer, average)
-    fixed = {name: value for name, value in asdict(settings).items() if name in FIXED}
+    fixed = {name: value for name, value in asdict(settings).items() if name in (*FIXED, "lr")}
     facts: dict[str, Any] = {"step": 0, "bad": len(sources.bad), "best": {}, "total": total, "settings": fixed}
     if settings.resume and state_file.exists():
-        facts = same_run(checkpoint.read_facts(state_file), facts)
+        facts = same_run(checkpoint.read_facts(state_file), facts, progress)
         state.load(state_file)
     out.mkdir(parents=True, exist_ok=True)
-    metrics = Metrics(out / "metrics.jsonl", facts["step"], report) if processes.first else None
+    metrics = Metrics(out / "metrics.jsonl", facts["step"], progress) if processes.first else None
 
     frozen = FrozenText(model, tokenizer, sources.captions_of) if settings.freeze == "text" else None
     objective = Objective(model, processes, settings.loss, settings.label_smoothing, frozen)
+    encoder = TorchEncoder(average.module if average else model, tokenizer, as_search, config["embed_dim"], processes)
     saved = started = time.monotonic()
     first_step = facts["step"]
     parts = data.parts(first_step, total)
-    for step in range(first_step + 1, total + 1):
-        lr = learning_rate(step - 1, total, settings.lr, settings.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        batch = take(parts, settings.accumulate, processes)
-        terms = backward(objective, batch, (settings.seed, step))
-        gradient = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
-        if average:
-            average.update_parameters(model)
-        facts["step"] = step
-        facts["bad"] += round(float(processes.mean(sum_of_bad(batch))) * processes.count)
+    with StopRequest() as stop:
+        for step in range(first_step + 1, total + 1):
+            lr = learning_rate(step - 1, total, settings.lr, settings.warmup)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            batch = take(parts, settings.accumulate, processes)
+            terms = backward(objective, batch, (settings.seed, step))
+            gradient = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            # The same in every process, because the terms and the gradients are means over all of them.
+            if not torch.stack([gradient, *terms.values()]).isfinite().all():
+                raise diverged(step, state_file)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            with torch.no_grad():
+                model.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+            if average:
+                average.update_parameters(model)
+            # All processes must agree on the step at which they stop.
+            asked = torch.tensor(float(stop.asked), device=processes.device)
+            bad, stopped = processes.mean(torch.stack([sum_of_bad(batch), asked])).tolist()
+            facts["step"] = step
+            facts["bad"] += round(bad * processes.count)
 
-        last = step == total
-        if metrics and (last or step % LOG_EVERY == 0):
-            rate = (step - first_step) * settings.batch_size / (time.monotonic() - started)
-            line = {
-                "step": step,
-                "epoch": step / data.steps_per_epoch,
-                "loss": round(sum(term.item() for term in terms.values()), 5),
-                **({name: round(term.item(), 5) for name, term in terms.items()} if len(terms) > 1 else {}),
-                "lr": lr,
-                "logit_scale": round(model.logit_scale.exp().item(), 3),
-                "gradient": round(gradient.item(), 4),
-                "per_second": round(rate, 1),
-                "seconds_left": round((total - step) * settings.batch_size / rate),
-                "bad": facts["bad"],
-            }
-            if validation and (last or step % VALIDATE_EVERY == 0):
-                reached = validation(average.module if average else model, tokenizer, augment, processes)
-                facts["best"] = better(facts["best"], {"step": step} | reached)
-                line |= reached
-            metrics.write(line)
-        if metrics and (last or time.monotonic() - saved > SAVE_EVERY):
-            state.save(state_file, facts)
-            draw_curves(metrics.path, out / "curves.png")
-            saved = time.monotonic()
+            last = step == total
+            if metrics and (last or step % LOG_EVERY == 0):
+                rate = (step - first_step) * settings.batch_size / (time.monotonic() - started)
+                line = {
+                    "step": step,
+                    "epoch": step / data.steps_per_epoch,
+                    "loss": round(sum(term.item() for term in terms.values()), 5),
+                    **({name: round(term.item(), 5) for name, term in terms.items()} if len(terms) > 1 else {}),
+                    "lr": lr,
+                    "logit_scale": round(model.logit_scale.exp().item(), 3),
+                    "gradient": round(gradient.item(), 4),
+                    "per_second": round(rate, 1),
+                    "seconds_left": round((total - step) * settings.batch_size / rate),
+                    "bad": facts["bad"],
+                }
+                if validation and (last or step % VALIDATE_EVERY == 0):
+                    reached = validation(encoder, progress)
+                    facts["best"] = better(facts["best"], {"step": step} | reached)
+                    line |= reached
+                metrics.write(line)
+            if metrics and (last or stopped or time.monotonic() - saved > SAVE_EVERY):
+                if not state.is_finite():
+                    raise diverged(step, state_file)
+                state.save(state_file, facts)
+                draw_curves(metrics.path, out / "curves.png")
+                saved = time.monotonic()
+            if stopped:
+                raise Interrupted(how_to_go_on(f"Interrupted after step {step} of {total}", state_file))
 
     if processes.first:
         result: Any = average.module if average else model
@@ -192,6 +210,22 @@ def _train(settings: Settings, report: Report, note: Callable[[str], None], proc
         checkpoint.save_open_clip(out, result, config, preprocess)
         publish(settings, result, (config, preprocess, tokenizer), sources, facts, validation)
     return out
+
+
+def diverged(step: int, state_file: Path) -> SearcherError:
+    """The error of a run whose loss, gradient or weights are no longer finite numbers."""
+    resume = "; --resume continues from the last checkpoint before" if state_file.exists() else ""
+    return SearcherError(
+        f"training failed at step {step}: the loss is not a finite number. "
+        f"Lower --lr, and check the data for wrong values{resume}"
+    )
+
+
+def how_to_go_on(what: str, state_file: Path) -> str:
+    """The message of an interrupted run."""
+    if state_file.exists():
+        return f"{what}. Run the same command with --resume to continue: searcher train … --resume"
+    return f"{what} before the first checkpoint. Run the same command again to start from the beginning"
 
 
 def publish(
@@ -226,16 +260,23 @@ def better(best: dict[str, float], reached: dict[str, float]) -> dict[str, float
     return reached if reached.get(metric, -1) > best.get(metric, -1) else best
 
 
-def same_run(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The facts of the saved run. Raises SearcherError if it cannot be continued with these settings or data."""
+def same_run(saved: dict[str, Any], now: dict[str, Any], progress: Progress = SILENT) -> dict[str, Any]:
+    """The facts of the saved run. Raises InvalidInput if it cannot be continued with these settings or data.
+
+    A run may go on with another learning rate, because a rate that is too high is why some runs fail.
+    """
     before, wanted = saved["settings"], {n: list(v) if isinstance(v, tuple) else v for n, v in now["settings"].items()}
-    for name, value in wanted.items():
-        if before.get(name) != value:
+    for name in FIXED:
+        if before.get(name) != wanted[name]:
             option = "--" + name.replace("_", "-")
-            raise SearcherError(f"cannot resume: the run was started with {option} {before.get(name)}, not {value}")
+            raise InvalidInput(
+                f"cannot resume: the run was started with {option} {before.get(name)}, not {wanted[name]}"
+            )
     if saved["total"] != now["total"]:
-        raise SearcherError(f"cannot resume: the data now gives {now['total']} steps, not {saved['total']}")
-    return saved
+        raise InvalidInput(f"cannot resume: the data now gives {now['total']} steps, not {saved['total']}")
+    if before.get("lr") != wanted["lr"]:
+        progress.notice(f"the run was started with --lr {before.get('lr')} and continues with {wanted['lr']}")
+    return saved | {"settings": before | {"lr": wanted["lr"]}}
 
 
 def freeze(model: Any, tower: str | None) -> None:

@@ -6,13 +6,13 @@ to its position without decoding. Unlike with files, the order depends on the nu
 """
 
 import hashlib
-import json
 import os
 import random
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count, groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from torch.utils.data import IterableDataset, get_worker_info
 from webdataset.tariterators import base_plus_ext, tarfile_samples
 
 from searcher.datasets import CAPTION_COLUMNS, Source
-from searcher.errors import SearcherError
+from searcher.datasets.text import clean_all, decode_text, parse_json
+from searcher.errors import InvalidInput, NotFound
 from searcher.photos.decode import PhotoError, read_bytes
 from searcher.photos.scan import PHOTO_SUFFIXES
 from searcher.trainer.data import Layout, Sample, SampleMaker, collate, load
 
 BUFFER = 1000  # size of the shuffle buffer, in records
+NOT_ADJACENT = "the image and its caption are not next to each other in the tar file; write it sorted by name"
 SUFFIXES = tuple(suffix.decode()[1:] for suffix in sorted(PHOTO_SUFFIXES))
 
 
@@ -36,7 +38,8 @@ SUFFIXES = tuple(suffix.decode()[1:] for suffix in sorted(PHOTO_SUFFIXES))
 class Shards:
     """The readable shards of one source.
 
-    records: the number of records in them. bad: one message per shard that cannot be read.
+    records: the number of records in them. bad: one message per shard that cannot be read, and per record whose files
+    are not next to each other.
     """
 
     path: Path
@@ -63,35 +66,61 @@ def read_shards(path: Path) -> Shards:
     """Find the shards of a source and count their records by file name. `path` may have braces: x-{00..31}.tar.
 
     Raises SearcherError (one line) if the braces are not balanced, a file is missing, or no record is found. A broken
-    shard is only listed in `bad`.
+    shard is only listed in `bad`, and so is a record whose files are not next to each other.
     """
     try:
         files = [Path(name) for name in braceexpand(str(path))]
     except ValueError as error:
-        raise SearcherError(f"the braces in {path} are not balanced") from error
+        raise InvalidInput(f"the braces in {path} are not balanced") from error
     missing = [file for file in files if not file.is_file()]
     if missing:
-        raise SearcherError(f"no such file: {missing[0]}")
+        raise NotFound(f"no such file: {missing[0]}")
     good, records, bad = [], 0, []
     for file in files:
-        found = 0
-        try:
-            with tarfile.open(file, "r:") as tar:
-                keys: dict[str, set[str]] = {}
-                for member in tar:
-                    key, suffix = base_plus_ext(member.name)
-                    if key and member.isreg():
-                        keys.setdefault(key, set()).add(suffix.lower())
-                    tar.members.clear()  # type: ignore[attr-defined]
-            found = sum(not kinds.isdisjoint(SUFFIXES) and bool(kinds & {"txt", "json"}) for kinds in keys.values())
-        except (tarfile.TarError, OSError) as error:
-            bad.append(f"{file}: {error}")
+        found, problems = _count(file)
+        bad += problems
         if found:
             good.append(file)
             records += found
     if not records:
-        raise SearcherError(f"no record with an image and a .txt or .json in {path}" + (f": {bad[0]}" if bad else ""))
+        raise InvalidInput(f"no record with an image and a .txt or .json in {path}" + (f": {bad[0]}" if bad else ""))
     return Shards(path, tuple(good), records, bad)
+
+
+def _count(file: Path) -> tuple[int, list[str]]:
+    """The number of records in a shard, and one message per record that cannot be used, or for a shard that is broken.
+
+    A record is read from consecutive files with the same name. If an image and its caption are not next to each other,
+    neither is used.
+    """
+    whole: set[str] = set()
+    parts: dict[str, set[str]] = {}  # of all files with that name
+    found, broken = 0, []
+    try:
+        with tarfile.open(file, "r:") as tar:
+            for key, members in groupby(_members(tar), key=itemgetter(0)):
+                kinds = {suffix for _, suffix in members}
+                parts.setdefault(key, set()).update(kinds)
+                if _is_record(kinds):
+                    found += 1
+                    whole.add(key)
+    except (tarfile.TarError, OSError) as error:
+        broken.append(f"{file}: {error}")
+    apart = [key for key, kinds in parts.items() if key not in whole and _is_record(kinds)]
+    return found, broken + [f"{file}: {key}: {NOT_ADJACENT}" for key in apart]
+
+
+def _members(tar: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+    """The name and the suffix of each file, as webdataset reads them."""
+    for member in tar:
+        key, suffix = base_plus_ext(member.name)
+        if key and member.isreg():
+            yield key, suffix.lower()
+        tar.members.clear()  # type: ignore[attr-defined]
+
+
+def _is_record(kinds: set[str]) -> bool:
+    return not kinds.isdisjoint(SUFFIXES) and bool(kinds & {"txt", "json"})
 
 
 def size(source: Shards | Source) -> int:
@@ -109,7 +138,7 @@ class Streams:
         slots = layout.processes.count * max(1, layout.workers)
         for source in sources:
             if size(source) < slots:
-                raise SearcherError(
+                raise InvalidInput(
                     f"{source.path} has fewer records than processes × workers ({slots}): reduce --workers"
                 )
         shares = np.array([w * size(s) for w, s in zip(weights, sources, strict=True)], float)
@@ -189,18 +218,17 @@ def _from_shards(source: Shards, rng: np.random.Generator, slot: int, slots: int
         yield Record(f"{sample['__url__']} {sample['__key__']}", image, _captions(sample), epoch)
         found = True
     if not found:
-        raise SearcherError(f"records can no longer be read from {source.path}")
+        raise InvalidInput(f"records can no longer be read from {source.path}")
 
 
 def _captions(sample: dict[str, Any]) -> tuple[str, ...]:
     """The lines of `.txt`, or the caption field of `.json`. Empty if there is none."""
     if "txt" in sample:
-        texts: Any = sample["txt"].decode(errors="replace").splitlines()
-    else:
-        try:
-            row = json.loads(sample.get("json", b"{}"))
-            texts = next((row[name] for name in CAPTION_COLUMNS if name in row), [])
-        except (ValueError, TypeError):
-            return ()
-    texts = [texts] if isinstance(texts, str) else texts
-    return tuple(" ".join(text.split()) for text in texts if isinstance(text, str) and text.strip())
+        return tuple(clean_all(decode_text(sample["txt"])[0].splitlines()))
+    try:
+        row = parse_json(sample.get("json", b"{}"))
+    except ValueError:
+        return ()
+    if not isinstance(row, dict):
+        return ()
+    return tuple(clean_all(next((row[name] for name in CAPTION_COLUMNS if row.get(name) is not None), [])))

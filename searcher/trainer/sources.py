@@ -1,13 +1,13 @@
 """The data sources of a run. They are opened before anything is written, so that bad input leaves no files behind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from searcher.datasets import Source, read_source
-from searcher.errors import SearcherError
+from searcher.errors import InvalidInput, NotFound
 from searcher.trainer.augment import Augment
 from searcher.trainer.data import (
     Data,
@@ -27,12 +27,14 @@ class Sources:
     """Pairs and shards, or one file of sentences.
 
     weights: how many times per epoch each record of a source is used. bad: one message per record that cannot be used.
-    captions_of: the captions of each class, for pairs from class folders.
+    remarks: what the user should know about the records that are used. captions_of: the captions of each class, for
+    pairs from class folders.
     """
 
     opened: list[Source | Shards] | Path
     weights: list[float]
     bad: list[str]
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def captions_of(self) -> dict[str, tuple[str, ...]]:
@@ -68,15 +70,17 @@ class Sources:
 def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: str | None) -> Sources:
     """Open the sources of `searcher train`. Raises SearcherError (one line) if they or the weights cannot be used."""
     if weights and len(weights) != len(paths):
-        raise SearcherError(f"{len(weights)} weights for {len(paths)} sources: give one weight per source")
+        raise InvalidInput(f"{len(weights)} weights for {len(paths)} sources: give one weight per source")
     if any(not 0 < weight < float("inf") for weight in weights):
-        raise SearcherError("every weight must be a number above 0")
+        raise InvalidInput("every weight must be a number above 0")
     texts = [path for path in paths if path.suffix == ".txt"]
     if texts:
         if len(paths) > 1 or freeze != "image":
-            raise SearcherError("sentences cannot be mixed with other sources: give one .txt file and --freeze image")
+            raise InvalidInput("sentences cannot be mixed with other sources: give one .txt file and --freeze image")
         if not texts[0].is_file():
-            raise SearcherError(f"no such file: {texts[0]}")
+            raise NotFound(f"no such file: {texts[0]}")
         return Sources(texts[0], [1.0], [])
     opened = [read_shards(path) if is_shards(path) else read_source(path) for path in paths]
-    return Sources(opened, list(weights or (1.0,) * len(paths)), [line for source in opened for line in source.bad])
+    bad = [line for source in opened for line in source.bad]
+    remarks = [line for source in opened if isinstance(source, Source) for line in source.remarks]
+    return Sources(opened, list(weights or (1.0,) * len(paths)), bad, remarks)

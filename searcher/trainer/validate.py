@@ -1,110 +1,113 @@
 """Measure the model during training: zero-shot accuracy on class folders, or recall@k on pairs."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from PIL import Image
 
 from searcher.datasets import ClassFolder, Source
-from searcher.evaluate import Recall, best_ranks, read_data
-from searcher.photos.decode import PhotoError, open_photo
-from searcher.trainer.augment import Augment
+from searcher.errors import InvalidInput
+from searcher.evaluate import read_data, retrieval, zero_shot
+from searcher.models import DualEncoder
+from searcher.models.preprocess import Preprocess
+from searcher.progress import SILENT, Progress
 from searcher.trainer.distributed import Processes
 
 IMAGES = 2000  # the maximum number of images, picked at even intervals
-AT_ONCE = 250
+TEMPLATES = ("a photo of a {}",)
+
+
+@dataclass(frozen=True)
+class TorchEncoder:
+    """A torch model with what `evaluate` needs of a `DualEncoder`, so that it is measured as the exported model is.
+
+    model: an open_clip model. tokenizer: of open_clip. preprocessing: what search will do with an image.
+    """
+
+    model: Any
+    tokenizer: Any
+    preprocessing: Preprocess
+    dim: int
+    processes: Processes
+
+    @property
+    def image_size(self) -> int:
+        """The shorter side of the image encoder's input, in pixels."""
+        return min(self.preprocessing.size)
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        """An upright RGB image → float32 (3, H, W). Thread-safe."""
+        return self.preprocessing(image)
+
+    def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
+        """Preprocessed float32 (b, 3, H, W) → float32 (b, dim), unit length."""
+        pixels = torch.from_numpy(batch).to(self.processes.device, memory_format=torch.channels_last)
+        return self._unit(self.model.encode_image(pixels, normalize=True))
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Texts → float32 (n, dim), unit length."""
+        parts = [np.zeros((0, self.dim), np.float32)]
+        for start in range(0, len(texts), 256):
+            ids = self.tokenizer(list(texts[start : start + 256])).to(self.processes.device)
+            parts.append(self._unit(self.model.encode_text(ids, normalize=True)))
+        return np.concatenate(parts)
+
+    def _unit(self, features: torch.Tensor) -> np.ndarray:
+        """float32 on the CPU. In a reduced precision the length is not exactly 1, so it is corrected."""
+        found: np.ndarray = torch.nn.functional.normalize(features.float(), dim=-1).cpu().numpy()
+        return found
 
 
 class Validation:
     """Measures a torch model on the data that `searcher evaluate` would use, reduced to at most `IMAGES` images.
 
-    Raises SearcherError if the data cannot be read.
+    remarks: what the user should know about the data. Raises SearcherError if the data cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
-        self.data = _thinned(read_data(path))
+        self.data = thinned(read_data(path))
+        self.remarks = list(self.data.remarks)
+        if self.data.bad:
+            self.remarks.append(f"{path}: {len(self.data.bad)} records cannot be used, the first: {self.data.bad[0]}")
 
     @torch.no_grad()
-    def __call__(self, model: Any, tokenizer: Any, augment: Augment, processes: Processes) -> dict[str, float]:
-        """Returns `zero_shot` (top-1 with the prompt `a photo of a …`), or `text_to_image_r1` … `image_to_text_r10`."""
+    def __call__(self, encoder: TorchEncoder, progress: Progress = SILENT) -> dict[str, float]:
+        """Returns `zero_shot` (top-1 with the prompt `a photo of a …`), or `text_to_image_r1` … `image_to_text_r10`.
+
+        Returns {} if no image can be read.
+        """
+        model, data = encoder.model, self.data
         modes = {module: module.training for module in model.modules()}
         model.eval()
         try:
-            with processes.autocast():
-                encode = _Encoders(model, tokenizer, augment, processes)
-                data = self.data
-                found = _zero_shot(encode, data) if isinstance(data, ClassFolder) else _recall(encode, data)
-                return {name: round(value, 4) for name, value in found.items()}
+            with encoder.processes.autocast():
+                found = _zero_shot(encoder, data) if isinstance(data, ClassFolder) else _recall(encoder, data)
+        except InvalidInput as error:
+            progress.notice(f"the model cannot be measured: {error}")
+            return {}
         finally:
             for module, training in modes.items():
                 module.training = training
+        return {name: round(value, 4) for name, value in found.items()}
 
 
-class _Encoders:
-    def __init__(self, model: Any, tokenizer: Any, augment: Augment, processes: Processes) -> None:
-        self.model, self.tokenizer, self.augment, self.device = model, tokenizer, augment, processes.device
-
-    def texts(self, texts: Sequence[str]) -> Tensor:
-        """Features of texts, float32 [n, d], unit length."""
-        parts = [texts[i : i + AT_ONCE] for i in range(0, len(texts), AT_ONCE)]
-        ids = (self.tokenizer(list(part)).to(self.device) for part in parts)
-        return torch.cat([self.model.encode_text(part, normalize=True).float() for part in ids])
-
-    def images(self, paths: Sequence[Path | str]) -> tuple[list[int], Tensor]:
-        """The indices of the images that can be read, and their features, float32 [n, d]."""
-        kept, features = [], []
-        for numbers, pixels in self._batches(paths):
-            kept += numbers
-            features.append(self.model.encode_image(pixels.to(self.device), normalize=True).float())
-        if not kept:
-            return [], torch.empty(0, 0)
-        return kept, torch.cat(features)
-
-    def _batches(self, paths: Sequence[Path | str]) -> Iterator[tuple[list[int], Tensor]]:
-        for start in range(0, len(paths), AT_ONCE):
-            numbers, pixels = [], []
-            for number, path in enumerate(paths[start : start + AT_ONCE], start):
-                try:
-                    pixels.append(self.augment.plain(open_photo(path, min_side=2 * self.augment.size).image))
-                    numbers.append(number)
-                except PhotoError:
-                    continue
-            if numbers:
-                yield numbers, torch.stack(pixels)
+def _zero_shot(encoder: TorchEncoder, classes: ClassFolder) -> dict[str, float]:
+    return {"zero_shot": zero_shot(cast(DualEncoder, encoder), classes, templates=TEMPLATES, compare_bare=False).top1}
 
 
-def _zero_shot(encode: _Encoders, classes: ClassFolder) -> dict[str, float]:
-    files = [(path, label) for label, paths in enumerate(classes.images) for path in paths]
-    kept, images = encode.images([path for path, _ in files])
-    if not kept:
-        return {}
-    prompts = encode.texts([f"a photo of a {name}" for name in classes.names])
-    truth = torch.tensor([files[i][1] for i in kept], device=images.device)
-    return {"zero_shot": ((images @ prompts.T).argmax(1) == truth).float().mean().item()}
+def _recall(encoder: TorchEncoder, source: Source) -> dict[str, float]:
+    found = retrieval(cast(DualEncoder, encoder), source)
+    ways = {"text_to_image": found.text_to_image, "image_to_text": found.image_to_text}
+    return {f"{way}_{k}": value for way, recall in ways.items() for k, value in recall.as_dict().items()}
 
 
-def _recall(encode: _Encoders, source: Source) -> dict[str, float]:
-    kept, images = encode.images([pair.image for pair in source.pairs])
-    if not kept:
-        return {}
-    pairs = [source.pairs[i] for i in kept]
-    number = {text: n for n, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair.captions))}
-    of_image = np.array([i for i, pair in enumerate(pairs) for _ in pair.captions])
-    of_text = np.array([number[text] for pair in pairs for text in pair.captions])
-    photos, texts = images.cpu().numpy(), encode.texts(list(number)).cpu().numpy()
-    found = {
-        "text_to_image": Recall.of(best_ranks(texts, photos, of_text, of_image)),
-        "image_to_text": Recall.of(best_ranks(photos, texts, of_image, of_text)),
-    }
-    return {f"{way}_{k}": value for way, recall in found.items() for k, value in recall.as_dict().items()}
-
-
-def _thinned(data: ClassFolder | Source) -> ClassFolder | Source:
+def thinned(data: ClassFolder | Source) -> ClassFolder | Source:
+    """The same data with at most `IMAGES` images."""
     if isinstance(data, Source):
         return replace(data, pairs=data.pairs[:: math.ceil(len(data.pairs) / IMAGES)])
     step = math.ceil(sum(map(len, data.images)) / IMAGES)

@@ -1,10 +1,10 @@
-"""What every command does alike: exit codes, one line for an error, JSON, what is printed of a path."""
+"""Behaviour that all commands share: exit codes, one-line errors, JSON, and how paths are printed."""
 
 import json
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searcher.commands import main
-from searcher.commands.common import plural, print_json, progress_bar, show_bytes, show_path
+from searcher.commands.common import plural, print_json, print_table, printable, reporting, show_bytes
 from searcher.errors import SearcherError
 
 
 def run(monkeypatch: pytest.MonkeyPatch, body: Callable[[], Any], *arguments: str) -> int:
-    """The exit code of a process whose command `status` does `body`."""
+    """Replace the command `status` by `body`, run it, and return the exit code."""
     module = types.ModuleType("searcher.commands.status")
     module.command = click.Command("status", callback=body)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "searcher.commands.status", module)
@@ -39,16 +39,16 @@ def raising(error: BaseException) -> Callable[[], None]:
     ("error", "code", "line"),
     [
         (
-            SearcherError("No library here.\nBegin with index."),
+            SearcherError("No library here.\nStart with index."),
             1,
-            "Error: No library here. Begin with index.",
+            "Error: No library here. Start with index.",
         ),
         (OSError(28, "No space left on device", b"/x/\xff.jpg"), 1, "Error: No space left on device: /x/"),
         (click.UsageError("An empty query."), 2, "Error: An empty query."),
-        (KeyboardInterrupt(), 130, "Interrupted;"),
+        (KeyboardInterrupt(), 130, "Interrupted."),
     ],
 )
-def test_an_error_is_one_line_on_stderr_and_its_exit_code(
+def test_an_error_prints_one_line_on_stderr_and_sets_the_exit_code(
     error: BaseException,
     code: int,
     line: str,
@@ -75,39 +75,42 @@ def test_ctrl_c_inside_the_import_of_a_native_module_is_an_interrupt(
     assert capfd.readouterr().err.count("\n") == 1
 
 
-def test_a_bug_is_not_dressed_up_as_an_error_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ZeroDivisionError):
-        run(monkeypatch, raising(ZeroDivisionError()))
+def test_an_unexpected_exception_is_one_line_that_says_it_is_a_bug(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, raising(ZeroDivisionError("by zero"))) == 1
+    err = capfd.readouterr().err
+    assert err.startswith("Error: internal error: ZeroDivisionError: by zero") and err.count("\n") == 1
 
 
-def test_an_unknown_option_is_wrong_usage(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_option_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, lambda: None, "--nonsense") == 2
     assert "--nonsense" in capfd.readouterr().err
 
 
-def test_a_command_that_returns_ends_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_command_that_returns_exits_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, lambda: None) == 0
 
 
 @given(st.binary(max_size=40))
-def test_json_of_any_file_name_is_utf8_and_gives_back_its_bytes(name: bytes) -> None:
+def test_json_of_any_file_name_is_utf8_and_keeps_its_bytes(name: bytes) -> None:
     path = os.fsdecode(name)
     with pytest.MonkeyPatch.context() as patch:
         printed: list[str] = []
         patch.setattr(click, "echo", printed.append)
         print_json([path])
-    document = printed[0].encode("utf-8")  # raises where a surrogate is left
+    document = printed[0].encode("utf-8")  # raises if a surrogate is left
     assert os.fsencode(json.loads(document)[0]) == name
 
 
 @given(st.text(max_size=40))
-def test_a_path_on_the_screen_is_one_line_without_control_characters(path: str) -> None:
-    shown = show_path(path)
+def test_a_printed_path_is_one_line_without_control_characters(path: str) -> None:
+    shown = printable(path)
     assert not set(shown) & {chr(code) for code in [*range(32), *range(127, 160)]}
-    assert show_path("/a/ü 東京.jpg") == "/a/ü 東京.jpg"
+    assert printable("/a/ü 東京.jpg") == "/a/ü 東京.jpg"
 
 
-def test_numbers_read_well() -> None:
+def test_numbers_are_formatted_with_units_and_plurals() -> None:
     assert [show_bytes(n) for n in (0, 999, 1500, 25_000_000, 3e15)] == [
         "0 B",
         "999 B",
@@ -118,19 +121,59 @@ def test_numbers_read_well() -> None:
     assert [plural(n, "photo") for n in (0, 1, 1200)] == ["0 photos", "1 photo", "1,200 photos"]
 
 
-def test_no_bar_is_drawn_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar("Indexing", quiet=False) as progress:
-        assert progress is None  # under pytest stderr is no terminal
+def test_no_progress_bar_is_shown_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporting("Indexing", quiet=False) as progress:  # under pytest, stderr is not a terminal
+        progress.advance(40, 100)
     assert capsys.readouterr().err == ""
 
 
-def test_the_bar_shows_how_far_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_notices_are_escaped_lines_on_stderr_unless_quiet_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet, line in ((False, "a folder\\x1b[2J is missing\n"), (True, "")):
+        with reporting("Indexing", quiet) as progress:
+            progress.notice("a folder\x1b[2J is missing")
+        assert capsys.readouterr().err == line
+
+
+def test_the_progress_bar_shows_the_progress(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with (tmp_path / "terminal").open("w+", encoding="utf-8") as terminal:
         monkeypatch.setattr(terminal, "isatty", lambda: True)
         monkeypatch.setattr(sys, "stderr", terminal)
-        with progress_bar("Indexing", quiet=False) as progress:
-            assert progress is not None
-            progress(0, None)
-            progress(40, 100)
+        with reporting("Indexing", quiet=False) as progress:
+            progress.advance(0, None)
+            progress.advance(40, 100)
         terminal.seek(0)
         assert "40/100" in terminal.read()
+
+
+def test_a_table_in_a_pipe_has_one_whole_row_per_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("name", "size"), [("x" * 200, "1 MB"), ("y\x1b", "23 MB")])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines] == [["name", "size"], ["x" * 200, "1", "MB"], ["y\\x1b", "23", "MB"]]
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])
+def test_debug_prints_the_traceback_and_keeps_the_exit_code(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    module = types.ModuleType("searcher.commands.status")
+    module.command = click.Command("status", callback=raising(SearcherError("no library")))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "searcher.commands.status", module)
+    with pytest.raises(SystemExit) as ended:
+        main.main(args=arguments)
+    err = capfd.readouterr().err
+    assert ended.value.code == 1
+    assert "Traceback" in err and err.endswith("Error: no library\n")
+
+
+def every_command(group: click.Group, path: str = "searcher") -> Iterator[tuple[str, click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        child = group.get_command(click.Context(group), name)
+        assert child is not None
+        yield f"{path} {name}", child
+        if isinstance(child, click.Group):
+            yield from every_command(child, f"{path} {name}")
+
+
+def test_every_command_accepts_debug() -> None:
+    for path, child in every_command(main):
+        assert any("--debug" in parameter.opts for parameter in child.params), path

@@ -1,4 +1,4 @@
-"""`searcher evaluate`, with a real (untrained) model."""
+"""Runs `searcher evaluate` with a real but untrained model."""
 
 import json
 from pathlib import Path
@@ -25,14 +25,14 @@ def classes(tmp_path: Path) -> Path:
 def pairs(tmp_path: Path) -> Path:
     for number in range(3):
         draw(tmp_path / f"{number}.jpg", number)
-    rows = ["image,caption", "0.jpg,a cat", '0.jpg,"a cat, asleep"', "1.jpg,猫 🐱", "2.jpg,a car", "away.jpg,a ship"]
+    rows = ["image,caption", "0.jpg,a cat", '0.jpg,"a cat, asleep"', "1.jpg,猫 🐱", "2.jpg,a car", "missing.jpg,a ship"]
     (tmp_path / "pairs.csv").write_text("\n".join(rows), encoding="utf-8")
     return tmp_path / "pairs.csv"
 
 
 @pytest.fixture
 def run(small_folder: Path, capfd: pytest.CaptureFixture[str]) -> Any:
-    """Runs `searcher evaluate` on the small model: exit code, stdout, stderr."""
+    """Run `searcher evaluate`, by default with the small model. Returns the exit code, stdout and stderr."""
 
     def evaluate(*arguments: str | Path, model: Path = small_folder) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
@@ -42,7 +42,7 @@ def run(small_folder: Path, capfd: pytest.CaptureFixture[str]) -> Any:
     return evaluate
 
 
-def test_class_folders_as_json(run: Any, classes: Path) -> None:
+def test_json_of_class_folders(run: Any, classes: Path) -> None:
     (classes / "dog" / "broken.jpg").write_bytes(b"no picture")
     code, out, err = run(classes, "--json")
     result = json.loads(out)
@@ -54,38 +54,38 @@ def test_class_folders_as_json(run: Any, classes: Path) -> None:
     assert (result["model"], result["precision"]) == ("small", "float32")
     assert result["failed"] == 1
     assert result["failures"][0]["path"] == str(classes / "dog" / "broken.jpg")
-    assert "1 could not be used:" in err
+    assert "1 item could not be used:" in err
     assert str(classes / "dog" / "broken.jpg") in err
 
 
-def test_pairs_as_json(run: Any, pairs: Path) -> None:
+def test_json_of_pairs(run: Any, pairs: Path) -> None:
     code, out, _ = run(pairs, "--json")
     result = json.loads(out)
     assert code == 0
     assert (result["dataset"], result["n"], result["captions"]) == (str(pairs), 3, 4)
     for way in ("text_to_image", "image_to_text"):
         assert 0 <= result[way]["r1"] <= result[way]["r5"] == result[way]["r10"] == 1.0
-    assert result["failures"] == [{"path": str(pairs), "error": "record 5: no such image: away.jpg"}]
+    assert result["failures"] == [{"path": str(pairs), "error": "record 5: no such image: missing.jpg"}]
 
 
-def test_the_table_sets_templates_against_bare_names_and_chance(run: Any, classes: Path) -> None:
+def test_the_table_shows_templates_bare_names_and_chance(run: Any, classes: Path) -> None:
     code, out, err = run(classes)
     lines = out.splitlines()
     assert (code, err) == (0, "")
     assert lines[0] == "6 photos, 3 labels, model small (float32)"
     assert lines[2].split() == ["top-1", "top-5"]
-    assert [line[:14].strip() for line in lines[3:]] == ["8 templates", "bare names", "chance"]
+    assert [line.split("  ")[0] for line in lines[3:]] == ["8 templates", "bare names", "chance"]
     assert lines[5].split() == ["chance", "33.33", "%", "100.00", "%"]
 
 
-def test_the_table_of_pairs(run: Any, pairs: Path) -> None:
+def test_the_table_shows_recall_of_pairs(run: Any, pairs: Path) -> None:
     lines = run(pairs)[1].splitlines()
     assert lines[0] == "3 photos, 4 captions, model small (float32)"
     assert lines[2].split() == ["R@1", "R@5", "R@10"]
-    assert [line[:14].strip() for line in lines[3:]] == ["text → image", "image → text"]
+    assert [line.split("  ")[0] for line in lines[3:]] == ["text → image", "image → text"]
 
 
-def test_templates_of_ones_own_and_bare_names(run: Any, classes: Path, tmp_path: Path) -> None:
+def test_custom_templates_and_bare_names_are_used(run: Any, classes: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("a drawing of a {}.\nmy {}\n")
     mine = json.loads(run(classes, "--templates", tmp_path / "mine.txt", "--json")[1])
     bare = json.loads(run(classes, "--templates", "bare", "--json")[1])
@@ -95,7 +95,7 @@ def test_templates_of_ones_own_and_bare_names(run: Any, classes: Path, tmp_path:
     assert mine["bare"] == {"top1": bare["top1"], "top5": bare["top5"]}
 
 
-def test_labels_of_ones_own(run: Any, classes: Path) -> None:
+def test_custom_labels_are_used(run: Any, classes: Path) -> None:
     result = json.loads(run(classes, "--labels", "cat,dog,red car,ship,house,tree", "--json")[1])
     assert result["labels"] == 6
     code, out, err = run(classes, "--labels", "@cifar10")
@@ -116,17 +116,17 @@ def test_the_confusion_picture_is_drawn(run: Any, classes: Path, tmp_path: Path)
     ("arguments", "code", "said"),
     [
         (["nowhere"], 1, "no such file or folder: nowhere"),
-        (["CLASSES", "--templates", "nowhere.txt"], 1, "no templates 'nowhere.txt'"),
-        (["CLASSES", "--labels", "nowhere.txt"], 1, "no such file of labels: nowhere.txt"),
-        (["CLASSES", "--labels", "@places"], 1, "no label set @places"),
+        (["CLASSES", "--templates", "nowhere.txt"], 1, "unknown templates 'nowhere.txt'"),
+        (["CLASSES", "--labels", "nowhere.txt"], 1, "no such label file: nowhere.txt"),
+        (["CLASSES", "--labels", "@places"], 1, "unknown label set @places"),
         (["CLASSES", "--confusion", "c.gif"], 2, "--confusion writes .jpg"),
         (["CLASSES", "--confusion", "nowhere/c.png"], 1, "no such folder"),
-        (["PAIRS", "--templates", "bare"], 2, "for class folders"),
-        (["PAIRS", "--confusion", "c.png"], 2, "for class folders"),
+        (["PAIRS", "--templates", "bare"], 2, "only with class folders"),
+        (["PAIRS", "--confusion", "c.png"], 2, "only with class folders"),
         ([], 2, "Missing argument 'DATA'"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
+def test_a_mistake_is_reported_in_one_line(
     run: Any,
     classes: Path,
     pairs: Path,
@@ -143,12 +143,12 @@ def test_what_cannot_be_done_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_a_model_that_is_not_there_is_one_line(run: Any, classes: Path, tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_in_one_line(run: Any, classes: Path, tmp_path: Path) -> None:
     code, out, err = run(classes, model=tmp_path / "nowhere")
     assert (code, out, err.count("\n")) == (1, "", 1)
 
 
-def test_it_loads_nothing_of_training(small_folder: Path, classes: Path, tmp_path: Path) -> None:
+def test_evaluate_loads_no_training_code(small_folder: Path, classes: Path, tmp_path: Path) -> None:
     loaded = loaded_by(
         command("evaluate", str(small_folder), str(classes), "--confusion", str(tmp_path / "c.png")), tmp_path
     )

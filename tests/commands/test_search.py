@@ -1,16 +1,16 @@
-"""What `searcher search` shows of its hits."""
+"""How `searcher search` prints its hits."""
 
 import pytest
 
+from searcher import Hit
 from searcher.commands.search import show_hits
-from searcher.query import Hit
 
 
 def hit(rank: int, path: str, score: float, copies: tuple[str, ...] = ()) -> Hit:
     return Hit(rank, rank, path, copies, score, None, None, ())
 
 
-def test_one_line_a_hit_aligned_with_the_number_of_other_paths(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_hit_is_one_aligned_line_with_the_number_of_other_paths(capsys: pytest.CaptureFixture[str]) -> None:
     hits = [hit(rank, f"/photos/{rank}.jpg", 0.4 - rank / 100) for rank in range(1, 11)]
     hits[1] = hit(2, "/photos/a\nb.jpg", 0.38, ("/x.jpg",))
     hits[2] = hit(3, "/photos/3.jpg", 0.37, ("/x.jpg", "/y.jpg"))

@@ -1,4 +1,4 @@
-"""`tag`, `tags`, `classify`, `teach`, `search --tag` and `index --tag`, with a real (untrained) model."""
+"""Runs `tag`, `tags`, `classify`, `teach`, `search --tag` and `index --tag` with a real but untrained model."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def indexed(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with `photos`, and a `library` of them. Copy it, never write to it."""
+    """A folder with `photos`, and a `library` that indexes them. Tests copy it and must not write to it."""
     home = tmp_path_factory.mktemp("home")
     (home / "photos").mkdir()
     for number in range(6):
@@ -35,7 +35,7 @@ def indexed(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def home(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A library of its own for each test; the photos are at the place where they were indexed."""
+    """Make a copy of the library for each test. The photos stay where they were indexed."""
     shutil.copytree(indexed / "library", tmp_path / "library")
     monkeypatch.setenv("SEARCHER_LIBRARY", str(tmp_path / "library"))
     monkeypatch.chdir(tmp_path)
@@ -44,7 +44,7 @@ def home(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Runs `searcher …`: exit code, stdout, stderr."""
+    """Run `searcher …`. Returns the exit code, stdout and stderr."""
 
     def program(*arguments: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
@@ -58,7 +58,7 @@ def lines(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_tag_prints_one_json_line_a_photo(run: Run, home: Path) -> None:
+def test_tag_prints_one_json_line_per_photo(run: Run, home: Path) -> None:
     code, out, err = run("tag", "--labels", "cat,dog,car", "--one", "--top", "2", "--json")
     rows = lines(out)
     assert (code, err) == (0, "")
@@ -69,7 +69,7 @@ def test_tag_prints_one_json_line_a_photo(run: Run, home: Path) -> None:
     assert run("tag", "--labels", "cat,dog,car", "--one", "--top", "2", "--json")[1] == out
 
 
-def test_labels_with_commas_and_quotes_survive_csv(run: Run, home: Path, tmp_path: Path) -> None:
+def test_labels_with_commas_and_quotes_are_valid_in_csv(run: Run, home: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text('salt, pepper\nsay "cheese"\n🐕‍🦺\nsalt, pepper\n', encoding="utf-8")
     code, out, _ = run("tag", "--labels", "labels.txt", "--one", "--top", "3", "--csv")
     rows = list(csv.DictReader(io.StringIO(out)))
@@ -78,10 +78,10 @@ def test_labels_with_commas_and_quotes_survive_csv(run: Run, home: Path, tmp_pat
     assert all(0 <= float(row["probability"]) <= 1 for row in rows)
 
 
-def test_tag_for_people_counts_and_says_that_it_is_uncalibrated(run: Run, home: Path) -> None:
+def test_tag_prints_counts_and_warns_that_the_model_is_uncalibrated(run: Run, home: Path) -> None:
     code, out, err = run("tag", "--labels", "cat,dog")
     assert code == 0
-    assert "6 photos (6 asked now)" in out
+    assert "6 photos (6 checked now)" in out
     assert "Uncalibrated" in err
     assert "6 photos (nothing new)" in run("tag", "--labels", "cat,dog")[1]
     assert "Uncalibrated" not in run("tag", "--labels", "cat,dog", "--one")[2]
@@ -95,7 +95,7 @@ def test_a_photo_without_labels_is_in_the_output(run: Run, home: Path, small_fol
     assert len(empty) == sum(not row["tags"] for row in lines(out))
 
 
-def test_tags_lists_and_search_finds_by_tag(run: Run, home: Path) -> None:
+def test_tags_lists_labels_and_search_filters_by_label(run: Run, home: Path) -> None:
     run("tag", "--labels", "cat,dog,car", "--one", "-q")
     counts = json.loads(run("tags", "--json")[1])
     assert sum(row["photos"] for row in counts) == 6
@@ -110,14 +110,14 @@ def test_tags_lists_and_search_finds_by_tag(run: Run, home: Path) -> None:
     assert json.loads(run("search", "--tag", "cat", "--tag", "dog", "--tag", "car", "--json")[1] or "[]") == []
 
 
-def test_a_wider_label_finds_what_lies_below_it(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_broader_label_also_finds_photos_with_its_narrower_labels(run: Run, home: Path, tmp_path: Path) -> None:
     text = '[labels]\ncat = {parent = "pet"}\ndog = {parent = "pet"}\npet = {parent = "animal"}\n'
     (tmp_path / "pets.toml").write_text(text.replace("pet = {", '"pet" = {wordings = ["rock"], '))
     run("tag", "--labels", "pets.toml", "--one", "-q")
     assert len(json.loads(run("search", "--tag", "animal", "--json")[1])) == 6
 
 
-def test_index_tag_asks_new_photos_what_was_asked_before(run: Run, home: Path, tmp_path: Path) -> None:
+def test_index_with_tag_gives_new_photos_the_earlier_labels(run: Run, home: Path, tmp_path: Path) -> None:
     run("tag", "--labels", "cat,dog", "--one", "-q")
     (tmp_path / "more").mkdir()
     draw(tmp_path / "more" / "new.jpg", 77)
@@ -127,7 +127,7 @@ def test_index_tag_asks_new_photos_what_was_asked_before(run: Run, home: Path, t
     assert "tagged" not in json.loads(run("index", "--json")[1])
 
 
-def test_classify_says_of_loose_photos_what_tag_says(run: Run, home: Path) -> None:
+def test_classify_gives_the_same_labels_as_tag(run: Run, home: Path) -> None:
     question = ("--labels", "cat,dog,car", "--one", "--top", "3", "--json")
     stored_rows = lines(run("tag", *question)[1])
     code, out, _ = run("classify", *(row["path"] for row in stored_rows), *question)
@@ -147,7 +147,7 @@ def test_classify_needs_no_library(run: Run, home: Path, small_folder: Path, tmp
 
 
 def test_a_broken_photo_does_not_stop_classify(run: Run, home: Path, tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    (tmp_path / "broken.jpg").write_bytes(b"not a photo")
     good = home / "photos" / "0.jpg"
     code, out, err = run("classify", tmp_path / "broken.jpg", good, "--labels", "cat,dog", "--one", "--json")
     assert code == 0 and len(lines(out)) == 1
@@ -157,7 +157,7 @@ def test_a_broken_photo_does_not_stop_classify(run: Run, home: Path, tmp_path: P
     assert len([line for line in err.splitlines() if line.startswith("Error:")]) == 1
 
 
-def test_teach_makes_a_label_that_all_others_commands_know(run: Run, home: Path) -> None:
+def test_a_taught_label_works_in_all_other_commands(run: Run, home: Path) -> None:
     photos = home / "photos"
     code, out, _ = run("teach", "Rex", photos / "0.jpg", photos / "1.jpg", "--not", photos / "2.jpg", "--json")
     taught = json.loads(out)
@@ -177,9 +177,9 @@ def test_teach_makes_a_label_that_all_others_commands_know(run: Run, home: Path)
     assert run("teach", "Rex", "--forget")[0] == 1
 
 
-def test_clear_takes_labels_back(run: Run, home: Path) -> None:
+def test_clear_removes_labels(run: Run, home: Path) -> None:
     run("tag", "--labels", "cat,dog", "--one", "-q")
-    assert "6 labels would be taken back" in run("tag", "--clear", "--dry-run")[1]
+    assert "6 labels would be removed" in run("tag", "--clear", "--dry-run")[1]
     assert json.loads(run("tag", "--clear", "--json")[1]) == {"cleared": 6}
     assert json.loads(run("tags", "--json")[1]) == []
 
@@ -198,21 +198,21 @@ def test_a_dry_run_shows_labels_and_sidecars_and_writes_nothing(run: Run, home: 
     assert json.loads(run("tags", "--json")[1]) == []
 
 
-def test_sidecars_and_links_are_written_and_taken_back(run: Run, home: Path, tmp_path: Path) -> None:
+def test_sidecars_and_links_are_written_and_sidecars_are_removed(run: Run, home: Path, tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(home / "photos", photos)
     run("index", photos, "-q")
     _, _, err = run("tag", "--labels", "cat,dog", "--one", "--xmp", "--link-to", tmp_path / "links", "-q")
     assert err == ""
     assert len(list(photos.glob("*.jpg.xmp"))) == 6
-    for sidecar in (home / "photos").glob("*.xmp"):  # copies have sidecars of their own
+    for sidecar in (home / "photos").glob("*.xmp"):  # copies have their own sidecars
         assert (photos / sidecar.name).read_bytes() == sidecar.read_bytes()
     assert len(list((tmp_path / "links").glob("*/*.jpg"))) == 12
     run("tag", "--clear", "--xmp", "-q")
     assert not list(photos.glob("*.xmp")) and not list((home / "photos").glob("*.xmp"))
 
 
-def test_which_one_of_class_folders_is_what_evaluate_says_photo_by_photo(
+def test_tag_with_one_agrees_with_evaluate_on_every_photo(
     run: Run, home: Path, small_folder: Path, tmp_path: Path
 ) -> None:
     for number, name in enumerate(("cat", "dog", "red car") * 4):
@@ -230,7 +230,7 @@ def test_which_one_of_class_folders_is_what_evaluate_says_photo_by_photo(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["tag"], 2, "which labels"),
+        (["tag"], 2, "Give the labels"),
         (["tag", "--labels", "cat", "--json", "--csv"], 2, "either"),
         (["tag", "--labels", "cat", "--top", "0"], 2, "top"),
         (["tag", "--labels", "cat", "--adobe"], 2, "--xmp"),
@@ -241,15 +241,15 @@ def test_which_one_of_class_folders_is_what_evaluate_says_photo_by_photo(
         (["tag", "--labels", "@nonsense"], 1, "@nonsense"),
         (["tag", "--clear", "--labels", "purple"], 1, "purple"),
         (["search", "--tag", "purple"], 1, "purple"),
-        (["classify", "away.jpg", "--labels", "cat"], 1, "away.jpg"),
+        (["classify", "missing.jpg", "--labels", "cat"], 1, "missing.jpg"),
         (["classify", ".", "--labels", "cat"], 1, "folder"),
-        (["classify", "away.jpg"], 2, "which labels"),
+        (["classify", "missing.jpg"], 2, "Give the labels"),
         (["teach", "Rex"], 2, "photos"),
         (["teach", " ", "a.jpg"], 2, "name"),
-        (["teach", "Rex", "away.jpg"], 1, "away.jpg"),
+        (["teach", "Rex", "missing.jpg"], 1, "missing.jpg"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(
+def test_a_mistake_is_reported_in_one_line(
     run: Run, home: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     (tmp_path / "empty.txt").write_text("\n# nothing\n")
@@ -258,7 +258,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert message in err and len(err.splitlines()) == 1
 
 
-def test_a_library_that_is_not_there_is_one_line(run: Run, home: Path, tmp_path: Path) -> None:
+def test_a_missing_library_is_reported_in_one_line(run: Run, home: Path, tmp_path: Path) -> None:
     for arguments in (["tag", "--labels", "cat"], ["tags"], ["teach", "Rex", home / "photos" / "0.jpg"]):
         code, out, err = run(*arguments, "--library", tmp_path / "none")
         assert (code, out) == (1, "")

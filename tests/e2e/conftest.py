@@ -1,4 +1,4 @@
-"""The installed program, run as a person or a script runs it: in a process of its own, on real files."""
+"""Runs the installed program as a user or a script does: in its own process, on real files."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tests.pictures import draw
 
 @dataclass(frozen=True)
 class Program:
-    """`searcher …` with a home, a library and a model store of its own."""
+    """Runs `searcher …` with its own home, library and model store."""
 
     home: Path
     environment: dict[str, str]
@@ -35,13 +35,13 @@ class Program:
         )
 
     def json(self, *arguments: str | bytes | Path) -> Any:
-        """What `--json` prints; the run must have ended with 0."""
+        """Return the document that `--json` prints. The exit code must be 0."""
         done = self(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def fails(self, *arguments: str | bytes | Path, code: int, **options: Any) -> str:
-        """The one line on stderr of a run that must end with `code` and print nothing on stdout."""
+        """Return the error line. The exit code must be `code`, stdout empty, and stderr one line."""
         done = self(*arguments, **options)
         assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
         assert done.stdout == ""
@@ -72,7 +72,7 @@ def program(tmp_path: Path, model_store: Path) -> Program:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Callable[..., Path]:
-    """A folder of `count` pictures called 000.jpg, 001.jpg, …"""
+    """Make a folder of `count` pictures: 000.jpg, 001.jpg, …"""
 
     def make(count: int, name: str = "photos") -> Path:
         folder = tmp_path / name

@@ -1,4 +1,4 @@
-"""`searcher demo`: the first thing that anyone sees."""
+"""Runs `searcher demo`, which new users see first."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ RIGHT = {
 }
 
 
-def test_the_demo_finds_the_right_photo_among_the_first_three_of_each_query(program) -> None:
+def test_the_demo_ranks_a_right_photo_in_the_top_three_of_each_query(program) -> None:
     done = program("demo")
     assert done.returncode == 0, done.stderr
     library = program.home / "library" / "demo"
@@ -30,7 +30,7 @@ def test_the_demo_finds_the_right_photo_among_the_first_three_of_each_query(prog
     with Image.open(program.home / "library" / "demo.jpg") as sheet:
         assert sheet.format == "JPEG"
         assert sheet.width > 800 and sheet.height > 800
-    assert not (program.home / "library" / "catalog.sqlite").exists()  # the user's library is another one
+    assert not (program.home / "library" / "catalog.sqlite").exists()  # the user's own library does not exist
 
 
 def test_a_second_demo_embeds_nothing(program) -> None:
@@ -40,7 +40,7 @@ def test_a_second_demo_embeds_nothing(program) -> None:
     assert "nothing new" in done.stdout
 
 
-def test_the_demo_on_a_folder_of_ones_own_has_only_its_photos(program, photos) -> None:
+def test_the_demo_with_photos_uses_only_the_photos_of_that_folder(program, photos) -> None:
     program("demo")
     folder = photos(7)
     done = program("demo", "--photos", folder)
@@ -51,17 +51,17 @@ def test_the_demo_on_a_folder_of_ones_own_has_only_its_photos(program, photos) -
     assert (program.home / "library" / "demo.jpg").exists()
 
 
-def test_the_demo_on_an_empty_or_a_missing_folder(program, tmp_path) -> None:
+def test_the_demo_reports_an_empty_and_a_missing_folder(program, tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     done = program("demo", "--photos", tmp_path / "empty")
     assert (done.returncode, done.stdout) == (0, f"No photos found in {tmp_path / 'empty'}.\n")
     assert "/nowhere" in program.fails("demo", "--photos", "/nowhere", code=1)
 
 
-def test_without_the_sample_photos_the_demo_says_what_to_install(
+def test_the_demo_says_what_to_install_if_the_sample_photos_are_missing(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("searcher.photos.samples.find_spec", lambda package: None)
+    monkeypatch.setattr("searcher.datasets.samples.find_spec", lambda package: None)
     with pytest.raises(SystemExit) as ended:
         main.main(args=["demo"])
     assert ended.value.code == 1

@@ -1,4 +1,4 @@
-"""From a folder of photos to the right photo: what is indexed, what changed, what is found."""
+"""Indexes folders of photos, changes them, and searches them."""
 
 import os
 import shutil
@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searcher.query import MEANINGLESS
+from searcher.search.find import MEANINGLESS
 from tests.pictures import draw
 
 COUNTS = ("added", "changed", "moved", "removed", "unchanged", "failed")
 
 
 def counts(report: dict) -> dict:
-    """The counts of a report that are not 0."""
+    """Return the counts of a report that are not 0."""
     return {name: report[name] for name in COUNTS if report[name]}
 
 
@@ -24,7 +24,7 @@ def names(hits: list[dict]) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_thousand_photos_then_only_what_changed(program, photos) -> None:
+def test_a_second_run_over_a_thousand_photos_embeds_only_what_changed(program, photos) -> None:
     folder = photos(1000)
     first = program.json("index", folder)
     assert set(first) == {*COUNTS, "seconds", "failures"}
@@ -52,7 +52,7 @@ def test_a_thousand_photos_then_only_what_changed(program, photos) -> None:
 
 @pytest.fixture
 def odd_formats(tmp_path: Path) -> Path:
-    """Eight pictures that trip careless programs."""
+    """Eight pictures in unusual formats."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -72,9 +72,9 @@ def odd_formats(tmp_path: Path) -> Path:
     return folder
 
 
-def test_odd_pictures_are_indexed_and_bad_files_are_listed_with_their_reason(program, odd_formats) -> None:
+def test_unusual_pictures_are_indexed_and_bad_files_are_listed_with_their_reason(program, odd_formats) -> None:
     good = {path.name for path in odd_formats.iterdir()}
-    (odd_formats / "text.jpg").write_text("this is no picture\n")
+    (odd_formats / "text.jpg").write_text("this is not a picture\n")
     (odd_formats / "empty.jpg").touch()
     draw(odd_formats / "whole.jpg", 1, (640, 480))
     whole = (odd_formats / "whole.jpg").read_bytes()
@@ -92,7 +92,7 @@ def test_odd_pictures_are_indexed_and_bad_files_are_listed_with_their_reason(pro
     assert len({failure["error"] for failure in failures}) == len(bad)
     assert set(names(program.json("search", "red"))) == good
 
-    # Not tried again, but counted; tried again when the file changes.
+    # A failed file is counted but not tried again until it changes.
     assert counts(program.json("index", odd_formats)) == {"unchanged": len(good), "failed": len(bad)}
     (odd_formats / "truncated.jpg").write_bytes(whole)
     report = program.json("index", odd_formats)
@@ -106,8 +106,8 @@ def test_odd_pictures_are_indexed_and_bad_files_are_listed_with_their_reason(pro
     assert all(name in listed for name in bad - {"truncated.jpg"})
 
 
-@pytest.mark.parametrize("how", ["renamed away", "empty"])
-def test_an_unplugged_disk_removes_nothing_and_a_line_says_so(program, photos, how) -> None:
+@pytest.mark.parametrize("how", ["renamed", "empty"])
+def test_a_disconnected_disk_removes_nothing_and_is_reported(program, photos, how) -> None:
     folder = photos(5)
     program.json("index", folder)
     away = folder.with_name("away")
@@ -144,9 +144,9 @@ def test_a_touched_file_is_unchanged_and_a_copy_is_one_hit(program, photos) -> N
     }
 
 
-def test_several_folders_and_files_at_once_then_all_again_without_naming_them(program, photos) -> None:
+def test_index_without_paths_updates_all_folders_and_files_indexed_before(program, photos) -> None:
     one, two, loose = photos(2, "one"), photos(3, "two"), photos(4, "loose")
-    for number in range(3):  # other pictures than in `one`
+    for number in range(3):  # different pictures from those in `one`
         draw(two / f"{number:03}.jpg", 100 + number)
     draw(loose / "003.jpg", 200)
     assert counts(program.json("index", one, two, loose / "003.jpg")) == {"added": 6}
@@ -155,7 +155,7 @@ def test_several_folders_and_files_at_once_then_all_again_without_naming_them(pr
     assert program.json("status")["images"] == 7
 
 
-def test_forget_takes_a_folder_out_and_leaves_its_photos(program, photos) -> None:
+def test_forget_removes_a_folder_from_the_library_but_not_its_photos(program, photos) -> None:
     one, two = photos(2, "one"), photos(3, "two")
     draw(two / "000.jpg", 100)
     program.json("index", one, two)
@@ -167,7 +167,7 @@ def test_forget_takes_a_folder_out_and_leaves_its_photos(program, photos) -> Non
     assert program.json("check")["ok"]
 
 
-def test_names_that_are_not_utf8_or_strange_are_found_and_printed(program, tmp_path) -> None:
+def test_unusual_and_non_utf8_names_are_found_and_printed(program, tmp_path) -> None:
     folder = tmp_path / "names"
     folder.mkdir()
     strange = [b"caf\xe9.jpg", "東京 🗼.jpg".encode(), b"new\nline.jpg", b"[red] -v.jpg"]
@@ -184,7 +184,7 @@ def test_names_that_are_not_utf8_or_strange_are_found_and_printed(program, tmp_p
     assert os.fsencode(program.json("search", "--like", latin, "--top", "1")[0]["path"]) == latin
 
 
-def test_a_hit_has_the_fields_that_programs_rely_on(program, photos, tmp_path) -> None:
+def test_hits_and_status_have_the_documented_json_fields(program, photos, tmp_path) -> None:
     folder = photos(3)
     program.json("index", folder)
     hits = program.json("search", "a red wall", "--top", "2")
@@ -199,7 +199,7 @@ def test_a_hit_has_the_fields_that_programs_rely_on(program, photos, tmp_path) -
     assert (status["images"], status["failed"]) == (3, 0)
 
 
-def test_the_hits_are_drawn_where_one_wants_them(program, photos, tmp_path) -> None:
+def test_sheet_draws_the_hits_at_the_given_path(program, photos, tmp_path) -> None:
     program.json("index", photos(3))
     done = program("search", "a", "red", "wall", "--sheet", tmp_path / "found.jpg")
     assert done.returncode == 0, done.stderr
@@ -208,16 +208,16 @@ def test_the_hits_are_drawn_where_one_wants_them(program, photos, tmp_path) -> N
         assert min(sheet.size) > 100
 
 
-def test_what_nothing_fits_and_a_script_the_model_does_not_know_are_said(program, photos) -> None:
+def test_a_meaningless_query_and_an_unknown_script_print_a_warning(program, photos) -> None:
     program.json("index", photos(10))
-    said = ["seems to fit" in program("search", query).stderr for query in MEANINGLESS]
-    assert any(said)  # of the lowest of them, which is the measure
+    said = ["seems to match" in program("search", query).stderr for query in MEANINGLESS]
+    assert any(said)  # at least for the one with the lowest best score, which is the threshold
     done = program("search", "на пляже собака")
     assert done.returncode == 0
     assert "knows only" in done.stderr
 
 
-def test_searching_never_writes_to_the_photos(program, photos) -> None:
+def test_no_command_modifies_the_photos(program, photos) -> None:
     folder = photos(3)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     program.json("index", folder)

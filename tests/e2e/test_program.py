@@ -1,4 +1,4 @@
-"""The program as a whole: how it is started, how it ends, what it says when something is wrong."""
+"""Tests how the program starts, how it ends, and how it reports errors."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["search", "--help"], ["search", ""]])
-def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> None:
+def test_all_three_ways_to_start_the_program_give_the_same_output(program, arguments) -> None:
     ways = [
         [sys.executable, str(CHECKOUT / "cli.py")],
         [sys.executable, "-m", "searcher"],
@@ -43,9 +43,9 @@ def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> 
         (["index"], 1, "searcher index"),
         (["forget", "/nowhere"], 1, "searcher index"),
         (["index", "/nowhere"], 1, "/nowhere"),
-        (["search", ""], 2, "look for"),
-        (["search", "  "], 2, "look for"),
-        (["search"], 2, "look for"),
+        (["search", ""], 2, "search for"),
+        (["search", "  "], 2, "search for"),
+        (["search"], 2, "search for"),
         (["search", "a cat", "--like", "cat.jpg"], 2, "not both"),
         (["search", "a cat", "--top", "-1"], 2, "--top"),
         (["search", "a cat", "--nonsense"], 2, "--nonsense"),
@@ -53,12 +53,12 @@ def test_all_three_ways_to_start_it_are_the_same_program(program, arguments) -> 
         (["forget"], 2, "FOLDER"),
     ],
 )
-def test_without_a_library_each_mistake_is_one_line_and_leaves_nothing_behind(program, arguments, code, says) -> None:
+def test_a_mistake_without_a_library_is_one_line_and_creates_no_files(program, arguments, code, says) -> None:
     assert says in program.fails(*arguments, code=code)
     assert list(program.home.iterdir()) == []
 
 
-def test_mistakes_with_a_library(program, photos) -> None:
+def test_a_mistake_with_a_library_is_one_line_and_changes_nothing(program, photos) -> None:
     folder = photos(3)
     program.json("index", folder)
     assert "/nowhere.jpg" in program.fails("search", "--like", "/nowhere.jpg", code=1)
@@ -67,12 +67,12 @@ def test_mistakes_with_a_library(program, photos) -> None:
     assert "/nowhere" in program.fails("index", "/nowhere", code=1)
     assert "/nowhere" in program.fails("forget", "/nowhere", code=1)
     note = program.home / "note.jpg"
-    note.write_text("no picture")
+    note.write_text("not a picture")
     assert "note.jpg" in program.fails("search", "--like", note, code=1)
     assert program.json("status")["images"] == 3
 
 
-def test_an_unknown_model_is_refused_before_a_library_is_made(program, photos) -> None:
+def test_an_unknown_model_is_refused_before_a_library_is_created(program, photos) -> None:
     folder = photos(1)
     assert "nosuch" in program.fails("index", folder, "--model", "nosuch", code=1)
     assert list(program.home.iterdir()) == []
@@ -88,10 +88,10 @@ def test_an_empty_folder_is_not_an_error(program, tmp_path) -> None:
     assert "No photos" in done.stderr
 
 
-def test_a_library_that_is_not_one_is_refused(program) -> None:
+def test_a_damaged_catalog_is_refused(program) -> None:
     library = program.home / "library"
     library.mkdir()
-    (library / "catalog.sqlite").write_bytes(b"this is no database" * 100)
+    (library / "catalog.sqlite").write_bytes(b"this is not a database" * 100)
     assert str(library) in program.fails("search", "a cat", code=1)
     assert str(library) in program.fails("status", code=1)
 
@@ -101,14 +101,14 @@ def test_json_errors_leave_stdout_empty(program) -> None:
     program.fails("status", "--json", code=1)
 
 
-def test_the_library_option_wins_over_the_environment(program, photos) -> None:
+def test_the_library_option_overrides_the_environment_variable(program, photos) -> None:
     other = program.home / "other"
     program.json("index", photos(2), "--library", other)
     assert program.json("status", "--library", other)["library"] == str(other)
     program.fails("status", code=1)
 
 
-def test_quiet_is_quiet(program, photos) -> None:
+def test_quiet_prints_no_messages(program, photos) -> None:
     folder = photos(2)
     done = program("index", folder, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -118,7 +118,7 @@ def test_quiet_is_quiet(program, photos) -> None:
 
 
 def at_a_terminal(program, *arguments) -> tuple[str, str]:
-    """stdout, and what a terminal as stderr gets."""
+    """Run the program with a terminal as stderr. Returns what it printed on stdout and on the terminal."""
     terminal, end = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "searcher", *arguments],
@@ -128,7 +128,7 @@ def at_a_terminal(program, *arguments) -> tuple[str, str]:
     )
     os.close(end)
     shown = b""
-    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+    with contextlib.suppress(OSError):  # reading raises OSError when the process has closed the terminal
         while chunk := os.read(terminal, 4096):
             shown += chunk
     os.close(terminal)
@@ -137,7 +137,7 @@ def at_a_terminal(program, *arguments) -> tuple[str, str]:
     return out.decode(), shown.decode()
 
 
-def test_a_terminal_sees_progress_with_the_time_left(program, photos) -> None:
+def test_a_terminal_shows_progress_with_the_remaining_time(program, photos) -> None:
     folder = photos(100)
     out, shown = at_a_terminal(program, "index", str(folder), "--json")
     assert json.loads(out)["added"] == 100
@@ -147,7 +147,7 @@ def test_a_terminal_sees_progress_with_the_time_left(program, photos) -> None:
     assert at_a_terminal(program, "index", str(folder), "--quiet") == ("", "")
 
 
-def test_a_reader_that_closes_early_is_no_error(program, photos) -> None:
+def test_a_closed_output_pipe_is_not_an_error(program, photos) -> None:
     program.json("index", photos(20))
     for tail in ([], ["--json"]):
         search = subprocess.Popen(
@@ -163,28 +163,28 @@ def test_a_reader_that_closes_early_is_no_error(program, photos) -> None:
 
 
 def images_in(library: Path) -> int:
-    """Asked of SQLite itself: opening a Library takes so long on a busy machine that the run may be over."""
+    """Count the images with SQLite. Opening a Library takes so long on a busy machine that the run could be over."""
     try:
         with closing(sqlite3.connect(f"file:{library / 'catalog.sqlite'}?mode=ro", uri=True)) as catalog:
             return int(catalog.execute("SELECT count(*) FROM images").fetchone()[0])
-    except sqlite3.OperationalError:  # not there yet
+    except sqlite3.OperationalError:  # there is no catalog yet
         return 0
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> None:
+def test_ctrl_c_keeps_completed_work_and_the_next_run_continues(program, photos) -> None:
     folder = photos(3000)
     index = subprocess.Popen(
         [sys.executable, "-m", "searcher", "index", str(folder), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=program.environment,
-        # a shell ignores Ctrl-C for what it runs in the background, and so would everything that is run from there
+        # A shell makes its background jobs ignore Ctrl-C, and their child processes inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while images_in(program.home / "library") == 0 and index.poll() is None:
         time.sleep(0.01)
-    assert index.poll() is None, "it was over before it could be interrupted"
+    assert index.poll() is None, "the run ended before it could be interrupted"
     os.kill(index.pid, signal.SIGINT)
     out, err = index.communicate(timeout=60)
     assert index.returncode == 130, (out, err)
@@ -198,7 +198,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(program, photos) -> 
     assert (report["added"], report["unchanged"], report["failed"]) == (3000 - done, done, 0)
 
 
-def test_the_program_needs_no_terminal_and_no_locale(program, photos) -> None:
+def test_the_program_works_without_a_terminal_and_without_a_locale(program, photos) -> None:
     folder = photos(2, "bücher")
     bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = program("index", os.fsencode(folder), **bare)

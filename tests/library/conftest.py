@@ -76,5 +76,5 @@ def model() -> HistogramModel:
 def album(tmp_path: Path, model: HistogramModel) -> Iterator[Album]:
     folder = tmp_path / "photos"
     folder.mkdir()
-    with Library.open(tmp_path / "library", model=model, create=True) as library:  # type: ignore[arg-type]
+    with Library.open(tmp_path / "library", model=model, create=True) as library:
         yield Album(folder, library, model)

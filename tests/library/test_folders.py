@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from searcher import Library, SearcherError
-from searcher.indexer import pipeline
+from searcher.vectors import pipeline
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
 
@@ -121,7 +121,7 @@ def test_a_missing_path_is_an_error_and_changes_nothing(album: Album, existing: 
 
 def test_indexing_a_new_library_without_a_folder_is_an_error(tmp_path: Path, model: HistogramModel) -> None:
     with (
-        Library.open(tmp_path / "library", model=model, create=True) as library,  # type: ignore[arg-type]
+        Library.open(tmp_path / "library", model=model, create=True) as library,
         pytest.raises(SearcherError, match="name a folder"),
     ):
         library.index()

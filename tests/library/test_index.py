@@ -11,11 +11,15 @@ import pytest
 from PIL import Image
 
 from searcher import Library
+from searcher.catalog import Catalog
 from searcher.catalog.connect import CATALOG_NAME
-from searcher.indexer import pipeline, update
+from searcher.indexer import update
+from searcher.library import refresh
 from searcher.photos import decode
+from searcher.vectors import pipeline
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
+from tests.watcher import Watcher
 
 
 def test_photos_are_found_by_their_content(album: Album) -> None:
@@ -164,10 +168,10 @@ def test_embeddings_of_deleted_photos_are_removed(album: Album) -> None:
     (album.folder / "red.png").unlink()
     album.add("blue.png", "yellow", 30)
     album.index()
-    reader = album.library.reader()
-    model = reader.model()
-    assert model is not None
-    assert reader.embedding_count(model.id) == reader.image_count() == 3
+    with Catalog(album.library.folder).read() as view:
+        model = view.models.current()
+        assert model is not None
+        assert view.embeddings.count(model.id) == view.files.image_count() == 3
 
 
 # files that fail
@@ -236,7 +240,7 @@ def test_an_encoder_error_ends_the_run_and_keeps_committed_batches(
     def breaks(self: HistogramModel, batch: object) -> object:
         if self.encoded >= 2 * pipeline.BATCH_SIZE:
             raise RuntimeError("out of memory")
-        return real(self, batch)  # type: ignore[arg-type]
+        return real(self, batch)
 
     monkeypatch.setattr(HistogramModel, "encode_pixels", breaks)
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -257,7 +261,7 @@ def test_ctrl_c_keeps_committed_batches_and_the_next_run_continues(album: Album)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        album.library.index(album.folder, progress=interrupt)
+        album.library.index(album.folder, progress=Watcher(interrupt))
     done = album.library.status().images
     assert done == pipeline.BATCH_SIZE
     assert len(album.library.search("red", top=1000)) == done
@@ -271,10 +275,10 @@ def test_progress_counts_every_file_and_ends_at_the_total(album: Album) -> None:
     for number in range(40):
         album.touch(album.folder / f"{number:03}.png")
         album.add(f"new{number:03}.png", "blue", number)
-    said: list[tuple[int, int | None]] = []
-    album.library.index(album.folder, progress=lambda done, total: said.append((done, total)))
-    known = [done for done, total in said if total is not None]
-    assert {total for _, total in said} == {None, 80}
+    watcher = Watcher()
+    album.library.index(album.folder, progress=watcher)
+    known = [done for done, total in watcher.said if total is not None]
+    assert {total for _, total in watcher.said} == {None, 80}
     assert known == sorted(known) and known[-1] == 80
 
 
@@ -306,17 +310,17 @@ def test_camera_metadata_is_stored_with_the_photo(album: Album) -> None:
 
 
 def test_a_long_run_writes_the_vector_index_before_it_ends(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "DERIVE_AFTER", 64)
+    monkeypatch.setattr(update, "FOLD_AFTER", 64)
     for number in range(300):
         album.add(f"{number:03}.png", "red", number)
     vectors: list[int] = []
 
     def progress(done: int, total: int | None) -> None:
         if total and done % 32 == 0:
-            with Library.open(album.library.folder, model=album.model) as other:  # type: ignore[arg-type]
+            with Library.open(album.library.folder, model=album.model) as other:
                 vectors.append(other.status().vectors if done else 0)
 
-    album.library.index(album.folder, progress=progress)
+    album.library.index(album.folder, progress=Watcher(progress))
     assert vectors == [0, 0, 0, 64, 64, 128, 128, 128, 128, 256]
     assert album.library.status().vectors + album.library.status().pending == 300
 
@@ -329,7 +333,7 @@ def test_the_next_run_updates_derived_data_after_an_interrupted_run(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Library, "derive", interrupted)
+    monkeypatch.setattr(refresh, "refresh", interrupted)
     with pytest.raises(KeyboardInterrupt):
         album.index()
     monkeypatch.undo()

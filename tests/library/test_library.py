@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from searcher import Library, Query, SearcherError, vector_index
-from searcher import library as libraries
+from searcher import Library, Query, SearcherError
 from searcher.catalog.connect import CATALOG_NAME
-from searcher.library import default_library_dir
+from searcher.library import default_library_dir, location
+from searcher.vectors import flat
 from tests.histogram_model import COLOURS, HistogramModel
 from tests.library.conftest import Album
 
@@ -32,7 +32,7 @@ def index_file(album: Album) -> Path:
 
 def reopened(album: Album) -> Library:
     album.library.close()
-    return Library.open(album.library.folder, model=album.model)  # type: ignore[arg-type]
+    return Library.open(album.library.folder, model=album.model)
 
 
 # the default folder
@@ -50,7 +50,7 @@ def test_the_default_library_depends_on_the_environment_and_the_working_director
     local.mkdir()
     (local / "README.md").write_text("# Something else\n")
     assert default_library_dir() == user
-    (local / "README.md").write_text(f"{libraries.README_TITLE}: the default library of this checkout\n")
+    (local / "README.md").write_text(f"{location.README_TITLE}: the default library of this checkout\n")
     assert default_library_dir() == local
     (local / "README.md").unlink()
     (local / CATALOG_NAME).touch()
@@ -61,7 +61,7 @@ def test_the_default_library_depends_on_the_environment_and_the_working_director
 
 def test_the_readme_of_this_checkout_marks_its_library() -> None:
     readme = Path(__file__).parents[2] / "index_data" / "README.md"
-    assert readme.read_text(encoding="utf-8").startswith(libraries.README_TITLE)
+    assert readme.read_text(encoding="utf-8").startswith(location.README_TITLE)
 
 
 def test_opening_a_missing_library_is_an_error_and_creates_nothing(tmp_path: Path) -> None:
@@ -156,9 +156,7 @@ def test_a_truncated_or_foreign_index_file_is_not_used(full: Album, tmp_path: Pa
     path = index_file(full)
     whole = path.read_bytes()
     expected = full.library.search("red", top=60)
-    other = vector_index.write(
-        tmp_path / "other", 60, 64, [(np.arange(1, 61), np.roll(np.eye(64, dtype=np.float16)[:60], 1))]
-    )
+    other = flat.write(tmp_path / "other", 60, 64, [(np.arange(1, 61), np.roll(np.eye(64, dtype=np.float16)[:60], 1))])
     assert other.bytes == len(whole)
     for content in (
         whole[:-1000],
@@ -189,7 +187,7 @@ def test_a_new_index_file_is_written_after_enough_changes(full: Album) -> None:
 
 
 def test_an_open_library_sees_commits_and_index_files_of_others(full: Album) -> None:
-    with Library.open(full.library.folder, model=full.model) as reader:  # type: ignore[arg-type]
+    with Library.open(full.library.folder, model=full.model) as reader:
         assert len(reader.search("red", top=100)) == 60
         for number in range(60, 100):
             full.add(f"red{number}.png", "red", number)
@@ -211,7 +209,7 @@ def test_a_library_that_was_never_indexed_finds_nothing(album: Album) -> None:
 def test_searching_with_another_model_than_the_librarys_is_an_error(full: Album) -> None:
     other = HistogramModel(digest="f" * 16)
     with (
-        Library.open(full.library.folder, model=other) as library,  # type: ignore[arg-type]
+        Library.open(full.library.folder, model=other) as library,
         pytest.raises(SearcherError, match="was made with the model histogram"),
     ):
         library.search("red")
@@ -237,14 +235,14 @@ def test_precisions_that_differ_too_much_are_not_mixed(full: Album) -> None:
     folder = full.library.folder
     close, stray = Precise("int8", close=True), Precise("int8", close=False)
     for given, used in ((close, close), (stray, None)):
-        with Library.open(folder, model=given) as library:  # type: ignore[arg-type]
+        with Library.open(folder, model=given) as library:
             assert library.search("red")
             assert (library.model is given) == (used is not None)
             assert library.model.precision == ("int8" if used else "float32")
     with closing(sqlite3.connect(folder / CATALOG_NAME)) as catalog, catalog:
         catalog.execute("UPDATE embeddings SET precision = 'int4'")
     with (
-        Library.open(folder, model=stray) as library,  # type: ignore[arg-type]
+        Library.open(folder, model=stray) as library,
         pytest.raises(
             SearcherError, match="in int4, and its int8 embeddings differ too much from that: import the model again"
         ),
@@ -294,7 +292,7 @@ def test_a_damaged_index_file_is_found_and_repaired(full: Album, damage: str) ->
         path.unlink()
     else:
         chunk = (np.arange(1, 61), np.eye(64, dtype=np.float16)[:60])
-        vector_index.write(path, 60, 64, [chunk])
+        flat.write(path, 60, 64, [chunk])
     with reopened(full) as library:
         report = library.check()
         assert not report.ok and path.name in report.problems[0]
@@ -331,7 +329,7 @@ def test_a_damaged_catalog_is_found_and_not_repaired(full: Album) -> None:
     for (page,) in pages:
         damaged[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
     path.write_bytes(damaged)
-    with Library.open(full.library.folder, model=full.model) as library:  # type: ignore[arg-type]
+    with Library.open(full.library.folder, model=full.model) as library:
         assert not library.check().ok
         assert library.check(repair=True).repaired == ()
         full.add("new.png", "red", 90)
@@ -355,6 +353,6 @@ def test_a_copied_library_can_be_searched(full: Album, tmp_path: Path) -> None:
     expected = full.library.search("red", top=60)
     full.library.close()
     shutil.copytree(full.library.folder, tmp_path / "copy")
-    with Library.open(tmp_path / "copy", model=full.model) as library:  # type: ignore[arg-type]
+    with Library.open(tmp_path / "copy", model=full.model) as library:
         assert library.search("red", top=60) == expected
         assert library.check().ok

@@ -5,14 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from searcher import Library
+from searcher.catalog import Catalog
 from searcher.catalog.connect import CATALOG_NAME
-from searcher.catalog.writer import Writer
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
 
@@ -22,6 +21,7 @@ import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background ignores SIGINT
 from searcher import Library
 from tests.histogram_model import HistogramModel
+from tests.watcher import Watcher
 
 class Slow(HistogramModel):
     def encode_pixels(self, batch):
@@ -33,7 +33,7 @@ def progress(done, total):
         print(done, flush=True)
 
 with Library.open(sys.argv[1], model=Slow(), create=True) as library:
-    report = library.index(sys.argv[2], progress=progress)
+    report = library.index(sys.argv[2], progress=Watcher(progress))
     print("report", report.added, report.unchanged)
 """
 
@@ -72,7 +72,7 @@ def test_a_killed_run_keeps_committed_batches_and_the_next_run_continues(many: A
     process.send_signal(how)
     process.communicate()
     assert process.returncode != 0
-    with Library.open(many.library.folder, model=many.model) as library:  # type: ignore[arg-type]
+    with Library.open(many.library.folder, model=many.model) as library:
         done = library.status().images
         assert 96 <= done < 320 and done % 32 == 0
         assert len(library.search("red", top=1000)) == done
@@ -92,7 +92,7 @@ def test_a_run_killed_at_any_moment_leaves_an_intact_library(many: Album) -> Non
         time.sleep(pause)
         process.kill()
         process.communicate()
-        with Library.open(many.library.folder, model=many.model) as library:  # type: ignore[arg-type]
+        with Library.open(many.library.folder, model=many.model) as library:
             assert library.check().ok
             assert len(library.search("red", top=1000)) == library.status().images
     many.index()
@@ -103,7 +103,7 @@ def test_three_concurrent_runs_miss_nothing_and_make_no_duplicates(many: Album) 
     processes = [start(INDEX, many.library.folder, many.folder, 0.002) for _ in range(3)]
     outputs = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0], outputs
-    with Library.open(many.library.folder, model=many.model) as library:  # type: ignore[arg-type]
+    with Library.open(many.library.folder, model=many.model) as library:
         status = library.status()
         assert (status.images, status.failed) == (320, 0)
         assert len(library.search("red", top=1000)) == 320
@@ -114,12 +114,12 @@ def test_three_concurrent_runs_miss_nothing_and_make_no_duplicates(many: Album) 
 
 
 def test_a_reader_sees_only_complete_batches_while_another_process_writes(many: Album) -> None:
-    with closing(Writer(many.library.folder)):
+    with Catalog(many.library.folder).write():
         pass
     process = start(INDEX, many.library.folder, many.folder, 0.02)
     wait_for(process, 32)
     seen = set()
-    with Library.open(many.library.folder, model=many.model) as library:  # type: ignore[arg-type]
+    with Library.open(many.library.folder, model=many.model) as library:
         while process.poll() is None:
             seen.add(len(library.search("red", top=1000)))
     process.communicate()
@@ -133,7 +133,7 @@ def test_a_reader_removes_the_journal_of_a_killed_writer(many: Album) -> None:
     process.kill()
     process.communicate()
     assert (many.library.folder / f"{CATALOG_NAME}-wal").exists()
-    with Library.open(many.library.folder, model=many.model) as library:  # type: ignore[arg-type]
+    with Library.open(many.library.folder, model=many.model) as library:
         assert library.status().images >= 64
     assert not (many.library.folder / f"{CATALOG_NAME}-wal").exists()
 
@@ -200,7 +200,7 @@ def test_memory_use_does_not_grow_with_the_size_of_the_folder(album: Album) -> N
 def test_two_libraries_in_one_process_are_independent(tmp_path: Path, album: Album) -> None:
     album.add("red.png")
     album.index()
-    with Library.open(tmp_path / "second", model=HistogramModel(), create=True) as other:  # type: ignore[arg-type]
+    with Library.open(tmp_path / "second", model=HistogramModel(), create=True) as other:
         other.index(album.folder)
         album.add("blue.png", "blue")
         album.index()

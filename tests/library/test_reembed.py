@@ -1,26 +1,32 @@
 """Switching a library to another model. Searches use the old model until all photos are embedded with the new one."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-import searcher.library
 from searcher import Library
+from searcher.catalog import Catalog
+from searcher.catalog.connect import CATALOG_NAME
 from searcher.errors import SearcherError
 from searcher.indexer import IndexReport
+from searcher.library import encoders, refresh
 from tests.histogram_model import HistogramModel, OtherModel
 from tests.library.conftest import Album
 from tests.library.test_processes import start, wait_for
+from tests.watcher import Watcher
 
 MODELS = """
 import sys, time
-import searcher.library
 from searcher import Library
+from searcher.library import encoders
 from tests.histogram_model import HistogramModel, OtherModel
+from tests.watcher import Watcher
 
 class Slow(OtherModel):
     def encode_pixels(self, batch):
@@ -32,13 +38,13 @@ def progress(done, total):
         print(done, flush=True)
 
 by_digest = {model.digest: model for model in (HistogramModel(), Slow())}
-searcher.library._remembered_model = lambda row: by_digest[row.digest]
+encoders.remembered = lambda row: by_digest[row.digest]
 """
 REEMBED = (
     MODELS
     + """
 with Library.open(sys.argv[1], model=Slow()) as library:
-    print("report", library.index(progress=progress).notices)
+    print("report", library.index(progress=Watcher(progress)).notices)
 """
 )
 SEARCH = (
@@ -59,7 +65,7 @@ OLD, NEW = "320 1.0", "320 0.8"
 @pytest.fixture(autouse=True)
 def models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     by_digest = {model.digest: model for model in (HistogramModel(), OtherModel())}
-    monkeypatch.setattr(searcher.library, "_remembered_model", lambda row: by_digest[row.digest])
+    monkeypatch.setattr(encoders, "remembered", lambda row: by_digest[row.digest])
 
 
 @pytest.fixture
@@ -75,8 +81,8 @@ def give(
     album: Album, model: HistogramModel | None = None, progress: Callable[[int, int | None], None] | None = None
 ) -> IndexReport:
     """Do the same as `searcher index --model other`."""
-    with Library.open(album.library.folder, model=model or OtherModel()) as library:  # type: ignore[arg-type]
-        return library.index(progress=progress)
+    with Library.open(album.library.folder, model=model or OtherModel()) as library:
+        return library.index(progress=Watcher(progress))
 
 
 def seen(folder: Path) -> str:
@@ -88,9 +94,9 @@ def seen(folder: Path) -> str:
 
 
 def embeddings(album: Album) -> dict[str, int]:
-    reader = album.library.reader()
     sql = "SELECT m.name, count(*) FROM embeddings e JOIN models m ON m.id = e.model_id GROUP BY m.id"
-    return dict(reader._rows(sql))
+    with closing(sqlite3.connect(album.library.folder / CATALOG_NAME)) as catalog:
+        return dict(catalog.execute(sql).fetchall())
 
 
 @pytest.mark.slow
@@ -144,7 +150,8 @@ def test_the_data_of_the_old_model_is_removed_after_the_switch(many: Album) -> N
     give(many)
     assert embeddings(many) == {"other": 320}
     assert [file.name[:6] for file in many.library.folder.glob("*.faiss")] == ["other-"]
-    assert many.library.reader().is_derived()
+    with Catalog(many.library.folder).read() as view:
+        assert view.models.is_refreshed()
 
 
 def test_the_next_run_removes_what_a_killed_process_did_not_remove(
@@ -154,8 +161,8 @@ def test_the_next_run_removes_what_a_killed_process_did_not_remove(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Library, "_sweep", killed)
-        patch.setattr(searcher.library.queries, "noise_floor", lambda *_: 0.0)
+        patch.setattr(refresh, "_remove_retired", killed)
+        patch.setattr(refresh, "noise_floor", lambda *_: 0.0)
         with pytest.raises(KeyboardInterrupt):
             give(many)
     assert embeddings(many) == {"histogram": 320, "other": 320}
@@ -186,7 +193,7 @@ def test_a_run_that_started_before_a_switch_ends_with_an_error(many: Album, monk
 
     def switched(batch: object) -> object:
         give(many)
-        return HistogramModel().encode_pixels(batch)  # type: ignore[arg-type]
+        return HistogramModel().encode_pixels(batch)
 
     monkeypatch.setattr(many.model, "encode_pixels", switched)
     with pytest.raises(SearcherError, match="another model"):

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from PIL import Image
 
 from searcher import Library
+from searcher.catalog import Catalog
 from tests.histogram_model import COLOURS, HistogramModel
 
 NAMES = st.sampled_from(["a.png", "b.png", "sub/a.png", "sub/b.png", "sub/deep/c.png", "d\udcff.png"])
@@ -33,7 +34,7 @@ class Folder(RuleBasedStateMachine):
         self.photos.mkdir()
         (self.photos / "notes.txt").touch()  # without it, a folder without photos would look like a missing disk
         self.model = HistogramModel()
-        self.library = Library.open(self.home / "library", model=self.model, create=True)  # type: ignore[arg-type]
+        self.library = Library.open(self.home / "library", model=self.model, create=True)
         self.clock = 1_600_000_000
         self.disk: dict[str, int] = {}
         self.seen: dict[str, int] = {}
@@ -99,7 +100,7 @@ class Folder(RuleBasedStateMachine):
     def index(self, reopen: bool, parts: bool) -> None:
         if reopen and self.library.exists:
             self.library.close()
-            self.library = Library.open(self.home / "library", model=self.model)  # type: ignore[arg-type]
+            self.library = Library.open(self.home / "library", model=self.model)
         before = dict(self.seen)
         if parts and (self.photos / "sub").is_dir():
             self.library.index(self.photos / "sub")  # indexing a part first must not change the outcome
@@ -134,9 +135,10 @@ class Folder(RuleBasedStateMachine):
             named = {hit.path for hit in self.library.search(colour, top=100) if hit.score > 0.5}
             wanted = {min(names) for content, names in expected.items() if photo(content)[0] == colour}
             assert len(named) == len(wanted)
-        row = self.library.reader().model()
-        assert row is not None
-        assert self.library.reader().embedding_count(row.id) == len(expected)
+        with Catalog(self.library.folder).read() as view:
+            row = view.models.current()
+            assert row is not None
+            assert view.embeddings.count(row.id) == len(expected)
 
 
 def before_good(before: dict[str, int]) -> list[str]:

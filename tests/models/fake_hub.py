@@ -102,7 +102,9 @@ class FakeHub:
                 wanted = self.headers.get("Range")
                 if wanted:
                     hub.ranges.append(wanted)
-                    start, status = int(re.match(r"bytes=(\d+)-", wanted)[1]), 206  # type: ignore[index]
+                    asked = re.match(r"bytes=(\d+)-", wanted)
+                    assert asked is not None
+                    start, status = int(asked[1]), 206
                     headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
                 self.send_response(status)
                 for key, value in {"Content-Length": str(len(data) - start), **headers}.items():

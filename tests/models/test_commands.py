@@ -52,7 +52,7 @@ def test_info_prints_the_facts_and_the_card(tmp_path: Path, capfd: pytest.Captur
     code, out, _ = run(capfd, "info", "--verify")
     assert code == 0
     assert "Apache-2.0" in out
-    assert "all as recorded" in out
+    assert "all match the recorded digests" in out
     assert out.endswith("# The built-in model\nTrained on photos.\n")
     found = json.loads(run(capfd, "info", "builtin", "--json")[1])
     assert found["digest"] == Model.open("builtin").digest
@@ -121,7 +121,7 @@ def test_import_prints_facts_about_the_imported_model(
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("nowhere", "does not exist"), ("file", "is a file"), (".", "no open_clip checkpoint")],
+    [("nowhere", "does not exist"), ("file", "is a file"), (".", "not an open_clip checkpoint")],
 )
 def test_importing_something_that_is_not_a_model_is_an_error(
     path: str,

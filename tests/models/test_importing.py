@@ -1,13 +1,16 @@
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
 from searcher.models import Model, ModelError, drift, models_dir
 from searcher.models.drift import acceptable, crops, drift_photos, measure_drift
+from searcher.models.external_data import check_external_data
 from searcher.models.importing import import_folder
 
 
@@ -61,7 +64,7 @@ def test_an_imported_model_gets_the_given_name_and_keeps_its_facts(small_folder:
     imported = import_folder(small_folder, "mine", "float32")
     assert imported.folder.name == Model.open("mine").name == "mine"
     assert imported.folder.digest == Model.open(small_folder).digest
-    assert imported.folder.manifest["licence"] == "Apache-2.0"
+    assert imported.folder.manifest.licence == "Apache-2.0"
     assert imported.folder.verify() == []
 
 
@@ -133,7 +136,7 @@ def test_external_weights_inside_the_folder_are_part_of_the_model(published: Pat
     before = Model.open(published).digest
     move_weights_out(published / "textual/model.onnx", "weights.bin")
     imported = import_folder(published, "mine", "float32")
-    assert "textual/weights.bin" in imported.folder.manifest["files"]
+    assert "textual/weights.bin" in imported.folder.manifest.files
     np.testing.assert_allclose(Model.open("mine").encode_texts(["a dog"]), expected, atol=1e-6)
     assert imported.folder.digest != before
     with (published / "textual/weights.bin").open("r+b") as file:
@@ -162,8 +165,71 @@ def test_an_encoder_that_returns_nan_is_rejected(published: Path) -> None:
             values = np.full(tuple(tensor.dims), np.nan, np.float32)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
     onnx.save(model, str(published / "visual/model.onnx"))
-    with pytest.raises(ModelError, match="an encoder returns vectors that are zero or not finite"):
+    with pytest.raises(ModelError, match="an encoder returns vectors that are not finite"):
         import_folder(published, "mine")
+
+
+def external(name: str, location: str = "../secret.bin") -> TensorProto:
+    """A tensor that says its values are in another file."""
+    tensor = numpy_helper.from_array(np.zeros(2, np.float32), name)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def sparse(tensor: TensorProto) -> SparseTensorProto:
+    return helper.make_sparse_tensor(tensor, numpy_helper.from_array(np.array([0, 1]), "places"), [4])
+
+
+def in_a_branch(tensor: TensorProto) -> NodeProto:
+    inner = helper.make_graph([], "inner", [], [], [tensor])
+    middle = helper.make_graph([helper.make_node("If", ["c"], ["z"], else_branch=inner)], "middle", [], [])
+    return helper.make_node("Loop", ["n", "c"], ["y"], body=middle)
+
+
+HIDDEN: dict[str, Callable[[ModelProto], object]] = {
+    "initializer": lambda m: m.graph.initializer.append(external("w")),
+    "sparse initializer": lambda m: m.graph.sparse_initializer.append(sparse(external("w"))),
+    "constant": lambda m: m.graph.node.append(helper.make_node("Constant", [], ["y"], value=external("w"))),
+    "list of constants": lambda m: m.graph.node.append(helper.make_node("Other", [], ["y"], values=[external("w")])),
+    "sparse constant": lambda m: m.graph.node.append(
+        helper.make_node("Constant", [], ["y"], sparse_value=sparse(external("w")))
+    ),
+    "branch of a loop": lambda m: m.graph.node.append(in_a_branch(external("w"))),
+    "function": lambda m: m.functions.append(
+        helper.make_function("here", "f", [], ["y"], [in_a_branch(external("w"))], [helper.make_opsetid("", 17)])
+    ),
+    "training graph": lambda m: m.training_info.add().algorithm.initializer.append(external("w")),
+}
+
+
+@pytest.mark.parametrize("place", HIDDEN)
+def test_external_weights_outside_are_found_wherever_they_are_named(place: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(b"x" * 100)
+    (tmp_path / "visual").mkdir()
+    model = helper.make_model(helper.make_graph([], "g", [], []))
+    HIDDEN[place](model)
+    (tmp_path / "visual/model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="stores its weights outside its folder"):
+        check_external_data(tmp_path / "visual/model.onnx")
+
+
+@pytest.mark.parametrize("entry", [{"offset": "x"}, {"length": "-1"}, {"location": "a\0b"}])
+def test_wrong_external_data_is_an_error(entry: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"x" * 100)
+    tensor = external("w", "weights.bin")
+    for key, value in entry.items():
+        tensor.external_data.add(key=key, value=value)
+    model = helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match=r"where its weights are|is incomplete"):
+        check_external_data(tmp_path / "model.onnx")
+
+
+def test_float32_is_used_again_if_an_imported_model_is_imported_with_it(published: Path) -> None:
+    import_folder(published, "first", "int8")
+    assert import_folder(models_dir() / "first", "second", "float32").folder.precision == "float32"
 
 
 def test_a_file_that_differs_from_its_recorded_digest_is_rejected(small_folder: Path, tmp_path: Path) -> None:

@@ -1,17 +1,23 @@
+import shutil
 import subprocess
 import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from searcher.models import Model
-from searcher.models.session import Encoder, Pace
+from searcher.datasets.samples import sample_photos
+from searcher.models import DualEncoder, Model, ModelError
+from searcher.models.session import Encoder, Pace, unit_length
 from searcher.photos.decode import decode
-from searcher.photos.samples import sample_photos
 from tests.models.towers import real_photos
 
 
@@ -84,7 +90,7 @@ def test_a_model_has_the_facts_of_its_manifest(small_folder: Path) -> None:
     assert (model.name, model.slug, model.version, model.dim) == ("small", "small", "1", 48)
     assert (model.image_size, model.precision, model.languages) == (64, "float32", ("en",))
     assert model.logit_scale == pytest.approx(14.2857)
-    assert model.scale_and_bias == (pytest.approx(14.2857), 0.0)
+    assert model.scale_and_bias == pytest.approx((14.2857, 0.0))
     assert model.known_script("a dog")
     assert not model.known_script("кот")
 
@@ -92,7 +98,7 @@ def test_a_model_has_the_facts_of_its_manifest(small_folder: Path) -> None:
 def test_a_search_loads_only_the_text_encoder_and_no_torch(small_folder: Path) -> None:
     script = f"""
 import sys
-from searcher.models import Model
+from searcher.models import DualEncoder, Model, ModelError
 model = Model.open({str(small_folder)!r})
 model.encode_texts(["a dog"])
 assert list(model._encoders) == ["textual"]
@@ -176,10 +182,8 @@ def test_a_text_encoder_with_two_inputs_gets_the_attention_mask(small_folder: Pa
 def test_the_cpu_is_used_if_the_accelerator_does_not_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from searcher.models import session
-
     tiny_encoder(tmp_path / "free.onnx", ["b", 3, 4, 4], TensorProto.FLOAT)
-    genuine, asked = session.onnxruntime.InferenceSession, []
+    genuine, asked = onnxruntime.InferenceSession, []
 
     def broken_driver(path: str, options: object, providers: list[str], **other: object) -> object:
         asked.append(providers)
@@ -188,8 +192,8 @@ def test_the_cpu_is_used_if_the_accelerator_does_not_work(
         return genuine(path, options, providers=providers, **other)
 
     installed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(session.onnxruntime, "get_available_providers", lambda: installed)
-    monkeypatch.setattr(session.onnxruntime, "InferenceSession", broken_driver)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: installed)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", broken_driver)
     encoder = Encoder(tmp_path / "free.onnx")
     assert asked == [installed, ["CPUExecutionProvider"]]
     assert encoder.provider == "CPUExecutionProvider"
@@ -212,24 +216,129 @@ def test_float32_is_used_on_a_gpu_and_int8_runs_on_the_cpu(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from searcher.models import session
     from searcher.models.importing import import_folder
 
     monkeypatch.setenv("SEARCHER_MODELS", str(tmp_path))
     import_folder(small_folder, "mine")
     assert Model.open("mine").precision == "int8"
-    genuine, asked = session.onnxruntime.InferenceSession, []
+    genuine, asked = onnxruntime.InferenceSession, []
 
     def with_card(path: str, options: object, providers: list[str], **other: object) -> object:
         asked.append((Path(path).name, providers))
         return genuine(path, options, providers=["CPUExecutionProvider"], **other)
 
     installed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(session.onnxruntime, "get_available_providers", lambda: installed)
-    monkeypatch.setattr(session.onnxruntime, "InferenceSession", with_card)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: installed)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", with_card)
     model = Model.open("mine", precision=precision)
     assert model.precision == used
     model.encode_texts(["a dog"])
     model.encode_images(real_photos()[:1])
     name = "model.onnx" if used == "float32" else "model.int8.onnx"
     assert asked == [(name, providers), (name, providers)]
+
+
+def test_a_model_is_a_dual_encoder(small_folder: Path) -> None:
+    model: DualEncoder = Model.open(small_folder)  # mypy checks this line
+    assert model.in_precision("float32").digest == model.digest
+    assert model.info["precision"] == "float32"
+
+
+def test_threads_that_open_a_model_at_once_open_each_part_once(
+    small_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from searcher.models import session
+    from searcher.models.tokenizer import TextTokenizer
+
+    photos, texts = real_photos()[:3], ["a dog", "two cats"]
+    expected = Model.open(small_folder)
+    vectors = expected.encode_images(photos), expected.encode_texts(texts)
+    opened: list[str] = []
+    genuine, load = session._open, TextTokenizer.load
+
+    def counted(path: Path, *rest: Any) -> Any:
+        opened.append(path.parent.name)
+        return genuine(path, *rest)
+
+    def counted_load(path: Path, *rest: Any) -> Any:
+        opened.append(path.name)
+        return load(path, *rest)
+
+    monkeypatch.setattr(session, "_open", counted)
+    monkeypatch.setattr(TextTokenizer, "load", counted_load)
+    model, barrier = Model.open(small_folder), Barrier(8)
+
+    def use(number: int) -> tuple[str, np.ndarray, np.ndarray]:
+        barrier.wait()
+        if number % 2:
+            return model.precision, model.encode_images(photos), model.encode_texts(texts)
+        found = model.encode_texts(texts)
+        return model.digest, model.encode_images(photos), found
+
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(use, range(8)))
+    assert sorted(opened) == ["textual", "tokenizer.json", "visual"]
+    assert {each[0] for each in results} == {"float32", model.digest}
+    for _, images, found in results:
+        np.testing.assert_array_equal(images, vectors[0])
+        np.testing.assert_array_equal(found, vectors[1])
+
+
+def test_threads_may_share_a_pace() -> None:
+    pace, barrier = Pace(), Barrier(8)
+
+    def use(_: int) -> None:
+        barrier.wait()
+        for _ in range(200):
+            step = pace.step
+            pace.note(step, 32, 1.0 if step == 16 else 2.0)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(use, range(8)))
+    assert pace.step == 16
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
+@pytest.mark.parametrize("side", ["visual", "textual"])
+def test_numbers_that_are_not_finite_never_leave_a_model(
+    value: float, side: str, small_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(small_folder, tmp_path / "broken"))
+    (folder / "searcher.json").unlink()
+    encoder = onnx.load(str(folder / side / "model.onnx"))
+    (output,) = encoder.graph.output
+    for node in encoder.graph.node:
+        node.output[:] = ["before" if name == output.name else name for name in node.output]
+    spoilt = numpy_helper.from_array(np.array(value, np.float32), "spoilt")
+    encoder.graph.initializer.append(spoilt)
+    encoder.graph.node.append(helper.make_node("Mul", ["before", "spoilt"], [output.name]))
+    onnx.save(encoder, str(folder / side / "model.onnx"))
+    model = Model.open(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ModelError, match="not finite") as caught:
+            _ = model.encode_images(real_photos()[:1]) if side == "visual" else model.encode_texts(["a dog"])
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_without_a_finite_length_become_nan() -> None:
+    rows = np.array([[3, 4], [0, 0], [1e30, 0], [np.inf, 1], [np.nan, 1]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = unit_length(rows)
+    np.testing.assert_allclose(found[:2], [[0.6, 0.8], [0.0, 0.0]], atol=1e-7)
+    assert np.isnan(found[2:]).all()
+
+
+def test_an_encoder_that_does_not_return_one_row_per_input_is_an_error(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("ReduceSum", ["x0", "axes"], ["y"], keepdims=1)],
+        "tiny",
+        [helper.make_tensor_value_info("x0", TensorProto.FLOAT, ["b", 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])],
+        [numpy_helper.from_array(np.array([0]), "axes")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(tmp_path / "sum.onnx"))
+    with pytest.raises(ModelError, match="not one row per input"):
+        Encoder(tmp_path / "sum.onnx").run(np.ones((2, 3), np.float32))

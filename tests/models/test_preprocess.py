@@ -70,10 +70,13 @@ def test_preprocessing_a_very_long_image_takes_little_memory(
     width: int, height: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[tuple[int, int]] = []
-    resize = Image.Image.resize
-    monkeypatch.setattr(
-        Image.Image, "resize", lambda self, size, *rest: sizes.append(size) or resize(self, size, *rest)
-    )
+    genuine = Image.Image.resize
+
+    def resize(self: Image.Image, size: tuple[int, int], *rest: Any) -> Image.Image:
+        sizes.append(size)
+        return genuine(self, size, *rest)
+
+    monkeypatch.setattr(Image.Image, "resize", resize)
     assert Preprocess(size=(64, 96)).crop(Image.new("RGB", (width, height))).size == (96, 64)
     assert sizes == [(96, 64)]
 

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as npst
 from searcher.datasets import BARE, ENSEMBLE, Label, read_labels
 from searcher.models import Model, prompts
 from searcher.models.prompts import encode_labels, nearest
+from tests.models.steps import Steps
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,8 @@ def model(small_folder: Path) -> Model:
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    found: np.ndarray = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    return found
 
 
 def test_a_label_embedding_is_the_mean_of_its_prompts(model: Model) -> None:
@@ -42,12 +44,10 @@ def test_prompts_are_encoded_in_batches_and_progress_is_reported(model: Model, m
     labels = read_labels("@cifar10")
     whole = encode_labels(model, labels, ENSEMBLE)
     monkeypatch.setattr(prompts, "TEXTS_AT_ONCE", 7)  # the prompts of one label fall into two batches
-    seen: list[tuple[int, int]] = []
-    np.testing.assert_allclose(
-        encode_labels(model, labels, ENSEMBLE, lambda *step: seen.append(step)), whole, atol=1e-6
-    )
-    assert seen[0] == (7, 80)
-    assert seen[-1] == (80, 80)
+    progress = Steps()
+    np.testing.assert_allclose(encode_labels(model, labels, ENSEMBLE, progress), whole, atol=1e-6)
+    assert progress.seen[0] == (7, 80)
+    assert progress.seen[-1] == (80, 80)
 
 
 def test_no_labels_give_no_embeddings(model: Model) -> None:

@@ -75,7 +75,7 @@ def test_a_pulled_model_equals_the_one_on_the_hub_and_works_offline(
     assert model.digest == Model.open(small_folder).digest
     np.testing.assert_array_equal(model.encode_texts(["a dog"]), Model.open(small_folder).encode_texts(["a dog"]))
     listed = pull("info", "ViT-S-64__openai", "--verify", at="http://127.0.0.1:9", HF_HUB_OFFLINE="1")
-    assert "all as recorded" in listed.stdout
+    assert "all match the recorded digests" in listed.stdout
     assert "# A card" in listed.stdout
     assert sorted(path.name for path in model.folder.parent.iterdir()) == ["ViT-S-64__openai"]
 
@@ -85,7 +85,7 @@ def test_pulling_again_downloads_nothing(hub: FakeHub, pull: Pull) -> None:
     before = dict(hub.sent)
     again = pull()
     assert again.returncode == 0
-    assert "here already" in again.stderr
+    assert "already on this machine" in again.stderr
     assert hub.sent == before
 
 

@@ -10,7 +10,7 @@ from open_clip.model import CLIP
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
-from searcher.photos.samples import sample_photos
+from searcher.datasets.samples import sample_photos
 from searcher.trainer.export import export_model
 
 RESNET: dict[str, Any] = {
@@ -34,6 +34,7 @@ def small_model(config: dict[str, Any]) -> CLIP:
     model = CLIP(**config)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -54,14 +55,18 @@ def real_photos() -> list[Image.Image]:
     return [Image.open(path).convert("RGB") for path in sample_photos()]
 
 
-def torch_images(model: torch.nn.Module, photos: list[Image.Image], config: PreprocessCfg) -> np.ndarray:
+def torch_images(model: Any, photos: list[Image.Image], config: PreprocessCfg) -> np.ndarray:
     """Embed photos with open_clip and its own transform."""
     transform = image_transform_v2(config, is_train=False)
     with torch.no_grad():
-        return model.encode_image(torch.stack([transform(photo) for photo in photos]), normalize=True).numpy()
+        found: np.ndarray = model.encode_image(
+            torch.stack([transform(photo) for photo in photos]), normalize=True
+        ).numpy()
+    return found
 
 
-def torch_texts(model: torch.nn.Module, tokenizer: Any, texts: list[str]) -> np.ndarray:
+def torch_texts(model: Any, tokenizer: Any, texts: list[str]) -> np.ndarray:
     """Embed texts with open_clip."""
     with torch.no_grad():
-        return model.encode_text(tokenizer(texts), normalize=True).numpy()
+        found: np.ndarray = model.encode_text(tokenizer(texts), normalize=True).numpy()
+    return found

@@ -14,10 +14,10 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from searcher.datasets.samples import sample_photos
 from searcher.errors import SearcherError
 from searcher.photos import decode as module
 from searcher.photos.decode import PhotoError, content_digest, decode, open_photo, read_bytes
-from searcher.photos.samples import sample_photos
 
 pillow_heif.register_heif_opener()
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from searcher.photos.decode import Photo, PhotoError, decode
+from searcher.photos.decode import DecodedPhoto, PhotoError, decode
 
 pillow_heif.register_heif_opener()
 
@@ -52,7 +52,7 @@ def check(data: bytes, min_side: int | None) -> None:
             assert str(error)
             assert len(str(error).splitlines()) == 1
         else:
-            assert isinstance(photo, Photo)
+            assert isinstance(photo, DecodedPhoto)
             assert photo.image.mode == "RGB"
             assert photo.width > 0
             assert photo.height > 0

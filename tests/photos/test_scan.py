@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, scan
+from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, scan
 
 
 def touch(root: Path, *names: str) -> None:
@@ -21,26 +21,22 @@ def touch(root: Path, *names: str) -> None:
 def found(root: Path) -> list[str]:
     """The relative paths that scan yields, sorted. Any error fails the test."""
 
-    def fail(path: bytes, error: OSError) -> None:
-        raise AssertionError((path, error))
-
-    return sorted(os.fsdecode(file.relpath) for file in scan(os.fsencode(root), fail))
+    files = list(scan(os.fsencode(root)))
+    assert not [file for file in files if not isinstance(file, FoundFile)]
+    return sorted(os.fsdecode(file.relpath) for file in files)
 
 
 def found_and_errors(root: Path) -> tuple[list[str], dict[str, str]]:
-    errors: dict[str, str] = {}
-
-    def note(path: bytes, error: OSError) -> None:
-        errors[os.fsdecode(path)] = error.strerror or ""
-
-    return sorted(os.fsdecode(file.relpath) for file in scan(os.fsencode(root), note)), errors
+    files = list(scan(os.fsencode(root)))
+    errors = {os.fsdecode(file.relpath): file.error.strerror or "" for file in files if isinstance(file, Unreadable)}
+    return sorted(os.fsdecode(file.relpath) for file in files if isinstance(file, FoundFile)), errors
 
 
 def test_a_file_has_its_path_size_and_modification_time(tmp_path) -> None:
     touch(tmp_path, "a/b/c.jpg")
     (tmp_path / "a/b/c.jpg").write_bytes(b"12345")
     os.utime(tmp_path / "a/b/c.jpg", ns=(1, 1_234_567_890_123_456_789))
-    [file] = scan(os.fsencode(tmp_path), lambda path, error: None)
+    [file] = scan(os.fsencode(tmp_path))
     assert file == FoundFile(b"a/b/c.jpg", 5, 1_234_567_890_123_456_789)
 
 
@@ -61,7 +57,7 @@ def test_names_that_are_unusual_or_not_utf8_are_found(tmp_path) -> None:
         path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    assert sorted(file.relpath for file in scan(os.fsencode(tmp_path), print)) == sorted(names)
+    assert sorted(file.relpath for file in scan(os.fsencode(tmp_path))) == sorted(names)
 
 
 def test_hidden_files_thumbnails_and_recycle_bins_are_skipped(tmp_path) -> None:
@@ -97,8 +93,46 @@ def test_a_link_to_a_file_is_followed(tmp_path) -> None:
     touch(tmp_path, "outside/real.jpg", "root/plain.jpg")
     (tmp_path / "outside/real.jpg").write_bytes(b"12345")
     (tmp_path / "root/link.jpg").symlink_to("../outside/real.jpg")
-    files = {file.relpath: file.size for file in scan(os.fsencode(tmp_path / "root"), print)}
+    files = {file.relpath: file.size for file in scan(os.fsencode(tmp_path / "root")) if isinstance(file, FoundFile)}
     assert files == {b"plain.jpg": 1, b"link.jpg": 5}
+
+
+def test_a_link_to_a_photo_that_is_found_anyway_is_not_a_second_photo(tmp_path) -> None:
+    touch(tmp_path, "sub/real.jpg", ".hidden/real.jpg", "sub/without suffix")
+    (tmp_path / "sorted").mkdir()
+    (tmp_path / "sorted/dog.jpg").symlink_to(tmp_path / "sub/real.jpg")
+    (tmp_path / "sorted/hidden.jpg").symlink_to(tmp_path / ".hidden/real.jpg")
+    (tmp_path / "sorted/named.jpg").symlink_to(tmp_path / "sub/without suffix")
+    assert found(tmp_path) == ["sorted/hidden.jpg", "sorted/named.jpg", "sub/real.jpg"]
+
+
+def test_a_time_beyond_what_sqlite_stores_is_cut(tmp_path) -> None:
+    touch(tmp_path, "a.jpg")
+    os.utime(tmp_path / "a.jpg", (10_000_000_000, 10_000_000_000))  # the year 2286
+    [file] = scan(os.fsencode(tmp_path))
+    assert isinstance(file, FoundFile) and file.mtime_ns == 2**63 - 1
+
+
+def test_a_folder_on_another_disk_is_a_mount_point(tmp_path, monkeypatch) -> None:
+    touch(tmp_path, "own.jpg", "nas/a.jpg", "nas/deep/b.jpg")
+    real = os.stat
+
+    def stat(path: bytes) -> os.stat_result:  # a mock, because mounting needs rights
+        status = real(path)
+        if b"/nas" not in path:
+            return status
+        fields = list(status)
+        fields[2] += 1  # st_dev
+        return os.stat_result(fields)
+
+    monkeypatch.setattr("searcher.photos.scan.os.stat", stat)
+    found = list(scan(os.fsencode(tmp_path)))
+    assert [file for file in found if isinstance(file, MountPoint)] == [MountPoint(b"nas")]
+    assert sorted(file.relpath for file in found if isinstance(file, FoundFile)) == [
+        b"nas/a.jpg",
+        b"nas/deep/b.jpg",
+        b"own.jpg",
+    ]
 
 
 def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path) -> None:

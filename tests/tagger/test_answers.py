@@ -6,12 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searcher.models.prompts import nearest
-from searcher.tagger.answers import Scorer, answer, sigmoid
+from searcher.tagger.answers import answer, sigmoid
+from searcher.tagger.scorer import Scorer
 
 
 def unit(seed: int, count: int, dim: int = 16) -> np.ndarray:
     rows = np.random.default_rng(seed).normal(size=(count, dim))
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    unit_rows: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return unit_rows
 
 
 def scorer(labels: np.ndarray, one: bool = True, threshold: float = 0.5, offset: float = 0.0) -> Scorer:

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searcher.catalog.tags import PhotoAt
+from searcher.catalog.rows import ZERO_SHOT, Photo, PhotoTag
 from searcher.errors import SearcherError
 from searcher.tagger.links import LONGEST_NAME, folder_name, link_photos
-from searcher.tagger.run import Tagged
 
 
-def photo(number: int, path: bytes, *labels: str) -> Tagged:
-    return Tagged(PhotoAt(number, number, b"/photos", path), tuple((label, 0.9) for label in labels))
+def photo(number: int, path: bytes, *labels: str) -> Photo:
+    return Photo(number, number, b"/photos", path, tags=tuple(PhotoTag(label, ZERO_SHOT, 0.9) for label in labels))
 
 
 def links(folder: Path) -> dict[str, str]:
@@ -24,6 +23,12 @@ def test_there_is_one_folder_per_label_with_one_link_per_photo(tmp_path: Path) -
     report = link_photos([photo(1, b"a/x.jpg", "cat", "dog"), photo(2, b"y.jpg")], ["cat", "dog"], tmp_path / "out")
     assert links(tmp_path / "out") == {"cat/x.jpg": "/photos/a/x.jpg", "dog/x.jpg": "/photos/a/x.jpg"}
     assert (report.made, report.kept, report.removed) == (2, 0, 0)
+
+
+def test_other_labels_of_a_photo_get_no_folder(tmp_path: Path) -> None:
+    report = link_photos([photo(1, b"x.jpg", "cat", "dog")], ["dog"], tmp_path / "out")
+    assert links(tmp_path / "out") == {"dog/x.jpg": "/photos/x.jpg"}
+    assert report.made == 1
 
 
 def test_photos_with_the_same_file_name_all_get_a_link(tmp_path: Path) -> None:

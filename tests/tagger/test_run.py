@@ -1,19 +1,21 @@
 """Labelling a whole library: what is stored, what is computed again, and what stays the same."""
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from searcher.catalog.tags import TagReader
-from searcher.catalog.writer import Writer
+from searcher.catalog import Catalog
+from searcher.catalog.read.view import View
+from searcher.catalog.rows import Photo
 from searcher.datasets.labels import Label
 from searcher.errors import SearcherError
+from searcher.progress import Progress
 from searcher.tagger import question as questions
 from searcher.tagger import run as running
 from searcher.tagger.question import Question, read_definition
-from searcher.tagger.run import TagReport, clear, tag, tag_new, tagged_photos, would_tag
+from searcher.tagger.run import TagReport
 from tests.library.conftest import Album
 
 
@@ -21,18 +23,32 @@ def ask(*names: str, one: bool = False, top: int | None = None) -> Question:
     return Question(tuple(Label(name, (name,)) for name in names), one=one, top=top)
 
 
-def nothing(*anything: object) -> None:
-    pass
-
-
 def put(album: Album, question: Question) -> TagReport:
-    return tag(album.library, question, nothing, nothing)
+    return album.library.tag(question)
 
 
 def labels(album: Album, *names: str) -> dict[str, list[str]]:
     """Map the name of each photo to its labels among `names`."""
-    found = tagged_photos(album.library, names)
-    return {album.name(photo.path): [name for name, _ in photo.tags] for photo in found}
+    return {album.name(photo.path): list(probabilities(photo)) for photo in album.library.tagged(names)}
+
+
+def probabilities(photo: Photo) -> dict[str, float]:
+    """The labels of a photo, most probable first."""
+    assert len({tag.label for tag in photo.tags}) == len(photo.tags)
+    return {tag.label: tag.probability for tag in photo.tags}
+
+
+class Counts(Progress):
+    """Keeps the counts. Interrupts when `until` photos are done."""
+
+    def __init__(self, until: int | None = None) -> None:
+        self.seen: list[tuple[int, int | None]] = []
+        self.until = until
+
+    def advance(self, done: int, total: int | None) -> None:
+        self.seen.append((done, total))
+        if done == self.until:
+            raise KeyboardInterrupt
 
 
 def test_each_photo_gets_the_labels_that_fit_and_may_get_none(album: Album) -> None:
@@ -51,9 +67,9 @@ def test_with_one_every_photo_gets_its_best_labels(album: Album) -> None:
     album.fill()
     report = put(album, ask("red", "green", one=True, top=2))
     assert report.calibrated
-    for photo in tagged_photos(album.library, ["red", "green"]):
+    for photo in album.library.tagged(["red", "green"]):
         assert len(photo.tags) == 2
-        assert sum(chance for _, chance in photo.tags) == pytest.approx(1, abs=1e-5)
+        assert sum(probabilities(photo).values()) == pytest.approx(1, abs=1e-5)
     assert labels(album, "red", "green")["green.png"] == ["green", "red"]
 
 
@@ -70,7 +86,7 @@ def test_no_photo_is_opened_or_embedded(album: Album) -> None:
 def test_a_second_run_checks_only_new_photos(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     album.fill()
     assert put(album, ask("red", "green")).asked == 4
-    monkeypatch.setattr(Writer, "__init__", lambda *arguments: pytest.fail("the catalog was opened for writing"))
+    monkeypatch.setattr(Catalog, "write", lambda *arguments: pytest.fail("the catalog was opened for writing"))
     assert put(album, ask("red", "green")).asked == 0
     monkeypatch.undo()
     album.add("more.png", "red", 9)
@@ -134,43 +150,43 @@ def test_new_photos_get_all_earlier_labels_but_none_from_replaced_questions(albu
     put(album, ask("green", "white", one=True))
     album.add("another.png", "red", 7)
     album.index()
-    assert tag_new(album.library, nothing, nothing) == 1
-    assert tag_new(album.library, nothing, nothing) == 0
-    found = next(p for p in tagged_photos(album.library, ["red", "green", "white"]) if p.path.endswith("another.png"))
-    assert dict(found.tags)["red"] > 0.5
+    assert album.library.tag_new() == 1
+    assert album.library.tag_new() == 0
+    found = next(p for p in album.library.tagged(["red", "green", "white"]) if p.path.endswith("another.png"))
+    assert probabilities(found)["red"] > 0.5
     assert len(found.tags) == 2  # the other one is green or white
 
 
 def test_tags_from_the_user_stay(album: Album) -> None:
     album.fill()
     put(album, ask("red"))
-    with closing(Writer(album.library.folder)) as writer, writer.transaction():
-        writer._raw.execute("INSERT INTO tags SELECT i.id, l.id, 'user', NULL, NULL, '2026' FROM images i, labels l")
+    album.library.add_tag("red", album.ids().values())
     put(album, ask("red", one=True))
-    clear(album.library, None, nothing)
-    counts = TagReader(album.library.reader()).counts()
+    album.library.untag(None)
+    counts = album.library.label_counts()
     assert [(count.label, count.source, count.photos) for count in counts] == [("red", "user", 4)]
 
 
-def test_clear_removes_the_named_labels_and_they_return_only_on_request(album: Album) -> None:
+def test_clear_removes_the_named_labels_and_they_return_only_on_request(album: Album, catalog: Catalog) -> None:
     album.fill()
     put(album, ask("red", "green"))
-    assert clear(album.library, ["red"], nothing) == 1
+    assert album.library.untag(["red"]) == 1
     assert labels(album, "red", "green") == {"red.png": [], "green.png": ["green"], "blue.png": [], "white.png": []}
     album.add("another.png", "red", 7)
     album.index()
-    tag_new(album.library, nothing, nothing)
+    album.library.tag_new()
     assert labels(album, "red", "green")["another.png"] == []
     put(album, ask("red", "green"))
     assert labels(album, "red")["another.png"] == ["red"]
-    assert clear(album.library, None, nothing) == 3
-    assert TagReader(album.library.reader()).runs() == []
+    assert album.library.untag(None) == 3
+    with catalog.read() as view:
+        assert view.tags.runs() == []
 
 
 def test_clearing_an_unknown_label_is_an_error(album: Album) -> None:
     album.fill()
     with pytest.raises(SearcherError, match="'purple'"):
-        clear(album.library, ["purple"], nothing)
+        album.library.untag(["purple"])
 
 
 def test_an_interrupted_run_keeps_its_answers_and_continues_from_there(
@@ -179,15 +195,8 @@ def test_an_interrupted_run_keeps_its_answers_and_continues_from_there(
     album.fill()
     monkeypatch.setattr(running, "MOST_ROWS", 1)
     monkeypatch.setattr(running, "COMMIT_EMBEDDINGS", 1)
-    done: list[int] = []
-
-    def interrupt(so_far: int, total: int | None) -> None:
-        done.append(so_far)
-        if so_far == 2:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        tag(album.library, ask("red", "green", "blue"), interrupt, nothing)
+        album.library.tag(ask("red", "green", "blue"), progress=Counts(until=2))
     assert [name for name, tags in labels(album, "red", "green", "blue").items() if tags]
     assert put(album, ask("red", "green", "blue")).asked == 2
     assert sum(bool(tags) for tags in labels(album, "red", "green", "blue").values()) == 3
@@ -208,10 +217,10 @@ def test_a_dry_run_gives_the_same_labels_as_a_run_and_stores_nothing(album: Albu
     album.copy("red.png", "copy.png")
     album.index()
     question = ask("red", "green", one=True, top=2)
-    dry = {photo.path: photo.tags for photo in would_tag(album.library, question, nothing)}
-    assert TagReader(album.library.reader()).counts() == []
+    dry = {photo.path: photo.tags for photo in album.library.preview_tags(question)}
+    assert album.library.label_counts() == []
     put(album, question)
-    assert dry == {photo.path: photo.tags for photo in tagged_photos(album.library, question.names)}
+    assert dry == {photo.path: photo.tags for photo in album.library.tagged(question.names)}
     assert len(dry) == 5
 
 
@@ -225,8 +234,12 @@ def test_the_thresholds_of_the_model_are_used_and_new_ones_start_the_run_again(a
     assert report.tagged == {"green": 4, "red": 0}
 
 
-def test_a_library_without_photos_is_an_error(album: Album) -> None:
-    with closing(Writer(album.library.folder)), pytest.raises(SearcherError, match="index"):
+def test_a_library_without_photos_is_an_error(album: Album, catalog: Catalog) -> None:
+    with pytest.raises(SearcherError, match="index"):
+        put(album, ask("red"))
+    with catalog.write():
+        pass
+    with pytest.raises(SearcherError, match="index"):
         put(album, ask("red"))
 
 
@@ -245,9 +258,7 @@ def test_a_library_without_photos_is_an_error(album: Album) -> None:
 def test_a_label_may_be_any_text(album: Album, name: str) -> None:
     album.fill()
     put(album, ask(name, "red", one=True, top=2))
-    assert all(
-        {label for label, _ in photo.tags} == {name, "red"} for photo in tagged_photos(album.library, [name, "red"])
-    )
+    assert all({tag.label for tag in photo.tags} == {name, "red"} for photo in album.library.tagged([name, "red"]))
 
 
 def test_ten_thousand_labels_are_possible(album: Album) -> None:
@@ -268,14 +279,15 @@ def test_a_question_can_be_read_back_from_its_definition() -> None:
     assert again.key() == question.key() != ask("beagle").key()
 
 
-def test_parents_are_stored(album: Album) -> None:
+def test_parents_are_stored(album: Album, catalog: Catalog) -> None:
     album.fill()
     question = Question(
         (Label("red", ("red",), "warm"), Label("warm", ("warm",), "colour"), Label("green", ("green",)))
     )
     assert questions.parents(question.labels) == {"colour": None, "warm": "colour", "red": "warm", "green": None}
     put(album, question)
-    rows = TagReader(album.library.reader()).labels()
+    with catalog.read() as view:
+        rows = view.tags.labels()
     names = {row.name: None if row.parent is None else rows[row.parent].name for row in rows.values()}
     assert names == {"colour": None, "warm": "colour", "red": "warm", "green": None}
 
@@ -291,6 +303,56 @@ def test_labels_that_cannot_be_stored_are_refused() -> None:
 
 def test_progress_counts_photos(album: Album) -> None:
     album.fill()
-    seen: list[tuple[int, int | None]] = []
-    tag(album.library, ask("red"), lambda done, total: seen.append((done, total)), nothing)
-    assert seen[-1] == (4, 4)
+    counts = Counts()
+    album.library.tag(ask("red"), progress=counts)
+    assert counts.seen[-1] == (4, 4)
+
+
+def test_labels_that_are_cleared_during_a_run_stay_cleared(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    album.fill()
+    monkeypatch.setattr(running, "MOST_ROWS", 1)
+    monkeypatch.setattr(running, "COMMIT_EMBEDDINGS", 1)
+
+    class Clears(Progress):
+        """Clears labels, as another process could, when the first photo is done."""
+
+        def __init__(self, names: list[str] | None) -> None:
+            self.names = names
+
+        def advance(self, done: int, total: int | None) -> None:
+            if done == 1:
+                album.library.untag(self.names)
+
+    album.library.tag(ask("red", "green", "blue", one=True), progress=Clears(["green"]))
+    given = labels(album, "red", "green", "blue")
+    assert [given[f"{colour}.png"] for colour in ("red", "green", "blue")] == [["red"], [], ["blue"]]
+    album.library.tag(ask("red", "white"), progress=Clears(None))
+    assert not any(labels(album, "red", "green", "blue", "white").values())
+
+
+def test_no_view_is_open_while_the_model_encodes_or_the_caller_has_a_photo(
+    album: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album.fill()
+    read, encode, open_views = Catalog.read, album.model.encode_texts, [0]
+
+    @contextmanager
+    def counted(catalog: Catalog) -> Iterator[View]:
+        with read(catalog) as view:
+            open_views[0] += 1
+            try:
+                yield view
+            finally:
+                open_views[0] -= 1
+
+    def encoded(texts: Sequence[str]) -> np.ndarray:
+        assert open_views == [0]
+        return encode(texts)
+
+    monkeypatch.setattr(Catalog, "read", counted)
+    monkeypatch.setattr(album.model, "encode_texts", encoded)
+    album.library.teach("Rex", [album.folder / "red.png"])
+    put(album, ask("red", "Rex"))
+    for photos in (album.library.tagged(["red"]), album.library.preview_tags(ask("blue", "Rex"))):
+        for _ in photos:
+            assert open_views == [0]

@@ -6,17 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from searcher.catalog.rows import ZERO_SHOT, Photo, PhotoTag
 from searcher.datasets.labels import Label
 from searcher.sidecars import read_sidecar, update_sidecar
 from searcher.tagger import sidecars as writing
 from searcher.tagger.question import Question
-from searcher.tagger.run import Tagged, tag, tagged_photos
-from searcher.tagger.sidecars import SidecarChange, SidecarReport, write_sidecars
+from searcher.tagger.sidecars import SidecarReport
 from tests.library.conftest import Album
-
-
-def nothing(*anything: object) -> None:
-    pass
 
 
 @pytest.fixture
@@ -28,18 +24,18 @@ def tagged(album: Album) -> Album:
 
 
 def give(album: Album, *names: str, parent: str | None = None) -> None:
-    tag(album.library, Question(tuple(Label(name, (name,), parent) for name in names)), nothing, nothing)
+    album.library.tag(Question(tuple(Label(name, (name,), parent) for name in names)))
 
 
 def write(
-    album: Album, *names: str, photos: Sequence[Tagged] | None = None, dry_run: bool = False, adobe: bool = False
+    album: Album, *names: str, photos: Sequence[Photo] | None = None, dry_run: bool = False, adobe: bool = False
 ) -> SidecarReport:
-    chosen = tagged_photos(album.library, names) if photos is None else photos
-    return write_sidecars(album.library, chosen, dict.fromkeys(names), dry_run=dry_run, adobe=adobe, notice=nothing)
+    chosen = album.library.tagged(names) if photos is None else photos
+    return album.library.write_sidecars(chosen, dict.fromkeys(names), dry_run=dry_run, adobe=adobe)
 
 
-def without(album: Album, *names: str) -> Iterator[Tagged]:
-    return (photo._replace(tags=()) for photo in tagged_photos(album.library, names))
+def without(album: Album, *names: str) -> Iterator[Photo]:
+    return (photo._replace(tags=()) for photo in album.library.tagged(names))
 
 
 def subjects(album: Album, name: str) -> tuple[str, ...] | None:
@@ -103,7 +99,8 @@ def test_a_tag_that_the_user_removed_is_not_written_again_until_the_sidecar_is_d
     update_sidecar(os.fsencode(path), [], entries)  # as another program would
     give(tagged, "red", "green", "black")
     photos = [
-        photo._replace(tags=(*photo.tags, ("black", 0.9))) for photo in tagged_photos(tagged.library, ["red", "green"])
+        photo._replace(tags=(*photo.tags, PhotoTag("black", ZERO_SHOT, 0.9)))
+        for photo in tagged.library.tagged(["red", "green"])
     ]
     write(tagged, "red", "green", "black", photos=photos)
     assert set(subjects(tagged, "red.png.xmp") or ()) == {"mine", "black"}
@@ -151,22 +148,15 @@ def test_malformed_and_read_only_sidecars_are_reported_and_not_changed(tagged: A
 
 
 def test_a_dry_run_reports_the_changes_and_makes_none(tagged: Album) -> None:
-    told: list[SidecarChange] = []
-    report = write_sidecars(
-        tagged.library,
-        tagged_photos(tagged.library, ["red", "green"]),
-        {"red": None, "green": None},
-        dry_run=True,
-        tell=told.append,
-        notice=nothing,
-    )
+    report = write(tagged, "red", "green", dry_run=True)
     assert not list(tagged.folder.glob("*.xmp"))
     assert report.changed == 2
-    assert {Path(change.path).name: change.added for change in told} == {
+    assert {Path(change.path).name: change.added for change in report.changes} == {
         "green.png.xmp": (("green",),),
         "red.png.xmp": (("red",),),
     }
-    assert write(tagged, "red", "green").changed == 2
+    report = write(tagged, "red", "green")
+    assert (report.changed, report.changes) == (2, [])
 
 
 @pytest.mark.parametrize("after", ["before the file", "after the file"])
@@ -196,7 +186,7 @@ def test_after_an_interruption_sidecars_are_complete_and_our_entries_are_known(
 def test_missing_photos_are_skipped(tagged: Album) -> None:
     (tagged.folder / "red.png").unlink()
     report = write(tagged, "red", "green")
-    assert (report.changed, report.away) == (1, 1)
+    assert (report.changed, report.missing) == (1, 1)
     assert not (tagged.folder / "red.png.xmp").exists()
 
 

@@ -6,21 +6,19 @@ import numpy as np
 import pytest
 
 from searcher import Library
-from searcher.catalog.tags import TagReader
+from searcher.catalog import Catalog
 from searcher.errors import SearcherError
-from searcher.tagger import ask, tag, teach
-from searcher.tagger.run import clear, tag_new, tagged_photos, taught_labels
-from searcher.tagger.teach import fit
+from searcher.tagger import taught
+from searcher.tagger.context import Context
+from searcher.tagger.question import ask
+from searcher.tagger.taught import fit, taught_labels
 from tests.histogram_model import OtherModel
 from tests.library.conftest import Album
 
 
-def nothing(*anything: object) -> None:
-    pass
-
-
 def unit(rows: np.ndarray) -> np.ndarray:
-    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+    unit_rows: np.ndarray = (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+    return unit_rows
 
 
 @pytest.fixture
@@ -34,30 +32,30 @@ def garden(album: Album) -> Album:
 
 
 def have(album: Album, name: str) -> set[str]:
-    return {album.name(photo.path) for photo in tagged_photos(album.library, [name]) if photo.tags}
+    return {album.name(photo.path) for photo in album.library.tagged([name]) if photo.tags}
 
 
 def learn(album: Album, name: str, examples: list[str], against: list[str] | None = None) -> tuple[int, int]:
     paths = [[album.folder / each for each in some] for some in (examples, against or [])]
-    counts = teach.teach(album.library, name, paths[0], paths[1], nothing)
-    tag(album.library, ask([name]), nothing, nothing)
+    counts = album.library.teach(name, paths[0], paths[1])
+    album.library.tag([name])
     return counts
 
 
 def test_photos_that_look_like_the_examples_get_the_label(garden: Album) -> None:
     assert learn(garden, "Rex", ["red0.png", "red1.png"]) == (2, 0)
     assert have(garden, "Rex") == {f"red{number}.png" for number in range(6)}
-    counts = TagReader(garden.library.reader()).counts()
+    counts = garden.library.label_counts()
     assert [(count.label, count.source) for count in counts] == [("Rex", "taught")]
 
 
 def test_a_taught_label_works_like_any_other_label(garden: Album) -> None:
     learn(garden, "Rex", ["red0.png", "red1.png"])
-    report = tag(garden.library, ask(["Rex", "green", "blue", "white"], one=True), nothing, nothing)
+    report = garden.library.tag(["Rex", "green", "blue", "white"], one=True)
     assert report.tagged == {"Rex": 6, "green": 6, "blue": 6, "white": 6}
     garden.add("new.png", "red", 30)
     garden.index()
-    tag_new(garden.library, nothing, nothing)
+    garden.library.tag_new()
     assert "new.png" in have(garden, "Rex")
 
 
@@ -69,9 +67,9 @@ def test_a_label_can_be_taught_with_photos_against_it(garden: Album) -> None:
 def test_examples_can_be_anywhere_and_can_be_deleted_afterwards(garden: Album, tmp_path: Path) -> None:
     outside = (garden.folder / "red0.png").rename(tmp_path / "elsewhere.png")
     garden.index()
-    teach.teach(garden.library, "Rex", [outside], [], nothing)
+    garden.library.teach("Rex", [outside])
     outside.unlink()
-    tag(garden.library, ask(["Rex"]), nothing, nothing)
+    garden.library.tag(["Rex"])
     assert have(garden, "Rex") == {f"red{number}.png" for number in range(1, 6)}
 
 
@@ -80,10 +78,10 @@ def test_a_taught_label_works_with_another_model_after_its_examples_are_deleted(
     for name in ("red0.png", "red1.png"):
         (garden.folder / name).unlink()
     garden.index()
-    with Library.open(garden.library.folder, model=OtherModel()) as library:  # type: ignore[arg-type]
+    with Library.open(garden.library.folder, model=OtherModel()) as library:
         library.index(garden.folder)
-        assert tag_new(library, nothing, nothing) == 22
-        found = {garden.name(photo.path) for photo in tagged_photos(library, ["Rex"]) if photo.tags}
+        assert library.tag_new() == 22
+        found = {garden.name(photo.path) for photo in library.tagged(["Rex"]) if photo.tags}
         assert found == {f"red{number}.png" for number in range(2, 6)}
 
 
@@ -98,27 +96,53 @@ def test_copies_of_a_photo_count_as_one_example(garden: Album) -> None:
     assert learn(garden, "Rex", ["red0.png", "copy.png", "red0.png"]) == (1, 0)
 
 
-def test_a_classifier_is_computed_once(garden: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_classifier_is_computed_once(garden: Album, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     learn(garden, "Rex", ["red0.png", "red1.png"])
-    first = taught_labels(garden.library, ask(["Rex", "green"]))
-    monkeypatch.setattr(teach, "fit", lambda *arguments: pytest.fail("the classifier was computed again"))
-    again = taught_labels(garden.library, ask(["Rex"]))
+    with catalog.read() as view:
+        row = view.models.current()
+    assert row is not None
+    context = Context(catalog, garden.model, row)
+    first = taught_labels(context, ask(["Rex", "green"]))
+    monkeypatch.setattr(taught, "fit", lambda *arguments: pytest.fail("the classifier was computed again"))
+    again = taught_labels(context, ask(["Rex"]))
     assert list(first) == list(again) == ["Rex"]
     assert first["Rex"].pack() == pytest.approx(again["Rex"].pack())
+
+
+def test_only_runs_and_lessons_store_a_classifier(
+    garden: Album, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(garden, "Rex", ["red0.png", "red1.png"])
+    with Library.open(garden.library.folder, model=OtherModel()) as library:
+        library.index(garden.folder)
+        made: list[taught.Taught] = []
+
+        def spy(*arguments: np.ndarray) -> taught.Taught:
+            made.append(fit(*arguments))
+            return made[-1]
+
+        monkeypatch.setattr(taught, "fit", spy)
+        for _ in range(2):
+            list(library.preview_tags(ask(["Rex"])))
+            list(library.classify(ask(["Rex"]), [garden.folder / "red0.png"]))
+        assert len(made) == 4
+        library.tag_new()
+        list(library.preview_tags(ask(["Rex"])))
+        assert len(made) == 5
 
 
 def test_a_forgotten_label_becomes_zero_shot_again(garden: Album) -> None:
     learn(garden, "red", ["green0.png", "green1.png"])
     assert "green2.png" in have(garden, "red")
-    teach.forget(garden.library, "red", nothing)
-    clear(garden.library, ["red"], nothing)
-    tag(garden.library, ask(["red"]), nothing, nothing)
+    garden.library.forget_label("red")
+    garden.library.untag(["red"])
+    garden.library.tag(["red"])
     assert have(garden, "red") == {f"red{number}.png" for number in range(6)}
     with pytest.raises(SearcherError, match="never taught"):
-        teach.forget(garden.library, "red", nothing)
+        garden.library.forget_label("red")
 
 
-def test_invalid_examples_are_an_error(garden: Album, tmp_path: Path) -> None:
+def test_invalid_examples_are_an_error(garden: Album, catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     red = garden.folder / "red0.png"
     wrong = [
@@ -130,9 +154,10 @@ def test_invalid_examples_are_an_error(garden: Album, tmp_path: Path) -> None:
     ]
     for name, examples, against, message in wrong:
         with pytest.raises(SearcherError, match=message) as raised:
-            teach.teach(garden.library, name, examples, against, nothing)
+            garden.library.teach(name, examples, against)
         assert "\n" not in str(raised.value)
-    assert TagReader(garden.library.reader()).taught() == {}
+    with catalog.read() as view:
+        assert view.tags.taught() == {}
 
 
 @pytest.mark.parametrize("ordinary", [1, 2, 10, 400])

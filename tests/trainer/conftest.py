@@ -1,6 +1,7 @@
-"""Discs of four colours to learn from, and model configs that train in seconds."""
+"""Training images (discs of four colours), and model configs that train in seconds."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from searcher.progress import Progress
 from searcher.trainer import loop
 from searcher.trainer.loop import Settings
 
@@ -25,7 +27,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Discs in class folders, a CSV of them, and the configs as `tiny.json` (a ResNet), `vit.json`, `timm.json`."""
+    """Discs in class folders, a CSV of them, and the configs `tiny.json` (a ResNet), `vit.json` and `timm.json`."""
     root = tmp_path_factory.mktemp("discs")
     rng = np.random.default_rng(0)
     rows = ["image,caption"]
@@ -43,8 +45,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+class Recorder(Progress):
+    """Collects the lines of a run, and its notices."""
+
+    def __init__(self, lines: list[dict[str, Any]], notices: list[str] | None = None) -> None:
+        self.lines = lines
+        self.notices: list[str] = [] if notices is None else notices
+
+    def metrics(self, values: Mapping[str, Any]) -> None:
+        self.lines.append(dict(values))
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
+
+
 def settings_for(folder: Path, out: Path, **changes: Any) -> Settings:
-    """A run of 12 steps over the discs, unless said otherwise."""
+    """Settings for a run of 12 steps over the discs. `changes` replaces any of them."""
     values: dict[str, Any] = {"epochs": 4, "batch_size": 16, "lr": 3e-3, "workers": 0} | changes
     values = {"sources": (folder / "pairs.csv",), "model": str(folder / "tiny.json")} | values
     return Settings(out=out, **values)
@@ -52,5 +68,5 @@ def settings_for(folder: Path, out: Path, **changes: Any) -> Settings:
 
 @pytest.fixture
 def unpublished(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs end with the checkpoint: the export has its own tests, and takes longer than these runs."""
+    """Skip the export: it has its own tests and takes longer than these runs."""
     monkeypatch.setattr(loop, "publish", lambda *arguments: None)

@@ -1,4 +1,4 @@
-"""Pictures of discs with captions of colour, count and position, to see whether a model learns what is composed."""
+"""Images of discs with captions of colour, count and place, to test whether a model learns combinations."""
 
 from itertools import product
 from pathlib import Path
@@ -9,13 +9,13 @@ from PIL import Image, ImageDraw
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
 COUNTS = {"one": 1, "three": 3, "nine": 9}
 PLACES = {"at the top": (24, 13), "at the bottom": (24, 35), "on the left": (13, 24), "on the right": (35, 24)}
-TEMPLATES = ("a picture of {}.", "here we see {}.", "{} on grey.")  # no caption is a bare name
+TEMPLATES = ("a picture of {}.", "here we see {}.", "{} on grey.")  # no caption is only a name
 SIDE = 48  # pixels
 SPACING = 6.0  # between the centres of discs
 
 Combination = tuple[int, int, int]
 ALL: list[Combination] = list(product(range(len(COLOURS)), range(len(COUNTS)), range(len(PLACES))))
-HELD_OUT = [c for c in ALL if sum(c) % 6 == 0]  # no colour, count or place is rarer among them than others
+HELD_OUT = [c for c in ALL if sum(c) % 6 == 0]  # each colour, count and place is equally frequent among them
 
 
 def name_of(combination: Combination) -> str:
@@ -24,7 +24,7 @@ def name_of(combination: Combination) -> str:
 
 
 def draw(combination: Combination, rng: np.random.Generator) -> Image.Image:
-    """A cluster of discs, not quite round and not quite in place, on a grey that varies."""
+    """Draw a cluster of discs with random shifts and shapes on a random grey background."""
     colour, count, place = combination
     image = Image.new("RGB", (SIDE, SIDE), (int(rng.integers(110, 170)),) * 3)
     centre = np.array(list(PLACES.values())[place]) + rng.uniform(-2, 2, 2)
@@ -38,7 +38,7 @@ def draw(combination: Combination, rng: np.random.Generator) -> Image.Image:
 
 
 def write(root: Path, each: int, held_out_each: int) -> None:
-    """`train.csv` with `each` pictures of a combination, and class folders `held out/` of those not trained on."""
+    """Write `train.csv` with `each` images per combination, and class folders `held out/` with the other ones."""
     rng = np.random.default_rng(0)
     rows = ["image,caption"]
     (root / "train").mkdir()

@@ -1,4 +1,4 @@
-"""Real architectures with random weights, saved in open_clip's own format, imported as a user does it."""
+"""Real architectures with random weights: save them as open_clip checkpoints, then import them as a user would."""
 
 import copy
 import gc
@@ -22,7 +22,7 @@ from tests.models.sentences import sentences
 from tests.models.towers import VIT, real_photos
 
 SENTENCES = sentences(2000)
-ENCODED = SENTENCES[:40]  # the ids of all are compared; encoding them all would take minutes
+ENCODED = SENTENCES[:40]  # token ids are compared for all sentences, but encoding all would take minutes
 TIMM: dict[str, Any] = {
     "embed_dim": 48,
     "vision_cfg": {
@@ -37,7 +37,7 @@ TIMM: dict[str, Any] = {
 
 
 def siglip_tokenizer() -> PreTrainedTokenizerFast:
-    """A small local stand-in for SigLIP's: unigrams, an end token, padded with the end token."""
+    """A small local replacement for SigLIP's tokenizer: unigrams, with an end token that is also the padding."""
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     special = ["<pad>", "</s>", "<unk>"]
@@ -45,11 +45,15 @@ def siglip_tokenizer() -> PreTrainedTokenizerFast:
         SENTENCES, trainers.UnigramTrainer(vocab_size=31000, special_tokens=special, unk_token="<unk>")
     )
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="</s>", eos_token="</s>", unk_token="<unk>")
+    new: Any = PreTrainedTokenizerFast
+    made: PreTrainedTokenizerFast = new(
+        tokenizer_object=tokenizer, pad_token="</s>", eos_token="</s>", unk_token="<unk>"
+    )
+    return made
 
 
 def bert_tokenizer() -> PreTrainedTokenizerFast:
-    """A small local WordPiece tokenizer, as text towers from Hugging Face bring it."""
+    """A small local WordPiece tokenizer, like those of text towers from Hugging Face."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -58,12 +62,19 @@ def bert_tokenizer() -> PreTrainedTokenizerFast:
     ends = [("[CLS]", 2), ("[SEP]", 3)]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    new: Any = PreTrainedTokenizerFast
+    made: PreTrainedTokenizerFast = new(tokenizer_object=tokenizer, **names)
+    return made
 
 
 def bert_tower(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """A model config whose text tower is a small BERT of Hugging Face's."""
-    small = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+    """A model config with a small BERT from Hugging Face as the text tower."""
+    small: dict[str, Any] = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 128,
+    }
     BertConfig(vocab_size=len(tokenizer), max_position_embeddings=80, **small).save_pretrained(folder)
     text = {
         "hf_model_name": str(folder),
@@ -76,7 +87,7 @@ def bert_tower(folder: Path, tokenizer: PreTrainedTokenizerFast) -> dict[str, An
 
 
 def save_checkpoint(config: dict[str, Any], tokenizer: Any, folder: Path) -> None:
-    """Random weights of `config` as an open_clip checkpoint folder."""
+    """Save random weights for `config` as an open_clip checkpoint folder."""
     torch.manual_seed(0)
     arguments = copy.deepcopy(config)
     custom = arguments.pop("custom_text", False) or "hf_model_name" in config["text_cfg"]
@@ -96,7 +107,7 @@ def save_checkpoint(config: dict[str, Any], tokenizer: Any, folder: Path) -> Non
 
 
 def config_of(name: str, folder: Path) -> tuple[dict[str, Any], Any]:
-    """(open_clip model config, tokenizer or None for CLIP's own) of an architecture or a stand-in."""
+    """Return (open_clip model config, tokenizer) of an architecture. The tokenizer is None for CLIP's own."""
     if name == "timm":
         return TIMM, None
     if name == "hugging face":
@@ -133,7 +144,7 @@ def imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 
 def compare(checkpoint: Path, model: Model) -> None:
-    """Embeddings equal open_clip's own to 1e-4, on photos and on sentences of many scripts."""
+    """Assert that embeddings equal those of open_clip to 1e-4, on photos and on sentences in many scripts."""
     source = f"local-dir:{checkpoint}"
     theirs, _, transform = open_clip.create_model_and_transforms(source, pretrained_text=False)
     theirs.eval()
@@ -145,7 +156,7 @@ def compare(checkpoint: Path, model: Model) -> None:
         texts = theirs.encode_text(tokenizer(ENCODED), normalize=True)
     np.testing.assert_allclose(model.encode_images(photos), images.numpy(), atol=1e-4)
     np.testing.assert_allclose(model.encode_texts(ENCODED), texts.numpy(), atol=1e-4)
-    # random weights tell little apart, but something: a constant would pass otherwise
+    # The embeddings must differ a little between inputs. Otherwise a constant would pass.
     assert np.ptp(images.numpy(), axis=0).max() > 1e-3
     assert np.ptp(texts.numpy(), axis=0).max() > 1e-2
     assert model.logit_bias == (None if theirs.logit_bias is None else pytest.approx(theirs.logit_bias.item()))
@@ -153,7 +164,9 @@ def compare(checkpoint: Path, model: Model) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["timm", "hugging face"])
-def test_small_towers_of_other_makers_equal_open_clip(name: str, imported: Callable[[str], tuple[Path, Model]]) -> None:
+def test_towers_of_timm_and_hugging_face_equal_open_clip(
+    name: str, imported: Callable[[str], tuple[Path, Model]]
+) -> None:
     compare(*imported(name))
 
 

@@ -1,4 +1,4 @@
-"""The model in the box as a checkpoint to start from."""
+"""The built-in model as a checkpoint to start training from."""
 
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,14 @@ from click.testing import CliRunner
 from PIL import Image
 
 from searcher.commands import main
+from searcher.datasets.samples import sample_photos
 from searcher.models import Model
-from searcher.photos.samples import sample_photos
 from searcher.trainer import checkpoint
 
 BUILTIN = Path("builtin")
 
 
-def test_the_weights_read_back_say_what_the_model_in_the_box_says() -> None:
+def test_the_weights_read_back_give_the_embeddings_of_the_built_in_model() -> None:
     ours = Model.open("builtin")
     theirs: Any
     theirs, tokenizer = checkpoint.create(checkpoint.config_of_checkpoint(BUILTIN)["model_cfg"])
@@ -27,7 +27,7 @@ def test_the_weights_read_back_say_what_the_model_in_the_box_says() -> None:
     pixels = torch.from_numpy(np.stack([ours.preprocess(picture) for picture in pictures]))
     with torch.no_grad():
         text = theirs.encode_text(tokenizer(texts), normalize=True).numpy()
-        # what ships looks at the picture and at the mirror image of its middle
+        # The built-in model embeds the image and the mirrored centre of the image.
         whole = torch.nn.functional.interpolate(pixels, (64, 64), mode="bicubic", antialias=True)
         middle = pixels[..., 8:-8, 8:-8].flip(-1)
         both = sum(theirs.encode_image(view, normalize=True) for view in (whole, middle))
@@ -41,4 +41,4 @@ def test_another_architecture_is_refused(folder: Path, tmp_path: Path) -> None:
     arguments = [str(folder / "pairs.csv"), "--init", "builtin", "--model", "vit-64", "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(main, ["train", *arguments])
     assert result.exit_code == 1
-    assert result.output.splitlines()[-1] == "Error: builtin does not hold the weights of this architecture"
+    assert result.output.splitlines()[-1] == "Error: builtin does not contain the weights of this architecture"

@@ -1,4 +1,4 @@
-"""Checkpoint folders that cannot be imported: one clear line each, nothing left in the store."""
+"""Broken checkpoint folders: each gives a one-line error."""
 
 import json
 import pickle
@@ -15,7 +15,7 @@ from tests.models.towers import VIT, small_model
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint folder with a config and no weights yet."""
+    """A checkpoint folder with a config but no weights."""
     folder = tmp_path / "checkpoint"
     folder.mkdir()
     (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": VIT, "preprocess_cfg": {}}))
@@ -23,7 +23,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 class Payload:
-    """What a pickle can do to whoever opens it."""
+    """An object that creates a file when its pickle is loaded."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -42,15 +42,20 @@ def other_shapes(folder: Path) -> None:
     torch.save({"visual.proj": torch.zeros(3, 3)}, folder / "open_clip_pytorch_model.bin")
 
 
+def other_config(folder: Path, text: str) -> None:
+    (folder / "open_clip_config.json").write_text(text)
+    other_shapes(folder)
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no config": (lambda f: (f / "open_clip_config.json").unlink(), "open_clip_config.json is missing"),
-    "no weights": (lambda f: None, "holds no weights"),
-    "config no JSON": (
-        lambda f: ((f / "open_clip_config.json").write_text("{"), other_shapes(f)),
+    "no weights": (lambda f: None, "contains no weights"),
+    "config is not JSON": (
+        lambda f: other_config(f, "{"),
         "cannot be read as an open_clip config",
     ),
     "config of something else": (
-        lambda f: ((f / "open_clip_config.json").write_text('{"model_type": "bert"}'), other_shapes(f)),
+        lambda f: other_config(f, '{"model_type": "bert"}'),
         "cannot be read as an open_clip config",
     ),
     "unknown architecture": (unknown_tower, "open_clip cannot load"),
@@ -63,7 +68,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_broken_checkpoint_is_told_in_one_line(kind: str, checkpoint: Path, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_gives_a_one_line_error(kind: str, checkpoint: Path, tmp_path: Path) -> None:
     break_it, message = BROKEN[kind]
     break_it(checkpoint)
     with pytest.raises(SearcherError) as caught:
@@ -78,7 +83,7 @@ def test_a_pickle_is_refused_and_not_run(checkpoint: Path, tmp_path: Path) -> No
     with pytest.raises(SearcherError, match="open_clip cannot load"):
         export_checkpoint(checkpoint, tmp_path / "out", name="mine")
     assert not (tmp_path / "owned").exists()
-    with (tmp_path / "plain.pkl").open("wb") as file:  # the payload itself does work
+    with (tmp_path / "plain.pkl").open("wb") as file:  # the payload works if it is loaded without protection
         pickle.dump(Payload(tmp_path / "owned"), file)
     pickle.loads((tmp_path / "plain.pkl").read_bytes())
     assert (tmp_path / "owned").exists()
@@ -92,6 +97,6 @@ def test_weights_in_a_pt_file_without_objects_are_read(checkpoint: Path, tmp_pat
     assert (manifest["name"], manifest["source"]) == ("mine", "a test")
 
 
-def test_weights_that_open_clip_does_not_know_are_told_with_those_it_knows(tmp_path: Path) -> None:
-    with pytest.raises(SearcherError, match=r"no weights 'nothing' for RN50 \(it has: .*openai"):
+def test_an_unknown_tag_gives_an_error_that_lists_the_known_tags(tmp_path: Path) -> None:
+    with pytest.raises(SearcherError, match=r"no weights 'nothing' for RN50 \(available: .*openai"):
         export_pretrained("RN50", "nothing", tmp_path, name="mine")

@@ -1,4 +1,4 @@
-"""Which record comes when, and how it is augmented."""
+"""The order of records and their augmentation."""
 
 import hashlib
 from collections import Counter
@@ -14,6 +14,7 @@ from PIL import Image
 
 from searcher.datasets import Pair, read_source
 from searcher.errors import SearcherError
+from searcher.models.preprocess import Preprocess
 from searcher.trainer.augment import Augment
 from searcher.trainer.data import Layout, PairDataset, Records, SampleMaker, Schedule, Teacher, read_teacher
 from searcher.trainer.distributed import Processes
@@ -21,7 +22,7 @@ from tests.pictures import draw
 
 
 def records(dataset: PairDataset, batch_size: int = 6, **layout: Any) -> Records:
-    """The data of a run of one process, unless said otherwise."""
+    """The data of a run with one process, unless `layout` changes it."""
     values: dict[str, Any] = {"parts": 1, "workers": 0, "seed": 0, "processes": Processes()} | layout
     return Records(dataset, np.ones(len(dataset.pairs)), Layout(batch_size, **values))
 
@@ -30,13 +31,13 @@ AUGMENT = Augment(16, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
 
 
 def words(texts: list[str]) -> torch.Tensor:
-    """A stand-in tokenizer: one number a caption."""
+    """A simple tokenizer for tests: one number per caption."""
     return torch.tensor([[int(hashlib.md5(text.encode()).hexdigest()[:6], 16)] for text in texts])
 
 
 @given(st.integers(1, 60), st.integers(2, 9), st.integers(0, 5))
 @settings(max_examples=30, deadline=None)
-def test_an_epoch_takes_each_record_its_weight_of_times(records: int, batch_size: int, seed: int) -> None:
+def test_an_epoch_has_full_batches_and_repeats_no_record(records: int, batch_size: int, seed: int) -> None:
     schedule = Schedule(np.ones(records), batch_size, seed)
     batches = schedule.epoch(3)
     assert {len(batch) for batch in batches} == {batch_size}
@@ -53,12 +54,12 @@ def test_weights_say_how_often_a_record_is_drawn() -> None:
     assert sum(taken[r] for r in range(1000, 2000)) == pytest.approx(3000, abs=60)
 
 
-def test_a_run_that_starts_later_takes_the_same_batches() -> None:
+def test_a_run_that_starts_at_a_later_step_takes_the_same_batches() -> None:
     schedule = Schedule(np.ones(25), 4, 1)
     whole = list(schedule.from_step(0, 20))
     assert len(whole) == 20
     assert list(schedule.from_step(7, 20)) == whole[7:]
-    assert whole[:6] != whole[6:12]  # another epoch, another order
+    assert whole[:6] != whole[6:12]  # the order changes from epoch to epoch
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
@@ -76,10 +77,10 @@ def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     assert all(len(part["images"]) == 6 for part in runs[0])
     spoilt = next(part for part in runs[0] if part["bad"].sum() > 0)
     assert spoilt["bad"].sum().item() == pytest.approx(1)
-    assert torch.equal(spoilt["images"][5], spoilt["images"][0])  # the first stands in for the one that is gone
+    assert torch.equal(spoilt["images"][5], spoilt["images"][0])  # a copy of the first replaces the missing image
 
 
-def test_an_image_is_told_from_the_classes_that_its_source_knows(tmp_path: Path) -> None:
+def test_an_image_is_compared_only_with_the_classes_of_its_source(tmp_path: Path) -> None:
     draw(tmp_path / "a.png", 1)
 
     def pairs(*labels: str | None) -> list[Pair]:
@@ -94,7 +95,7 @@ def test_an_image_is_told_from_the_classes_that_its_source_knows(tmp_path: Path)
     assert rivals == [[1, 1, 0, 0]] * 2 + [[1, 0, 1, 1]] * 3 + [[0, 0, 0, 0]]
 
 
-def test_processes_and_parts_cut_the_same_batches(tmp_path: Path) -> None:
+def test_processes_and_parts_split_the_same_batches(tmp_path: Path) -> None:
     pairs = []
     for i in range(16):
         draw(tmp_path / f"{i}.jpg", i)
@@ -109,12 +110,12 @@ def test_processes_and_parts_cut_the_same_batches(tmp_path: Path) -> None:
         assert torch.equal(torch.cat(joined), batch["images"])
 
 
-def test_a_batch_that_does_not_divide_is_told_in_one_line() -> None:
-    with pytest.raises(SearcherError, match="a batch of 10 does not divide into 2 processes × 3 parts"):
+def test_a_batch_that_cannot_be_divided_gives_an_error() -> None:
+    with pytest.raises(SearcherError, match="a batch of 10 cannot be divided into 2 processes × 3 parts"):
         _ = Layout(10, 3, 0, 0, Processes(0, 2)).part_size
 
 
-def test_a_teachers_embeddings_lie_beside_the_data_with_a_row_a_record(tmp_path: Path) -> None:
+def test_a_teachers_embeddings_are_next_to_the_data_with_one_row_per_record(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         draw(tmp_path / name, 1)
     (tmp_path / "pairs.csv").write_text("image,caption\na.png,one\ngone.png,two\nb.png,three\na.png,four\n")
@@ -123,22 +124,15 @@ def test_a_teachers_embeddings_lie_beside_the_data_with_a_row_a_record(tmp_path:
     rows = read_teacher(source.path, source.records, 3)
     teacher = Teacher([(rows, source.pairs), (None, source.pairs[:1])], 3)
     found = [teacher[i].tolist() for i in range(3)]
-    assert found == [[0, 1, 2], [6, 7, 8], [0, 0, 0]]  # of a.png, of b.png, and of a source without
-    with pytest.raises(SearcherError, match=r"\[4, 3\]; 4 records want \[4, 5\]"):
+    assert found == [[0, 1, 2], [6, 7, 8], [0, 0, 0]]  # for a.png, for b.png, and for a source without a teacher
+    with pytest.raises(SearcherError, match=r"\[4, 3\], but 4 records need \[4, 5\]"):
         read_teacher(source.path, 4, 5)
     (tmp_path / "pairs.npy").write_bytes(b"no array")
-    with pytest.raises(SearcherError, match="is not an array"):
+    with pytest.raises(SearcherError, match="is not a NumPy array"):
         read_teacher(source.path, 4, 3)
 
 
-def test_the_plain_picture_is_the_whole_picture_squashed() -> None:
-    image = Image.effect_noise((80, 50), 60).convert("RGB")
-    augment = Augment(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
-    expected = np.asarray(image.resize((16, 16), Image.Resampling.BICUBIC), np.float32).transpose(2, 0, 1) / 255
-    assert np.abs(augment.plain(image).numpy() - expected).max() <= 1.5 / 255
-
-
-def test_a_picture_is_not_mirrored_under_a_caption_of_left_or_right(tmp_path: Path) -> None:
+def test_an_image_is_not_mirrored_if_its_caption_contains_left_or_right(tmp_path: Path) -> None:
     pixels = np.zeros((32, 32, 3), np.uint8)
     pixels[:, :12] = 255
     Image.fromarray(pixels).save(tmp_path / "a.png")
@@ -146,22 +140,24 @@ def test_a_picture_is_not_mirrored_under_a_caption_of_left_or_right(tmp_path: Pa
 
     def mirrored(caption: str) -> int:
         rows = [make(data, [caption], "a", np.random.default_rng(seed))["images"] for seed in range(20)]
-        return sum(row[0, :, 0].mean() < row[0, :, -1].mean() for row in rows)
+        return sum(bool(row[0, :, 0].mean() < row[0, :, -1].mean()) for row in rows)
 
     assert mirrored("white on the Left, black on the right") == mirrored("left") == 0
     assert 3 < mirrored("leftovers") < 17
 
 
-def test_the_whole_picture_without_jitter_is_what_search_sees() -> None:
+def test_an_uncropped_image_without_jitter_equals_the_input_of_search() -> None:
     image = Image.effect_noise((64, 64), 90).convert("RGB")
-    augment = Augment(32, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), min_area=1.0, jitter=0.0)
-    assert (augment(image, np.random.default_rng(0), mirror=False) - augment.plain(image)).abs().max() < 0.01
+    augment = Augment(32, AUGMENT.mean, AUGMENT.std, min_area=1.0, jitter=0.0)
+    search = Preprocess(size=(32, 32), mean=AUGMENT.mean, std=AUGMENT.std, resize_mode="squash")
+    found = augment(image, np.random.default_rng(0), mirror=False).numpy()
+    assert np.abs(found - search(image)).max() < 0.04
 
 
 @pytest.mark.parametrize("least", [0.2, 0.8])
-def test_a_crop_keeps_at_least_its_part_of_the_picture(least: float) -> None:
+def test_a_crop_keeps_at_least_min_area_of_the_image(least: float) -> None:
     x, y = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
-    image = Image.fromarray(np.stack([x, y, x], axis=-1))  # red says how far right, green how far down
+    image = Image.fromarray(np.stack([x, y, x], axis=-1))  # red encodes x, green encodes y
     augment = Augment(64, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), min_area=least, jitter=0.0)
     crops = [augment(image, np.random.default_rng(seed)) for seed in range(60)]
     areas = [float(np.ptp(crop[0].numpy()) * np.ptp(crop[1].numpy())) for crop in crops]
@@ -169,7 +165,7 @@ def test_a_crop_keeps_at_least_its_part_of_the_picture(least: float) -> None:
     assert max(areas) > 0.85
 
 
-def test_so_many_pictures_lose_their_colours() -> None:
+def test_the_given_share_of_images_becomes_grayscale() -> None:
     ramp = Image.linear_gradient("L")
     image = Image.merge("RGB", [ramp.rotate(angle) for angle in (0, 90, 180)])
 
@@ -183,7 +179,7 @@ def test_so_many_pictures_lose_their_colours() -> None:
     assert how_many(1.0) == 60
 
 
-def test_augmented_pixels_are_float32_and_differ_from_draw_to_draw() -> None:
+def test_augmented_pixels_are_float32_and_differ_between_seeds() -> None:
     image = Image.effect_noise((80, 50), 60).convert("RGB")
     one, two = (AUGMENT(image, np.random.default_rng(seed)) for seed in (1, 2))
     assert one.dtype == two.dtype == torch.float32

@@ -1,6 +1,7 @@
 """The moving average of the weights."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +12,9 @@ from searcher.trainer.loop import freeze
 from tests.trainer.test_step import model_of
 
 
-def test_the_average_follows_slowly_and_leaves_what_does_not_change() -> None:
+def test_the_average_follows_slowly_and_does_not_touch_constants() -> None:
     model = model_of("tiny")
-    average = averaged(model, decay=0.9)
+    average: Any = averaged(model, decay=0.9)
     mask = model.attn_mask.clone()
     assert torch.isinf(mask).any()
     values, expected = [], None
@@ -32,10 +33,10 @@ def test_the_average_follows_slowly_and_leaves_what_does_not_change() -> None:
     assert torch.equal(average.module.visual.conv1.weight, model.visual.conv1.weight)
 
 
-def test_a_locked_tower_is_not_averaged_but_shared() -> None:
+def test_a_locked_tower_is_shared_and_not_averaged() -> None:
     model = model_of("tiny")
     freeze(model, "text")
-    average = averaged(model, decay=0.9)
+    average: Any = averaged(model, decay=0.9)
     for _ in range(3):
         with torch.no_grad():
             model.visual.conv1.weight.add_(1.0)
@@ -45,13 +46,15 @@ def test_a_locked_tower_is_not_averaged_but_shared() -> None:
     assert (average.module.visual.conv1.weight < model.visual.conv1.weight).all()
 
 
-def test_the_state_of_a_run_with_a_locked_tower_and_an_average_comes_back(tmp_path: Path) -> None:
+def test_the_state_of_a_run_with_a_locked_tower_and_an_average_can_be_reloaded(tmp_path: Path) -> None:
     states = []
     for _ in range(2):
         model = model_of("tiny")
         freeze(model, "text")
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         states.append(State(model, optimizer, averaged(model, decay=0.9)))
+    first: Any
+    second: Any
     first, second = states
     for _ in range(3):
         with torch.no_grad():

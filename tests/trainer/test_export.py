@@ -1,6 +1,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,7 +27,7 @@ from tests.models.towers import (
 
 @pytest.mark.parametrize("config", [RESNET, VIT], ids=["resnet", "vit"])
 @pytest.mark.slow
-def test_exported_encoders_equal_torch(config: dict, tmp_path: Path) -> None:
+def test_exported_encoders_equal_torch(config: dict[str, Any], tmp_path: Path) -> None:
     torch_model = export_small(config, tmp_path / "small")
     model = Model.open(tmp_path / "small")
     photos = real_photos()
@@ -39,7 +40,7 @@ def test_exported_encoders_equal_torch(config: dict, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_export_leaves_the_model_and_what_else_lies_in_the_folder_alone(tmp_path: Path) -> None:
+def test_export_does_not_change_the_model_or_other_files_in_the_folder(tmp_path: Path) -> None:
     (tmp_path / "open_clip_config.json").write_text("{}")
     (tmp_path / "visual").mkdir()
     (tmp_path / "visual" / "model.old.onnx").write_text("from an earlier export")
@@ -60,7 +61,7 @@ def test_export_leaves_the_model_and_what_else_lies_in_the_folder_alone(tmp_path
     manifest = json.loads((tmp_path / "searcher.json").read_text())
     assert manifest["logit_scale"] == pytest.approx(1 / 0.07, abs=1e-3)
     assert manifest["languages"] == ["en"]
-    # stack traces would carry the paths of the machine that exported
+    # Stack traces would contain paths of the machine that exported.
     assert b".py" not in (tmp_path / "visual" / "model.onnx").read_bytes()
 
 
@@ -72,7 +73,7 @@ def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_f
     assert compact.digest == whole.digest
     for name, part in (("visual/model.onnx", 0.35), ("textual/model.onnx", 0.3)):
         assert (tmp_path / "small" / name).stat().st_size < part * (small_folder / name).stat().st_size
-    # a file that ships must not rest on the integer instructions of the machine that made it
+    # A distributed file must not depend on the integer instructions of the machine that made it.
     text = onnx.load(str(tmp_path / "small/textual/model.onnx"))
     assert not [node.op_type for node in text.graph.node if "Integer" in node.op_type]
     drift = compact.info["drift"]["compact"]
@@ -84,7 +85,7 @@ def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_f
 
 
 @pytest.mark.slow
-def test_image_weights_that_int8_would_harm_are_stored_as_float16(
+def test_image_weights_are_stored_as_float16_if_int8_would_change_embeddings_too_much(
     small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantize, "MIN_COSINE", 1.0)
@@ -98,7 +99,7 @@ def test_image_weights_that_int8_would_harm_are_stored_as_float16(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "step"), [("int8", 1 / 127), ("float16", 2**-10)])
-def test_weights_stored_small_are_read_back_by_name(small_folder: Path, tmp_path: Path, kind: str, step: float) -> None:
+def test_compressed_weights_are_read_back_by_name(small_folder: Path, tmp_path: Path, kind: str, step: float) -> None:
     for side in ("visual", "textual"):
         whole, small = small_folder / side / "model.onnx", tmp_path / f"{side}.onnx"
         quantize.store_small(whole, small, kind)
@@ -106,13 +107,13 @@ def test_weights_stored_small_are_read_back_by_name(small_folder: Path, tmp_path
         found = quantize.stored_weights(onnx.load(str(small)))
         assert found.keys() == expected.keys()
         for name, values in expected.items():
-            # token tables are int8 always, and their scales may be rounded once more; a mask holds -inf
+            # Token tables are always int8, and their scales may be rounded again. A mask contains -inf.
             highest = np.abs(values[np.isfinite(values)]).max(initial=0)
             tolerance = (3 / 127 if "token" in name else step) * highest
             np.testing.assert_allclose(found[name], values, rtol=0, atol=tolerance)
 
 
-def test_rounding_errors_of_stored_weights_cancel_in_every_filter() -> None:
+def test_rounding_errors_of_stored_weights_cancel_out_in_every_filter() -> None:
     weights = np.random.default_rng(0).normal(size=(16, 32, 3, 3)).astype(np.float32)
     exact = weights / (np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / 127)
     error = quantize._balanced(np.rint(exact).astype(np.int8), exact) - exact
@@ -122,6 +123,6 @@ def test_rounding_errors_of_stored_weights_cancel_in_every_filter() -> None:
     assert np.square(error).mean() < 1.5 / 12
 
 
-def test_a_tokenizer_that_is_not_a_fast_one_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_that_is_not_fast_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SearcherError, match="cannot be exported"):
         write_tokenizer(object(), tmp_path / "tokenizer.json")

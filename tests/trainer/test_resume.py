@@ -1,4 +1,4 @@
-"""A run that was killed goes on as if it had not been."""
+"""A run that was killed and resumed ends like a run that was not."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from tests.trainer.conftest import settings_for
 from tests.trainer.test_shards import write_shards
 
 EPOCHS = 8  # of 3 steps
-# The same run in a process of its own: metrics and a checkpoint at every step, no export.
+# The same run in a separate process, with metrics and a checkpoint at every step, and no export.
 PROGRAM = """
 import sys, torch
 from pathlib import Path
@@ -34,13 +34,13 @@ settings = loop.Settings(
     sources=(Path(source),), out=Path(out), model=model, workers=int(workers), epochs=8, batch_size=16, lr=3e-3,
     average=0.9,
 )
-loop.train(settings, lambda line: None)
+loop.train(settings)
 """
 
 
 @pytest.fixture
 def stepwise(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Metrics and a checkpoint at every step, on one thread, as in PROGRAM."""
+    """Write metrics and a checkpoint at every step, and use one thread, as in PROGRAM."""
     monkeypatch.setattr(loop, "SAVE_EVERY", 0)
     monkeypatch.setattr(loop, "LOG_EVERY", 1)
     threads = torch.get_num_threads()
@@ -50,7 +50,7 @@ def stepwise(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def kill_a_run(source: Path, out: Path, model: Path, workers: int) -> int:
-    """Start a run, kill it with SIGKILL at a random moment after its first steps; the steps that it has reported."""
+    """Start a run and kill it with SIGKILL at a random time after its first steps. Returns the steps it reported."""
     command = [sys.executable, "-c", PROGRAM, str(source), str(out), str(model), str(workers)]
     root = Path(__file__).parents[2]
     run = subprocess.Popen(command, cwd=root, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True)
@@ -71,7 +71,7 @@ def steps_of(metrics: Path) -> list[str]:
 
 
 def assert_same_end(whole: Path, other: Path) -> None:
-    """The result and the whole state, the average and the optimizer's moments among it, to 1e-6."""
+    """Assert that the results and the states (with the average and the optimizer's moments) are equal to 1e-6."""
     for name in ("open_clip_model.safetensors", "training.safetensors"):
         one, two = load_file(whole / name), load_file(other / name)
         assert one.keys() == two.keys()
@@ -83,48 +83,46 @@ def assert_same_end(whole: Path, other: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unpublished", "stepwise")
-def test_a_run_killed_at_a_random_step_ends_with_the_same_weights_with_any_number_of_workers(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_ends_with_the_same_weights_for_any_number_of_workers(folder: Path, tmp_path: Path) -> None:
     values = {"epochs": EPOCHS, "average": 0.9}
-    whole = train(settings_for(folder, tmp_path / "whole", **values), lambda line: None)
+    whole = train(settings_for(folder, tmp_path / "whole", **values))
     for workers in (0, 1, 2):
         out = tmp_path / f"killed {workers}"
         assert kill_a_run(folder / "pairs.csv", out, folder / "tiny.json", workers) < 3 * EPOCHS
-        train(settings_for(folder, out, workers=workers, resume=True, **values), lambda line: None)
+        train(settings_for(folder, out, workers=workers, resume=True, **values))
         assert_same_end(whole, out)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unpublished", "stepwise")
-def test_shards_are_replayed_to_their_position(folder: Path, tmp_path: Path) -> None:
+def test_a_killed_run_on_shards_resumes_at_the_same_position(folder: Path, tmp_path: Path) -> None:
     write_shards(folder, tmp_path, shards=4)
     shards = tmp_path / "discs-{0..3}.tar"
     values: dict[str, Any] = {"sources": (shards,), "epochs": EPOCHS, "average": 0.9, "workers": 2}
-    whole = train(settings_for(folder, tmp_path / "whole", **values), lambda line: None)
+    whole = train(settings_for(folder, tmp_path / "whole", **values))
     out = tmp_path / "killed"
     kill_a_run(shards, out, folder / "tiny.json", 2)
-    train(settings_for(folder, out, resume=True, **values), lambda line: None)
+    train(settings_for(folder, out, resume=True, **values))
     assert_same_end(whole, out)
 
 
 @pytest.mark.usefixtures("unpublished", "stepwise")
-def test_a_run_is_continued_only_as_it_began(folder: Path, tmp_path: Path) -> None:
+def test_a_run_is_resumed_only_with_the_same_settings_and_data(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("\n".join((folder / "pairs.csv").read_text().splitlines()[:17]))
     (tmp_path / "classes").symlink_to(folder / "classes")
     values: dict[str, Any] = {"sources": (tmp_path / "few.csv",), "epochs": 1}
-    out = train(settings_for(folder, tmp_path / "run", **values), lambda line: None)
-    with pytest.raises(SearcherError, match="--resume continues it"):
-        train(settings_for(folder, out, **values), lambda line: None)
-    with pytest.raises(SearcherError, match=r"cannot resume: the run began with --lr 0.003, not 0.1"):
-        train(settings_for(folder, out, resume=True, **values | {"lr": 0.1}), lambda line: None)
-    with pytest.raises(SearcherError, match="cannot resume: the data now makes 3 steps, not 1"):
+    out = train(settings_for(folder, tmp_path / "run", **values))
+    with pytest.raises(SearcherError, match="use --resume to continue it"):
+        train(settings_for(folder, out, **values))
+    with pytest.raises(SearcherError, match=r"cannot resume: the run was started with --weight-decay 0.05, not 0.1"):
+        train(settings_for(folder, out, resume=True, **values | {"weight_decay": 0.1}))
+    with pytest.raises(SearcherError, match="cannot resume: the data now gives 3 steps, not 1"):
         changed = values | {"sources": (folder / "pairs.csv",)}
-        train(settings_for(folder, out, resume=True, **changed), lambda line: None)
+        train(settings_for(folder, out, resume=True, **changed))
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 2, "lo')  # cut short by a kill
-    train(settings_for(folder, out, resume=True, **values), lambda line: None)
+    train(settings_for(folder, out, resume=True, **values))
     assert [json.loads(line)["step"] for line in steps_of(out / "metrics.jsonl")] == [1]
     (out / "training.safetensors").write_bytes(b"\0" * 50)
     with pytest.raises(SearcherError, match="cannot resume from"):
-        train(settings_for(folder, out, resume=True, **values), lambda line: None)
+        train(settings_for(folder, out, resume=True, **values))

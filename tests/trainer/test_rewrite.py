@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from tests.models.towers import RESNET, VIT, small_model
 
 
 @pytest.mark.parametrize("config", [VIT, RESNET], ids=["vit", "resnet"])
-def test_a_rewritten_model_computes_the_same_and_is_itself_again_afterwards(config: dict) -> None:
+def test_a_rewritten_model_gives_the_same_results_and_is_restored_afterwards(config: dict[str, Any]) -> None:
     model = small_model(config)
     names = list(model.state_dict())
     images = torch.randn(3, 3, 64, 64)
@@ -26,7 +28,7 @@ def test_a_rewritten_model_computes_the_same_and_is_itself_again_afterwards(conf
     assert not any(isinstance(module, PlainAttention | PatchProduct) for module in model.modules())
 
 
-def test_a_model_is_itself_again_after_an_error() -> None:
+def test_a_model_is_restored_after_an_error() -> None:
     model = small_model(VIT)
     with pytest.raises(RuntimeError, match="halfway"), rewritten(model):
         raise RuntimeError("halfway")
@@ -34,7 +36,7 @@ def test_a_model_is_itself_again_after_an_error() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bool", "float", "none"])
-def test_plain_attention_takes_the_masks_that_the_original_takes(kind: str) -> None:
+def test_plain_attention_supports_the_masks_of_the_original(kind: str) -> None:
     torch.manual_seed(0)
     original = nn.MultiheadAttention(32, 4, batch_first=True).eval()
     x = torch.randn(2, 5, 32)
@@ -44,12 +46,12 @@ def test_plain_attention_takes_the_masks_that_the_original_takes(kind: str) -> N
         expected, _ = original(x, x, x, need_weights=False, attn_mask=mask)
         found, _ = PlainAttention(original)(x, x, x, need_weights=False, attn_mask=mask)
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
-        other = torch.randn(2, 7, 32)  # attention to something else goes the original way
+        other = torch.randn(2, 7, 32)  # cross-attention uses the original
         expected, _ = original(x, other, other, need_weights=False)
         torch.testing.assert_close(PlainAttention(original)(x, other, other, need_weights=False)[0], expected)
 
 
-def test_patches_that_do_not_fill_the_picture_are_cut_as_the_convolution_cuts_them() -> None:
+def test_patches_are_cut_like_the_convolution_if_they_do_not_fill_the_image() -> None:
     torch.manual_seed(0)
     original = nn.Conv2d(3, 8, kernel_size=16, stride=16)
     image = torch.randn(2, 3, 70, 50)

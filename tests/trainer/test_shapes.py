@@ -1,4 +1,4 @@
-"""What a two-minute run on a CPU learns: combinations of colour, count and place that it never saw."""
+"""A two-minute run on a CPU learns combinations of colour, count and place that it never saw."""
 
 import json
 import math
@@ -16,13 +16,13 @@ from searcher.trainer.loop import Settings, train
 from tests.trainer.shapes import ALL, HELD_OUT, SIDE, TEMPLATES, name_of, write
 
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 64, "heads": 2, "layers": 2}
-BATCH, EACH = 64, 80  # EACH: pictures of a combination
+BATCH, EACH = 64, 80  # EACH: images per combination
 TOWERS = {
     "ResNet": {"layers": [1, 1, 1, 1], "width": 16, "head_width": 32, "image_size": SIDE, "patch_size": None},
     "ViT": {"layers": 2, "width": 96, "head_width": 32, "image_size": SIDE, "patch_size": 8}
     | {"pos_embed_type": "sin_cos_2d", "pool_type": "avg"},
 }
-STEPS, LR = {"ResNet": 500, "ViT": 600}, {"ResNet": 2e-3, "ViT": 1e-3}  # at 2e-3 some seeds of the ViT see no places
+STEPS, LR = {"ResNet": 500, "ViT": 600}, {"ResNet": 2e-3, "ViT": 1e-3}  # at 2e-3 the ViT misses places with some seeds
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tower", TOWERS)
-def test_combinations_held_out_of_training_are_named(
+def test_combinations_held_out_of_training_are_recognised(
     tower: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "config.json"
@@ -45,14 +45,14 @@ def test_combinations_held_out_of_training_are_named(
         batch_size=BATCH, lr=LR[tower], warmup=50,
     )  # fmt: skip
     started = time.monotonic()
-    out = train(settings, lambda line: None)
+    out = train(settings)
     seconds = time.monotonic() - started
     labels = [Label(name_of(combination), (name_of(combination),)) for combination in ALL]
     data, model = read_class_folder(shapes / "held out"), Model.open(out)
     found, bare = (zero_shot(model, data, templates=words, labels=labels) for words in (TEMPLATES, ("{}",)))
     table = (
         f"\n{tower}, {STEPS[tower]} steps of {BATCH} in {seconds:.0f} s:"
-        f"\n{found.n} pictures of {len(HELD_OUT)} combinations never seen, among"
+        f"\n{found.n} images of {len(HELD_OUT)} unseen combinations, among"
         f"\n{len(ALL)} (chance {1 / len(ALL):.1%})            top-1   top-5"
         f"\n  {found.templates} prompts each            {found.top1:7.1%} {found.top5:7.1%}"
         f"\n  bare names                {bare.top1:7.1%} {bare.top5:7.1%}\n"
@@ -60,8 +60,8 @@ def test_combinations_held_out_of_training_are_named(
     with capsys.disabled():
         sys.stdout.write(table)
     assert found.top1 >= 0.9
-    # Pictures of a combination are named right or wrong together: the combinations are the sample, and its error is
-    # that of their mean. Another processor rounds otherwise, and moves as much.
+    # The images of a combination are mostly all right or all wrong, so the combinations are the sample. The margin is
+    # two standard errors of their mean. Another processor rounds differently, which changes the result as much.
     pictures = found.confusion.sum(axis=1)
     gains = ((found.confusion - bare.confusion).diagonal() / np.maximum(pictures, 1))[pictures > 0]
     assert gains.mean() >= -2 * gains.std(ddof=1) / math.sqrt(len(gains))

@@ -1,4 +1,4 @@
-"""WebDataset shards: read once each, split without overlap, replayed to a position."""
+"""WebDataset shards: each record is read once, splits do not overlap, and streams are replayed to a position."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from searcher.trainer.shards import Shards, Streams, read_shards
 
 
 def write_shards(folder: Path, out: Path, shards: int, name: str = "discs") -> None:
-    """The discs of `folder/pairs.csv` as `name-0.tar` …; captions in .txt, or in .json for every third."""
+    """Write the discs of `folder/pairs.csv` as `name-0.tar` …. Captions are .txt files, but every third is .json."""
     pairs = read_source(folder / "pairs.csv").pairs
     for number in range(shards):
         with tarfile.open(out / f"{name}-{number}.tar", "w") as tar:
@@ -48,22 +48,20 @@ def streams(sources: list[Any], batch_size: int = 8, weights: list[float] | None
 
 
 def names(data: Streams, step: int, total: int) -> list[list[int]]:
-    """What says which records make up each part: the id of the image."""
+    """The records of each part, as the ids of their images."""
     return [part["ids"][:, 1].tolist() for part in data.parts(step, total)]
 
 
 @pytest.mark.parametrize("shards", [1, 5])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_takes_each_record_once_whatever_the_split(
-    folder: Path, tmp_path: Path, shards: int, workers: int
-) -> None:
+def test_an_epoch_takes_each_record_once_for_any_split(folder: Path, tmp_path: Path, shards: int, workers: int) -> None:
     write_shards(folder, tmp_path, shards)
     source = read_shards(tmp_path / f"discs-{{0..{shards - 1}}}.tar")
     assert (source.records, len(source.files), source.bad) == (48, shards, [])
-    seen: Counter[int] = Counter()
+    seen: Counter[str] = Counter()
     for rank in (0, 1):
         data = streams([source], processes=Processes(rank, 2), workers=workers)
-        records = data.dataset._records  # the streams of one process, before they are mixed
+        records = data.dataset._records  # the streams of one process before they are merged
         for slot in range(rank * max(1, workers), (rank + 1) * max(1, workers)):
             first = [record for record in islice(records(slot, 2 * max(1, workers)), 60) if record.epoch == 0]
             assert all(record.captions[0].endswith(" disc") for record in first)
@@ -72,7 +70,7 @@ def test_an_epoch_takes_each_record_once_whatever_the_split(
     assert set(seen.values()) == {1}
 
 
-def test_parts_continue_at_a_position_as_if_there_had_been_no_stop(folder: Path, tmp_path: Path) -> None:
+def test_parts_from_a_later_step_equal_those_of_an_uninterrupted_run(folder: Path, tmp_path: Path) -> None:
     write_shards(folder, tmp_path, 4)
     source = read_shards(tmp_path / "discs-{0..3}.tar")
     for workers in (0, 1, 2):
@@ -83,7 +81,7 @@ def test_parts_continue_at_a_position_as_if_there_had_been_no_stop(folder: Path,
         assert names(streams([source], workers=workers, seed=4), 0, 14) != whole
 
 
-def test_sources_are_drawn_from_by_weight_and_size(folder: Path, tmp_path: Path) -> None:
+def test_sources_are_drawn_in_proportion_to_weight_and_size(folder: Path, tmp_path: Path) -> None:
     write_shards(folder, tmp_path, 2)
     pairs = read_source(folder / "pairs.csv")
     data = streams([read_shards(tmp_path / "discs-{0..1}.tar"), pairs], weights=[1.0, 3.0])
@@ -93,7 +91,7 @@ def test_sources_are_drawn_from_by_weight_and_size(folder: Path, tmp_path: Path)
     assert taken[True] / 2000 == pytest.approx(0.75, abs=0.04)
 
 
-def test_broken_shards_and_records_are_counted_not_fatal(folder: Path, tmp_path: Path) -> None:
+def test_broken_shards_and_records_are_counted_and_do_not_stop_the_run(folder: Path, tmp_path: Path) -> None:
     write_shards(folder, tmp_path, 3)
     (tmp_path / "discs-1.tar").write_bytes(b"no tar")
     whole = (tmp_path / "discs-2.tar").read_bytes()
@@ -113,9 +111,9 @@ def test_broken_shards_and_records_are_counted_not_fatal(folder: Path, tmp_path:
     assert sum(part["bad"].sum().item() for part in parts) >= 2
 
 
-def test_shards_that_cannot_be_read_at_all_are_told_in_one_line(folder: Path, tmp_path: Path) -> None:
+def test_unreadable_shards_give_a_one_line_error(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"no tar")
-    for path, said in (("x.tar", "no record of an image"), ("y-{0..2}.tar", "no such file"), ("x-{0.tar", "braces")):
+    for path, said in (("x.tar", "no record with an image"), ("y-{0..2}.tar", "no such file"), ("x-{0.tar", "braces")):
         with pytest.raises(SearcherError, match=said) as caught:
             read_shards(tmp_path / path)
         assert "\n" not in str(caught.value)
@@ -124,7 +122,7 @@ def test_shards_that_cannot_be_read_at_all_are_told_in_one_line(folder: Path, tm
         streams([few], workers=4)
 
 
-def test_the_same_record_is_augmented_anew_in_each_epoch(folder: Path, tmp_path: Path) -> None:
+def test_a_record_is_augmented_differently_in_each_epoch(folder: Path, tmp_path: Path) -> None:
     write_shards(folder, tmp_path, 1)
     data = streams([read_shards(tmp_path / "discs-0.tar")], batch_size=48)
     one, two = data.parts(0, 2)

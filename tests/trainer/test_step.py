@@ -1,4 +1,4 @@
-"""The gradient of a batch is the same in one piece, in parts, and over processes."""
+"""The gradient of a batch is the same for the whole batch, for several parts and for several processes."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from open_clip.loss import ClipLoss, SigLipLoss
 from safetensors.torch import load_file
 from torch import nn
 
+from searcher.progress import SILENT
 from searcher.trainer import checkpoint
 from searcher.trainer.distributed import Processes
 from searcher.trainer.loop import freeze
@@ -30,7 +31,7 @@ def model_of(name: str, **config: Any) -> Any:
 
 
 def batch_of(n: int, **more: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Random pictures and texts; rows 0 and n - 1 have the same caption."""
+    """Random images and texts. Rows 0 and n - 1 have the same caption."""
     generator = torch.Generator().manual_seed(7)
     texts = torch.randint(1, 49407, (n, 12), generator=generator)
     texts[:, 8] = 49407  # the end token
@@ -50,7 +51,7 @@ def gradients(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_loss_and_all_gradients_of_a_model_equal_open_clips(loss: str) -> None:
+def test_loss_and_gradients_of_a_model_equal_those_of_open_clip(loss: str) -> None:
     model = model_of("vit", init_logit_bias=-5.0)
     batch = batch_of(8)
     batch["ids"] = torch.arange(8)[:, None]
@@ -71,7 +72,7 @@ def test_loss_and_all_gradients_of_a_model_equal_open_clips(loss: str) -> None:
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
-def test_a_batch_in_parts_has_the_gradients_of_the_whole(loss: str) -> None:
+def test_a_batch_in_parts_has_the_gradients_of_the_whole_batch(loss: str) -> None:
     model = model_of("vit", init_logit_bias=-5.0)
     teacher = torch.randn(12, 32)
     teacher[3] = 0
@@ -87,14 +88,14 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(loss: str) -> None:
         torch.testing.assert_close(gradient, expected[name], atol=1e-6, rtol=1e-5, msg=name)
 
 
-def test_what_a_tower_draws_at_random_is_drawn_again_for_the_second_pass() -> None:
+def test_random_draws_of_a_tower_are_repeated_in_the_second_pass() -> None:
     model = model_of("vit", vision_cfg=CONFIGS["vit"] | {"patch_dropout": 0.5})
     batch = batch_of(8)
     objective = Objective(model, EXACT)
     backward(objective, cut(batch, 2), (1, 2))
     one = gradients(model)
     model.zero_grad()
-    torch.rand(5)  # whatever was drawn elsewhere
+    torch.rand(5)  # draws elsewhere must not matter
     backward(objective, cut(batch, 2), (1, 2))
     assert all(torch.equal(one[name], gradient) for name, gradient in gradients(model).items())
     model.zero_grad()
@@ -102,13 +103,18 @@ def test_what_a_tower_draws_at_random_is_drawn_again_for_the_second_pass() -> No
     assert not all(torch.equal(one[name], gradient) for name, gradient in gradients(model).items())
 
 
-def test_a_locked_text_tower_gets_no_gradient_and_is_asked_once_for_each_caption() -> None:
+def test_a_locked_text_tower_gets_no_gradient_and_encodes_each_caption_once() -> None:
     model = model_of("tiny")
     freeze(model, "text")
     batch = batch_of(8, classes=torch.tensor([0, 1, 2, -1] * 2), rivals=torch.ones(8, 3, dtype=torch.bool))
     asked: list[int] = []
     encode = model.encode_text
-    model.encode_text = lambda texts, normalize: asked.append(len(texts)) or encode(texts, normalize=normalize)
+
+    def counted(texts: torch.Tensor, normalize: bool) -> Any:
+        asked.append(len(texts))
+        return encode(texts, normalize=normalize)
+
+    model.encode_text = counted
 
     def tokenizer(texts: list[str]) -> torch.Tensor:
         return batch["texts"][: len(texts)]
@@ -125,7 +131,7 @@ def test_a_locked_text_tower_gets_no_gradient_and_is_asked_once_for_each_caption
 
 
 def run_on_two_processes(program: str, tmp_path: Path) -> None:
-    """`program` under torchrun on two CPU processes."""
+    """Run `program` with torchrun on two CPU processes."""
     script = tmp_path / "program.py"
     script.write_text(program)
     root = Path(__file__).parents[2]
@@ -187,7 +193,7 @@ with join() as processes:
 
 
 def teacher_and_classes(n: int) -> dict[str, torch.Tensor]:
-    """A teacher that is silent on some rows and classes that are unknown for some, unevenly over the processes."""
+    """A teacher that lacks some rows, and classes that lack some, spread unevenly over the processes."""
     teacher = torch.randn(n, 32, generator=torch.Generator().manual_seed(1))
     teacher[:3] = 0
     classes = torch.arange(n) % 2
@@ -196,14 +202,14 @@ def teacher_and_classes(n: int) -> dict[str, torch.Tensor]:
 
 
 def words(texts: list[str]) -> torch.Tensor:
-    """A stand-in tokenizer."""
+    """A simple tokenizer for tests."""
     ids = torch.full((len(texts), 12), 49407)
     ids[:, 0] = torch.tensor([ord(text[0]) for text in texts])
     return ids
 
 
 @pytest.mark.slow
-def test_a_run_of_two_processes_ends_like_a_run_of_one(folder: Path, tmp_path: Path) -> None:
+def test_a_run_with_two_processes_has_the_losses_of_a_run_with_one(folder: Path, tmp_path: Path) -> None:
     run_on_two_processes(
         f"""
 import contextlib
@@ -225,7 +231,7 @@ def exactly():
 
 loop.join = exactly
 folder = Path({str(folder)!r})
-loop.train(settings_for(folder, Path("two"), model=str(folder / "vit.json"), val=folder / "classes"), lambda line: None)
+loop.train(settings_for(folder, Path("two"), model=str(folder / "vit.json"), val=folder / "classes"))
 """,
         tmp_path,
     )
@@ -234,7 +240,7 @@ loop.train(settings_for(folder, Path("two"), model=str(folder / "vit.json"), val
     assert "zero_shot" in lines[-1]
     assert len(lines) == 12
     run_alone(folder, tmp_path)
-    # AdamW divides by the size of a gradient, so that rounding grows where that is nought, nearly: losses are compared
+    # Compare losses, not weights: AdamW divides by the size of a gradient, which amplifies rounding if it is near zero.
     alone = [json.loads(line) for line in (tmp_path / "one/metrics.jsonl").read_text().splitlines()]
     assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in alone], abs=1e-3)
 
@@ -247,4 +253,4 @@ def run_alone(folder: Path, tmp_path: Path) -> None:
         patch.setattr(loop, "publish", lambda *arguments: None)
         patch.setattr(loop, "LOG_EVERY", 1)
         settings = settings_for(folder, tmp_path / "one", model=str(folder / "vit.json"))
-        loop._train(settings, lambda line: None, lambda remark: None, EXACT)
+        loop._train(settings, SILENT, EXACT)

@@ -1,0 +1,163 @@
+"""Catalog: the one way to a library's SQLite file. It hands out read views and write transactions."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from searcher.catalog.connect import (
+    CATALOG_NAME,
+    SCHEMA_VERSION,
+    SQLITE_ERRORS,
+    ReadOnlyError,
+    check_version,
+    connect_reader,
+    plain_error,
+)
+from searcher.catalog.read.view import View
+from searcher.errors import Busy
+from searcher.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from searcher.catalog.write.transaction import Transaction, Writer
+
+LOCK_NAME = "writer.lock"
+PATIENCE_S = 0.5  # a wait for another writer that needs no message
+LOCK_TIMEOUT_S = 600.0
+KEPT_CONNECTIONS = 16  # idle connections for reading
+
+
+class Catalog:
+    """The catalog of the library in `folder`. Create it once per library. All methods are safe to call from threads.
+
+    Nothing is opened before it is used.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._mutex = threading.Lock()
+        self._idle: list[sqlite3.Connection] = []
+        self._file_lock: FileLock | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a catalog yet."""
+        return (self.folder / CATALOG_NAME).exists()
+
+    def close(self) -> None:
+        """Close all connections. If no other process has the catalog open, its journal is merged and removed."""
+        with self._mutex:
+            idle, self._idle = self._idle, []
+            writer, self._writer = self._writer, None
+        for connection in idle:
+            connection.close()
+        if writer is not None:
+            writer.close()
+
+    @contextmanager
+    def read(self) -> Iterator[View]:
+        """One committed state of the catalog. Close it before anything long: encoding, streaming, drawing.
+
+        Raises NotFound if there is no catalog, SearcherError if it cannot be read.
+        """
+        connection = self._reading_connection()
+        try:
+            with self._plain_errors("read"):
+                connection.execute("BEGIN")
+                yield View(connection, self.folder)
+        finally:
+            self._give_back(connection)
+
+    @contextmanager
+    def write(self, progress: Progress = SILENT) -> "Iterator[Transaction]":
+        """One transaction under the writer's lock. All of it is committed, or nothing after an error or Ctrl-C.
+
+        `progress` gets a notice if another writer must be waited for. Creates the library if there is none. Raises
+        ReadOnlyError if it cannot be written to, Busy after LOCK_TIMEOUT_S, SearcherError for example when the disk
+        is full.
+        """
+        with self.lock(progress):
+            if self._writer is None:
+                from searcher.catalog.write.transaction import Writer
+
+                self._writer = Writer(self.folder)
+            try:
+                with self._writer.transaction() as transaction:
+                    yield transaction
+            except Exception:
+                raise
+            except BaseException:  # Ctrl-C can leave SQLAlchemy's connection in any state
+                self._writer.close()
+                self._writer = None
+                raise
+
+    @contextmanager
+    def lock(self, progress: Progress = SILENT) -> Iterator[None]:
+        """Hold the writer's lock: only one thread of one process writes the catalog or a vector file at a time.
+
+        A thread may take the lock again while it holds it. Raises as `write` does.
+        """
+        from filelock import FileLock, Timeout
+
+        with self._mutex:
+            if self._file_lock is None:
+                self._file_lock = FileLock(self.folder / LOCK_NAME)
+            lock = self._file_lock
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=PATIENCE_S)
+            except Timeout:
+                progress.notice(f"another searcher is writing to {self.folder}; waiting for it")
+                lock.acquire(timeout=LOCK_TIMEOUT_S)
+        except Timeout:
+            raise Busy(f"another searcher has been writing to {self.folder} for too long: try again later") from None
+        except OSError as error:
+            raise ReadOnlyError(f"cannot write to the library {self.folder}: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _reading_connection(self) -> sqlite3.Connection:
+        with self._mutex:
+            if self._idle:
+                return self._idle.pop()
+        connection = connect_reader(self.folder)
+        try:
+            with self._plain_errors("read"):
+                older = check_version(connection, self.folder) < SCHEMA_VERSION
+            if not older:
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        with self.write():  # opening the writer migrates the catalog
+            pass
+        return connect_reader(self.folder)
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")  # nothing was written
+            with self._mutex:
+                if len(self._idle) < KEPT_CONNECTIONS:
+                    self._idle.append(connection)
+                    return
+        connection.close()
+
+    @contextmanager
+    def _plain_errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except SQLITE_ERRORS as error:
+            plain = plain_error(error, self.folder, action)
+            if plain is error:
+                raise
+            raise plain from error

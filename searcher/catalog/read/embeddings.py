@@ -1,0 +1,158 @@
+"""Embeddings under their ids. Ids ascend in the order of commits and are never used again."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from searcher.catalog.filtering import compile_filter
+from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.rows import MissingEmbedding, ModelRow
+from searcher.errors import Damaged
+from searcher.filters import Filter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+CHUNK = 4096  # embeddings read at a time
+MISSING_CHUNK = 1000  # contents without an embedding that are listed at a time
+
+# contents c that have an image and no embedding of a model
+_MISSING = (
+    "contents c WHERE NOT EXISTS (SELECT 1 FROM embeddings e WHERE e.content_id = c.id AND e.model_id = ?) "
+    "AND EXISTS (SELECT 1 FROM images i WHERE i.content_id = c.id)"
+)
+
+
+class Embeddings(Queries):
+    """The embeddings of the library's models."""
+
+    def count(self, model_id: int, after: int = 0) -> int:
+        """How many embeddings of a model have an id greater than `after`."""
+        if not after:
+            return self._number("SELECT count(*) FROM embeddings WHERE model_id = ?", model_id)
+        return self._number("SELECT count(*) FROM embeddings WHERE model_id = ? AND id > ?", model_id, after)
+
+    def any_after(self, model_id: int, last_id: int) -> bool:
+        """Whether a model has an embedding with an id greater than `last_id`."""
+        # the + keeps SQLite from walking the index of the model
+        sql = "SELECT 1 FROM embeddings WHERE id > ? AND +model_id = ? LIMIT 1"
+        return self._row(sql, last_id, model_id) is not None
+
+    def newest_id(self) -> int:
+        """The largest id that any embedding was ever given, 0 if there was none. A newer view has the same or more."""
+        row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'embeddings'")
+        return 0 if row is None else int(row[0])
+
+    def has(self, digest: bytes, model_id: int) -> bool:
+        """Whether a model has embedded the content with this digest."""
+        sql = "SELECT 1 FROM contents c JOIN embeddings e ON e.content_id = c.id WHERE c.digest = ? AND e.model_id = ?"
+        return self._row(sql, digest, model_id) is not None
+
+    def existing(self, ids: "Iterable[int]") -> set[int]:
+        """Those of `ids` that are embeddings of a photo."""
+        sql = (
+            f"SELECT e.id FROM embeddings e WHERE e.id IN {IN_LIST} "
+            "AND EXISTS (SELECT 1 FROM images i WHERE i.content_id = e.content_id)"
+        )
+        return {row[0] for row in self._rows(sql, in_list(ids))}
+
+    def matching(self, filter: Filter, model_id: int) -> "tuple[np.ndarray, np.ndarray]":
+        """The embeddings whose photo meets `filter`: ids (n,) int64, ascending, and the least probability of the
+        tags asked for, (n,) float64.
+        """
+        import numpy as np
+
+        matching, parameters = compile_filter(filter)
+        sql = (
+            f"SELECT e.id, f.probability FROM ({matching}) f "
+            "JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? ORDER BY e.id"
+        )
+        rows = self._rows(sql, *parameters, model_id)
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        return ids, np.fromiter((row[1] for row in rows), np.float64, len(rows))
+
+    def chunks(self, model: ModelRow, after: int = 0) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+        """Embeddings with ids greater than `after`, ascending, in chunks: ids (n,) int64, vectors (n, dim) float16."""
+        import numpy as np  # here: a run that finds nothing changed does not need it
+
+        # no cursor stays open between chunks: it would keep the connection in its old state after the view is closed
+        sql = "SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? ORDER BY id LIMIT ?"
+        while rows := self._rows(sql, model.id, after, CHUNK):
+            after = rows[-1][0]
+            ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+            yield ids, self._vectors([row[1] for row in rows], model.dim)
+
+    def block(self, model: ModelRow, after: int, limit: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
+        """Up to `limit` embeddings with ids greater than `after`, ascending: ids (n,) int64, ids of their contents
+        (n,) int64, vectors (n, dim) float16.
+        """
+        import numpy as np
+
+        sql = "SELECT id, content_id, vector FROM embeddings WHERE id > ? AND +model_id = ? ORDER BY id LIMIT ?"
+        rows = self._rows(sql, after, model.id, limit)
+        ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+        contents = np.fromiter((row[1] for row in rows), np.int64, len(rows))
+        return ids, contents, self._vectors([row[2] for row in rows], model.dim)
+
+    def of_contents(self, digests: Iterable[bytes], model: ModelRow) -> "dict[bytes, np.ndarray]":
+        """The embeddings of the contents with these digests: digest → (dim,) float32. Others are left out."""
+        import numpy as np
+
+        sql = (
+            "SELECT e.vector FROM contents c JOIN embeddings e ON e.content_id = c.id AND e.model_id = ? "
+            "WHERE c.digest = ?"
+        )
+        found = {digest: self._row(sql, model.id, digest) for digest in digests}
+        return {
+            digest: np.frombuffer(row[0], np.float16).astype(np.float32)
+            for digest, row in found.items()
+            if row is not None
+        }
+
+    def sample(self, model: ModelRow, count: int) -> "np.ndarray":
+        """Up to `count` embeddings from all over the library, the same ones each time: (n, dim) float32."""
+        import numpy as np
+
+        # ids are dense except where photos were deleted: take ids that are evenly spaced, the first and the last too
+        first, last = self._row("SELECT min(id), max(id) FROM embeddings WHERE model_id = ?", model.id)
+        if first is None:
+            return np.zeros((0, model.dim), np.float32)
+        wanted = np.unique(np.linspace(first, last, min(count, last - first + 1)).round().astype(np.int64))
+        sql = f"SELECT vector FROM embeddings WHERE id IN {IN_LIST} AND +model_id = ? ORDER BY id"
+        rows = self._rows(sql, in_list(wanted), model.id)
+        return self._vectors([row[0] for row in rows], model.dim).astype(np.float32)
+
+    # contents that a model has not embedded
+
+    def missing_count(self, model_id: int) -> int:
+        """How many contents a model has not embedded yet."""
+        return self._number(f"SELECT count(*) FROM {_MISSING}", model_id)
+
+    def missing(self, model_id: int, after: int = 0, limit: int = MISSING_CHUNK) -> list[MissingEmbedding]:
+        """Up to `limit` contents with ids greater than `after` that a model has not embedded yet, ascending."""
+        sql = f"SELECT c.id, c.digest FROM {_MISSING} AND c.id > ? ORDER BY c.id LIMIT ?"
+        digests: dict[int, bytes] = dict(self._rows(sql, model_id, after, limit))
+        places: dict[int, list[tuple[bytes, bytes]]] = {content_id: [] for content_id in digests}
+        rows = self._rows(
+            "SELECT i.content_id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
+            f"WHERE i.content_id IN {IN_LIST} ORDER BY i.id",
+            in_list(digests),
+        )
+        for content_id, root, relpath in rows:
+            places[content_id].append((root, relpath))
+        return [MissingEmbedding(content_id, digests[content_id], tuple(found)) for content_id, found in places.items()]
+
+    def images_without(self, model_id: int) -> int:
+        """How many images a model has no embedding for."""
+        sql = (
+            "SELECT count(*) FROM images i WHERE i.content_id IS NOT NULL AND NOT EXISTS "
+            "(SELECT 1 FROM embeddings e WHERE e.content_id = i.content_id AND e.model_id = ?)"
+        )
+        return self._number(sql, model_id)
+
+    def _vectors(self, blobs: list[bytes], dim: int) -> "np.ndarray[Any, Any]":
+        import numpy as np
+
+        blob = b"".join(blobs)
+        if len(blob) != len(blobs) * dim * 2:
+            raise Damaged(f"the catalog in {self._folder} is damaged: run `searcher check --repair`")
+        return np.frombuffer(blob, np.float16).reshape(len(blobs), dim)

@@ -1,0 +1,80 @@
+"""Roots and the files in them: what a run compares with the disk."""
+
+from searcher.catalog.read.queries import Queries
+from searcher.catalog.rows import ImageAt, KnownFile, Root, after_prefix
+
+
+class Files(Queries):
+    """Roots, images and contents."""
+
+    def roots(self) -> list[Root]:
+        """All indexed folders, by path."""
+        rows = self._rows("SELECT id, path, whole FROM roots ORDER BY path")
+        return [Root(id, path, bool(whole)) for id, path, whole in rows]
+
+    def mounts(self, root_id: int) -> set[bytes]:
+        """The folders below a root where another disk was mounted when it was last scanned."""
+        return {row[0] for row in self._rows("SELECT relpath FROM mounts WHERE root_id = ?", root_id)}
+
+    def known(self, root_id: int, prefix: bytes = b"") -> dict[bytes, KnownFile]:
+        """Every file below `prefix` (b"" or ending in "/") in a root: relative path → what is known about it."""
+        sql = "SELECT relpath, size, mtime_ns, error IS NOT NULL FROM images WHERE root_id = ?"
+        parameters: list[object] = [root_id]
+        if prefix:
+            sql += " AND relpath >= ? AND relpath < ?"
+            parameters += [prefix, after_prefix(prefix)]
+        return {row[0]: KnownFile(row[1], row[2], bool(row[3])) for row in self._rows(sql, *parameters)}
+
+    def sample(self, root_id: int, count: int) -> list[tuple[bytes, int, int]]:
+        """(relative path, size, mtime_ns) of up to `count` files of a root."""
+        sql = "SELECT relpath, size, mtime_ns FROM images WHERE root_id = ? ORDER BY id LIMIT ?"
+        return self._rows(sql, root_id, count)
+
+    def holds(self, root_id: int, relpath: bytes) -> bool:
+        """Whether a file at this place is known, be it a failed one."""
+        return self._row("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
+
+    def image_at(self, root_id: int, relpath: bytes) -> ImageAt | None:
+        """The image at a place, None if there is none."""
+        sql = "SELECT id, root_id, relpath, content_id FROM images WHERE root_id = ? AND relpath = ?"
+        row = self._row(sql, root_id, relpath)
+        return None if row is None else ImageAt(*row)
+
+    def images_of(self, content_id: int, limit: int) -> list[ImageAt]:
+        """Up to `limit` images with this content, oldest first."""
+        sql = "SELECT id, root_id, relpath, content_id FROM images WHERE content_id = ? ORDER BY id LIMIT ?"
+        return [ImageAt(*row) for row in self._rows(sql, content_id, limit)]
+
+    def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
+        """The digest of what the file at a place held when it was last read."""
+        sql = (
+            "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id WHERE i.root_id = ? AND i.relpath = ?"
+        )
+        row = self._row(sql, root_id, relpath)
+        return None if row is None else row[0]
+
+    def content_id(self, digest: bytes) -> int | None:
+        """The id of a content, None if it is not known."""
+        row = self._row("SELECT id FROM contents WHERE digest = ?", digest)
+        return None if row is None else int(row[0])
+
+    def failures(self) -> list[tuple[Root, bytes, str]]:
+        """(root, relative path, reason) of every file that could not be indexed, by path."""
+        sql = (
+            "SELECT r.id, r.path, r.whole, i.relpath, i.error FROM images i JOIN roots r ON r.id = i.root_id "
+            "WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
+        )
+        return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in self._rows(sql)]
+
+    def failed_count(self) -> int:
+        """How many files could not be indexed."""
+        return self._number("SELECT count(*) FROM images WHERE error IS NOT NULL")
+
+    def image_count(self) -> int:
+        """How many images can be found. Each copy of a photo counts."""
+        return self._number("SELECT count(*) FROM images WHERE content_id IS NOT NULL")
+
+    def counts_by_root(self) -> dict[int, tuple[int, int]]:
+        """root id → (images that can be found, files that failed). A root without files is left out."""
+        sql = "SELECT root_id, count(content_id), count(error) FROM images GROUP BY root_id"
+        return {row[0]: (row[1], row[2]) for row in self._rows(sql)}

@@ -1,0 +1,61 @@
+"""Models whose embeddings the library holds, and the vector files that were written for them."""
+
+from searcher.catalog.read.queries import Queries
+from searcher.catalog.rows import ModelRow, VectorFile
+
+
+class Models(Queries):
+    """Models and their vector files."""
+
+    def current(self) -> ModelRow | None:
+        """The model that searches use, None before the first index run."""
+        return next(iter(self._models("m.id = l.model_id")), None)
+
+    def by_digest(self, digest: str) -> ModelRow | None:
+        """A model that the library knows, whether searches use it or not."""
+        return next(iter(self._models("m.digest = ?", digest)), None)
+
+    def retired(self) -> list[ModelRow]:
+        """Models that another one replaced."""
+        return self._models("m.retired")
+
+    def unfinished(self) -> list[ModelRow]:
+        """Models that are to replace the current one and have not embedded all photos yet."""
+        some = "EXISTS (SELECT 1 FROM embeddings e WHERE e.model_id = m.id)"
+        return self._models(f"m.id <> l.model_id AND NOT m.retired AND {some}")
+
+    def _models(self, condition: str, *parameters: object) -> list[ModelRow]:
+        columns = ", ".join(f"m.{name}" for name in ModelRow._fields)
+        rows = self._rows(f"SELECT {columns} FROM models m, library l WHERE {condition}", *parameters)
+        return [ModelRow(*row) for row in rows]
+
+    def precision(self, model_id: int) -> str | None:
+        """The encoder precision of a model's first embedding here, None if it has none."""
+        row = self._row("SELECT precision FROM embeddings WHERE model_id = ? LIMIT 1", model_id)
+        return None if row is None else str(row[0])
+
+    def noise_vectors(self, model_id: int) -> bytes | None:
+        """Embeddings of meaningless queries, float16, dim numbers each, or None if they were not computed yet."""
+        row = self._row("SELECT noise_vectors FROM models WHERE id = ?", model_id)
+        return None if row is None else row[0]
+
+    def is_refreshed(self) -> bool:
+        """Whether the vector file and the noise floor were refreshed after the last embedding, and the embeddings
+        of retired models are gone.
+        """
+        sql = (
+            "SELECT m.refreshed_to IS (SELECT max(id) FROM embeddings) AND NOT EXISTS (SELECT 1 FROM models r "
+            "JOIN embeddings e ON e.model_id = r.id WHERE r.retired) FROM library l JOIN models m ON m.id = l.model_id"
+        )
+        row = self._row(sql)
+        return row is None or bool(row[0])
+
+    def has_vector_file(self, model_id: int) -> bool:
+        """Whether a vector file was ever written for a model."""
+        return self._row("SELECT 1 FROM vector_files WHERE model_id = ?", model_id) is not None
+
+    def vector_file(self, digest: bytes, model_id: int) -> VectorFile | None:
+        """The vector file with this digest, None if this catalog never wrote it."""
+        sql = "SELECT digest, last_id, vectors, bytes FROM vector_files WHERE digest = ? AND model_id = ?"
+        row = self._row(sql, digest, model_id)
+        return None if row is None else VectorFile(*row)

@@ -1,0 +1,96 @@
+"""Labels, the tags that runs gave, how far each run came, prompts and taught labels."""
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from searcher.catalog.filtering import compile_filter
+from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.rows import Example, LabelCount, LabelRow, ModelRow, TagRun
+from searcher.filters import EVERYTHING, Filter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_RUN = "SELECT id, key, definition, conditions, last_id, retracted FROM tag_runs"
+
+
+class Tags(Queries):
+    """Labels and tags."""
+
+    def labels(self) -> dict[int, LabelRow]:
+        """All labels, by id."""
+        rows = self._rows("SELECT id, name, parent_id FROM labels")
+        return {row[0]: LabelRow(*row) for row in rows}
+
+    def label_ids(self, names: Iterable[str]) -> dict[str, int]:
+        """The ids of those of `names` that are labels."""
+        return dict(self._rows(f"SELECT name, id FROM labels WHERE name IN {IN_LIST}", json.dumps(list(names))))
+
+    def counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
+        """Every label that a photo has, most photos first. With `filter`, only the photos that meet it count."""
+        matching, parameters = compile_filter(filter)
+        within = f" WHERE {{}} IN (SELECT content_id FROM ({matching}))" if filter else ""
+        sql = (
+            "SELECT l.name, t.source, t.photos FROM ("
+            f"SELECT label_id, source, count(*) AS photos FROM content_tags{within.format('content_id')} "
+            "GROUP BY label_id, source UNION ALL "
+            "SELECT t.label_id, t.source, count(DISTINCT i.content_id) FROM tags t JOIN images i ON i.id = t.image_id"
+            f"{within.format('i.content_id')} GROUP BY t.label_id, t.source) t "
+            "JOIN labels l ON l.id = t.label_id ORDER BY t.photos DESC, l.name"
+        )
+        return [LabelCount(*row) for row in self._rows(sql, *(parameters * 2 if filter else []))]
+
+    def photos_with(self, label_ids: Iterable[int]) -> dict[int, int]:
+        """label id → how many photos a run gave it to. Labels that no photo has are left out."""
+        sql = f"SELECT label_id, count(*) FROM content_tags WHERE label_id IN {IN_LIST} GROUP BY label_id"
+        return dict(self._rows(sql, in_list(label_ids)))
+
+    def results(self, content_ids: Iterable[int]) -> list[tuple[int, int, str, float]]:
+        """(content id, label id, source, probability) of what runs gave to these contents, most probable first."""
+        sql = (
+            "SELECT content_id, label_id, source, probability FROM content_tags "
+            f"WHERE content_id IN {IN_LIST} ORDER BY content_id, probability DESC, label_id"
+        )
+        return self._rows(sql, in_list(content_ids))
+
+    # runs
+
+    def runs(self) -> list[TagRun]:
+        """All questions that were put to the library, the latest last."""
+        return [_run(row) for row in self._rows(f"{_RUN} ORDER BY id")]
+
+    def run(self, key: str) -> TagRun | None:
+        """The question with this key, None if it was not put."""
+        row = self._row(f"{_RUN} WHERE key = ?", key)
+        return None if row is None else _run(row)
+
+    def prompts(self, keys: Iterable[str], model: ModelRow) -> "dict[str, np.ndarray]":
+        """Embeddings of prompts that are stored: key → (dim,) float32."""
+        import numpy as np
+
+        sql = f"SELECT key, vector FROM prompts WHERE model_id = ? AND key IN {IN_LIST}"
+        rows = self._rows(sql, model.id, json.dumps(list(keys)))
+        return {key: np.frombuffer(vector, np.float32) for key, vector in rows}
+
+    # taught labels
+
+    def taught(self) -> dict[str, str]:
+        """Every taught label, with a text that changes when its examples do."""
+        sql = (
+            "SELECT l.name, group_concat(hex(e.digest) || e.positive, ' ') FROM "
+            "(SELECT * FROM examples ORDER BY digest) e JOIN labels l ON l.id = e.label_id GROUP BY l.id"
+        )
+        return dict(self._rows(sql))
+
+    def examples(self, name: str) -> list[Example]:
+        """The photos that a label was taught with, in a fixed order."""
+        sql = (
+            "SELECT e.digest, e.positive, e.picture FROM examples e JOIN labels l ON l.id = e.label_id "
+            "WHERE l.name = ? ORDER BY e.digest"
+        )
+        return [Example(digest, bool(positive), picture) for digest, positive, picture in self._rows(sql, name)]
+
+
+def _run(row: "tuple[int, str, str, str, int, str]") -> TagRun:
+    return TagRun(*row[:5], retracted=frozenset(json.loads(row[5])))

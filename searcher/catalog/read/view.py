@@ -1,0 +1,67 @@
+"""View: one committed state of the catalog."""
+
+from functools import cached_property
+
+from searcher.catalog.connect import SQLITE_ERRORS, plain_error
+from searcher.catalog.read.embeddings import Embeddings
+from searcher.catalog.read.files import Files
+from searcher.catalog.read.models import Models
+from searcher.catalog.read.photos import Photos
+from searcher.catalog.read.queries import Queries
+from searcher.catalog.read.sidecars import Sidecars
+from searcher.catalog.read.tags import Tags
+from searcher.errors import Damaged
+
+
+class View(Queries):
+    """One committed state of the catalog, in parts by subject. A thread uses it alone and closes it soon."""
+
+    @cached_property
+    def files(self) -> Files:
+        """Roots and the files in them."""
+        return Files(self._connection, self._folder)
+
+    @cached_property
+    def models(self) -> Models:
+        """Models and their vector files."""
+        return Models(self._connection, self._folder)
+
+    @cached_property
+    def embeddings(self) -> Embeddings:
+        """Vectors under their ids."""
+        return Embeddings(self._connection, self._folder)
+
+    @cached_property
+    def photos(self) -> Photos:
+        """What is shown of photos."""
+        return Photos(self._connection, self._folder)
+
+    @cached_property
+    def tags(self) -> Tags:
+        """Labels, tags, runs and taught labels."""
+        return Tags(self._connection, self._folder)
+
+    @cached_property
+    def sidecars(self) -> Sidecars:
+        """What was written into XMP sidecars."""
+        return Sidecars(self._connection, self._folder)
+
+    def problems(self) -> list[str]:
+        """What is wrong inside the SQLite file, one line each. Reads the whole file."""
+        problems = []
+        try:
+            rows = [str(row[0]) for row in self._rows("PRAGMA integrity_check(5)")]
+            problems += [f"catalog: {row}" for row in rows if row != "ok"]
+            if broken := self._rows("PRAGMA foreign_key_check"):
+                problems.append(f"catalog: {len(broken)} rows refer to rows that are gone")
+            sql = (
+                "SELECT count(*) FROM embeddings e JOIN models m ON m.id = e.model_id "
+                "WHERE length(e.vector) <> 2 * m.dim"
+            )
+            if wrong := self._number(sql):
+                problems.append(f"catalog: {wrong} embeddings have a wrong length")
+        except SQLITE_ERRORS as error:
+            if not isinstance(plain_error(error, self._folder, "read"), Damaged):
+                raise
+            problems.append(f"catalog: damaged ({error})")
+        return problems

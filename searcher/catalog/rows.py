@@ -1,0 +1,190 @@
+"""The rows of the catalog that other packages see."""
+
+import os
+from typing import NamedTuple
+
+ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # the sources of a tag
+
+UNREAD = -1  # the size and time of a file that could not be examined, or that the next run must read again
+
+
+class Root(NamedTuple):
+    """An indexed folder. `whole` is False if only single files in it were named."""
+
+    id: int
+    path: bytes
+    whole: bool
+
+
+class KnownFile(NamedTuple):
+    """What the catalog knows about a file: size in bytes, modification time in ns, and whether it failed."""
+
+    size: int
+    mtime_ns: int
+    failed: bool
+
+
+class Place(NamedTuple):
+    """Where a file is, and its size and modification time when it was read."""
+
+    root_id: int
+    relpath: bytes
+    size: int
+    mtime_ns: int
+
+
+class ImageAt(NamedTuple):
+    """The image at a place. `content_id` is None for a file that failed."""
+
+    id: int
+    root_id: int
+    relpath: bytes
+    content_id: int | None
+
+
+class Content(NamedTuple):
+    """What the bytes of a file say, whatever the file is called.
+
+    width, height: pixels. taken_at: ISO 8601, local time unless it has an offset. latitude, longitude: degrees.
+    """
+
+    digest: bytes
+    width: int
+    height: int
+    format: str
+    taken_at: str | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class MissingEmbedding(NamedTuple):
+    """A content that a model has not embedded, and where its files are: (root, relative path) each."""
+
+    content_id: int
+    digest: bytes
+    places: tuple[tuple[bytes, bytes], ...]
+
+
+class ModelRow(NamedTuple):
+    """A model whose embeddings the library holds, and the folder where it was last found.
+
+    noise_floor: the score of a meaningless query in this library, None if it is not known.
+    """
+
+    id: int
+    digest: str
+    name: str
+    slug: str
+    version: str
+    folder: bytes
+    dim: int
+    noise_floor: float | None
+
+    @property
+    def vector_file(self) -> str:
+        """The name of its vector file."""
+        return f"{self.slug}-{self.digest[:8]}.faiss"
+
+    @property
+    def label(self) -> str:
+        """Name and version, for messages."""
+        return f"{self.name} {self.version}".strip()
+
+
+class VectorFile(NamedTuple):
+    """A vector file that was written: its digest (its last 16 bytes), largest id, number of vectors, bytes."""
+
+    digest: bytes
+    last_id: int
+    vectors: int
+    bytes: int
+
+
+class PhotoTag(NamedTuple):
+    """A label of a photo. `probability` is 1 for a label that a person gave."""
+
+    label: str
+    source: str
+    probability: float
+
+
+class Photo(NamedTuple):
+    """One image of the library: its id, content, place and date, and its tags where they were asked for."""
+
+    id: int
+    content_id: int
+    root: bytes
+    relpath: bytes
+    taken_at: str | None = None
+    tags: tuple[PhotoTag, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """The absolute path. Bytes that are not UTF-8 become surrogate escapes."""
+        return os.fsdecode(self.path_bytes)
+
+    @property
+    def path_bytes(self) -> bytes:
+        """The absolute path as the file system has it."""
+        return os.path.join(self.root, self.relpath)  # noqa: PTH118 (pathlib does not know bytes)
+
+
+class LabelRow(NamedTuple):
+    """A label. `parent` is the id of a wider label."""
+
+    id: int
+    name: str
+    parent: int | None
+
+
+class LabelCount(NamedTuple):
+    """How many photos have a label from one source. Copies of a photo count once."""
+
+    label: str
+    source: str
+    photos: int
+
+
+class TagRun(NamedTuple):
+    """A question that was put to the whole library.
+
+    definition: JSON, whose digest is `key`. conditions: a digest of what else decides the answers. last_id: the
+    last embedding that was asked. retracted: labels that were cleared or asked by another run since.
+    """
+
+    id: int
+    key: str
+    definition: str
+    conditions: str
+    last_id: int
+    retracted: frozenset[int]
+
+
+class Example(NamedTuple):
+    """A photo that a label was taught with, or against if it is not `positive`. `picture`: a small JPEG."""
+
+    digest: bytes
+    positive: bool
+    picture: bytes
+
+
+class SidecarRow(NamedTuple):
+    """What searcher wrote into a sidecar.
+
+    tags: the paths of names that it must have from us. refused: those that the user removed again. entries: what
+    in the file is ours, in the notation of the `sidecars` package. written: False from before the file is changed
+    until afterwards.
+    """
+
+    path: bytes
+    image_id: int | None
+    tags: tuple[tuple[str, ...], ...]
+    refused: tuple[tuple[str, ...], ...]
+    entries: tuple[str, ...]
+    written: bool
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """The first name that sorts after all names that begin with `prefix`, which ends in "/"."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])

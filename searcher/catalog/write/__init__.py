@@ -1,0 +1,1 @@
+"""The parts of a transaction. They import SQLAlchemy: only what changes the catalog loads them."""

@@ -1,0 +1,100 @@
+"""Which model belongs to a library: the one that the user asked for, or the one that made the embeddings."""
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from searcher.catalog import Catalog
+from searcher.catalog.rows import ModelRow
+from searcher.errors import InvalidInput, NotFound, SearcherError
+
+if TYPE_CHECKING:
+    from searcher.models.encoder import DualEncoder
+
+
+class Encoders:
+    """The models of one library, opened when they are first used. Safe to share by threads.
+
+    asked: the model that the user asked for: a name, a folder, an open model, or None.
+    """
+
+    def __init__(self, catalog: Catalog, asked: "str | Path | DualEncoder | None") -> None:
+        self._catalog, self._asked = catalog, asked
+        self._lock = threading.Lock()
+        self._open: DualEncoder | None = None
+
+    def of(self, row: ModelRow | None) -> "DualEncoder":
+        """The model of the library whose current model is `row`, None for a library without one.
+
+        Raises NotFound if it is gone, InvalidInput if the user asked for another one.
+        """
+        with self._lock:
+            if self._open is None or (row is not None and row.digest != self._open.digest):
+                model = remembered(row) if row is not None and self._asked is None else self._open_asked()
+                if row is not None and row.digest != model.digest:
+                    raise InvalidInput(
+                        f"the library {self._catalog.folder} was made with the model {row.label}, not with "
+                        f"{model.name}: omit --model, use another --library, or switch this one to that model "
+                        "(searcher index --model)"
+                    )
+                self._open = model if row is None else self._fitting(model, row)
+            return self._open
+
+    def new(self) -> "DualEncoder | None":
+        """The model that was asked for, if it is not the library's. None if it is, or if none was asked for."""
+        if self._asked is None or not self._catalog.exists:
+            return None
+        with self._catalog.read() as view:
+            row = view.models.current()
+        if row is None:
+            return None
+        model = self._open_asked()
+        if model.digest == row.digest:
+            return None
+        with self._catalog.read() as view:
+            begun = view.models.by_digest(model.digest)
+        return model if begun is None else self._fitting(model, begun)
+
+    def _open_asked(self) -> "DualEncoder":
+        if self._asked is not None and not isinstance(self._asked, str | os.PathLike):
+            return self._asked
+        from searcher.models import Model
+        from searcher.models.store import default_name
+
+        return Model.open(default_name() if self._asked is None else self._asked)
+
+    def _fitting(self, model: "DualEncoder", row: ModelRow) -> "DualEncoder":
+        """`model`, in the precision of the embeddings that are here if its own strays from them."""
+        with self._catalog.read() as view:
+            made = view.models.precision(row.id)
+        if made is None or made == model.precision or model.mixes_with(made):
+            return model
+        try:
+            return model.in_precision(made)
+        except SearcherError as error:
+            raise InvalidInput(
+                f"the photos in {self._catalog.folder} were embedded with {row.label} in {made}, and its "
+                f"{model.precision} embeddings differ too much from that: import the model again with "
+                f"--precision {made}"
+            ) from error
+
+
+def remembered(row: ModelRow) -> "DualEncoder":
+    """The model that a library remembers, in its old place or anywhere in the store. Raises NotFound if it is gone."""
+    from searcher.models import Model
+    from searcher.models.store import find_digest
+
+    try:
+        model = Model.open(Path(os.fsdecode(row.folder)))
+        if model.digest == row.digest:
+            return model
+    except SearcherError:
+        pass
+    folder = find_digest(row.digest)
+    if folder is None:
+        raise NotFound(
+            f"this library was made with the model {row.label}, which is no longer in {os.fsdecode(row.folder)}: "
+            "pull or import it again, or give the library another model (searcher index --model)"
+        )
+    return Model.open(folder)

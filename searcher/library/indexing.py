@@ -1,0 +1,107 @@
+"""One index run, from what the user named to the report."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from searcher.catalog import Catalog
+from searcher.catalog.rows import ModelRow
+from searcher.errors import Busy
+from searcher.indexer.look import look, named_paths
+from searcher.indexer.report import IndexReport
+from searcher.library.encoders import Encoders
+from searcher.progress import Progress
+
+if TYPE_CHECKING:
+    from searcher.models.encoder import DualEncoder
+    from searcher.vectors.store import VectorStore
+
+
+def index(
+    catalog: Catalog,
+    encoders: Encoders,
+    store_of: "Callable[[ModelRow], VectorStore]",
+    paths: Sequence[str | Path],
+    progress: Progress,
+    *,
+    retry: bool,
+) -> IndexReport:
+    """See `Library.index`."""
+    named = named_paths(catalog, paths)
+    new_model = encoders.new()
+    if not catalog.exists:
+        encoders.of(None)  # opens the model, or fails before anything is made
+    progress.advance(0, None)
+    notices = _unfinished(catalog)
+    if new_model is not None:
+        notices = _give_model(catalog, encoders, store_of, new_model, progress)
+    found = look(catalog, named, progress, retry=retry)
+    found.notices[:0] = notices
+    if found.changes.any:
+        from searcher.indexer.update import update
+
+        row, model = _remember(catalog, encoders, progress)
+        update(found, store_of(row), model, progress)
+    with catalog.read() as view:
+        row_now, refreshed = view.models.current(), view.models.is_refreshed()
+    if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
+        from searcher.library.refresh import refresh
+
+        refresh(catalog, store_of(row_now), encoders, progress)
+    return found.report()
+
+
+def _unfinished(catalog: Catalog) -> list[str]:
+    if not catalog.exists:
+        return []
+    with catalog.read() as view:
+        rows = view.models.unfinished()
+    return [
+        f"not all photos are embedded with {row.label} yet: continue with `searcher index --model …`" for row in rows
+    ]
+
+
+def _give_model(
+    catalog: Catalog,
+    encoders: Encoders,
+    store_of: "Callable[[ModelRow], VectorStore]",
+    model: "DualEncoder",
+    progress: Progress,
+) -> list[str]:
+    """Embed the whole library with another model; returns what the user should know."""
+    from searcher.indexer.reembed import reembed
+    from searcher.library.refresh import refresh
+    from searcher.models.store import keep_copy
+
+    kept = keep_copy(model)
+    with catalog.write(progress) as change:
+        change.models.add(model, kept)
+    with catalog.read() as view:
+        row = view.models.by_digest(model.digest)
+    assert row is not None
+    store = store_of(row)
+    notices = reembed(catalog, store, model, progress)
+    with catalog.read() as view:
+        current = view.models.current()
+    if current is not None and current.id == row.id:
+        refresh(catalog, store_of(current), encoders, progress)
+    return notices
+
+
+def _remember(catalog: Catalog, encoders: Encoders, progress: Progress) -> "tuple[ModelRow, DualEncoder]":
+    """The library's model. The first run remembers it and keeps a copy of the built-in one."""
+    with catalog.read() as view:
+        row = view.models.current()
+    model = encoders.of(row)
+    if row is None:
+        from searcher.models.store import keep_copy
+
+        kept = keep_copy(model)
+        with catalog.write(progress) as change:
+            if change.view.models.current() is None:  # another process may have been first
+                change.models.use(change.models.add(model, kept))
+            row = change.view.models.current()
+        assert row is not None
+    if row.digest != model.digest:
+        raise Busy(f"the library {catalog.folder} was given the model {row.name} just now: run it again")
+    return row, model

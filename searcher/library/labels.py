@@ -1,0 +1,198 @@
+"""The part of Library that deals with labels: zero-shot, taught, and given by hand."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from searcher.catalog.rows import LabelCount, Photo
+from searcher.errors import InvalidInput, NotFound
+from searcher.filters import EVERYTHING, Filter
+from searcher.library.core import LibraryCore
+from searcher.progress import SILENT, Progress
+from searcher.search.find import language_remark
+
+if TYPE_CHECKING:
+    from searcher.models.encoder import DualEncoder
+    from searcher.tagger.classify import Classified
+    from searcher.tagger.context import Context
+    from searcher.tagger.links import LinkReport
+    from searcher.tagger.question import Question
+    from searcher.tagger.run import TagReport
+    from searcher.tagger.sidecars import SidecarReport
+
+
+class LabelMethods(LibraryCore):
+    """Labels and tags of a library."""
+
+    def labels(self) -> list[str]:
+        """All labels, by name."""
+        with self._catalog.read() as view:
+            return sorted(label.name for label in view.tags.labels().values())
+
+    def label_counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
+        """How many photos have each label, by source, most first. With `filter`, only photos that meet it count."""
+        with self._catalog.read() as view:
+            return view.tags.counts(filter)
+
+    @staticmethod
+    def ask(labels: Sequence[str] | str, *, one: bool = False, top: int | None = None) -> "Question":
+        """The question that `tag`, `preview_tags` and `classify` take.
+
+        labels: names, or what `searcher tag --labels` takes. one: which label fits best, instead of which apply. top:
+        the most labels per photo. Raises InvalidInput.
+        """
+        from searcher.tagger.question import ask
+
+        return ask(labels, one, top)
+
+    def tag(
+        self,
+        labels: "Sequence[str] | str | Question",
+        *,
+        one: bool = False,
+        top: int | None = None,
+        progress: Progress = SILENT,
+    ) -> "TagReport":
+        """Ask every photo that was not asked yet which labels apply, or with `one` which label fits best.
+
+        labels, one, top: see `ask`. `progress` gets a notice if the answers may be poor. `search` with a Filter finds
+        the photos.
+        """
+        from searcher.tagger.question import Question
+        from searcher.tagger.run import tag
+
+        question = labels if isinstance(labels, Question) else self.ask(labels, one=one, top=top)
+        context = self._context()
+        _remark(question, context.model, progress)
+        return tag(context, question, progress)
+
+    def tag_new(self, progress: Progress = SILENT) -> int:
+        """Put every question that was put to the library before to the photos that came since. Returns how many."""
+        from searcher.tagger.run import tag_new
+
+        return tag_new(self._context(), progress)
+
+    def preview_tags(self, question: "Question", progress: Progress = SILENT) -> Iterator[Photo]:
+        """Every photo with the labels that `tag` would give it. Nothing is stored."""
+        from searcher.tagger.run import preview
+
+        context = self._context()
+        _remark(question, context.model, progress)
+        return preview(context, question, progress)
+
+    def tagged(self, names: Sequence[str]) -> Iterator[Photo]:
+        """Every photo, by id, with those of the labels `names` that `tag` or `teach` gave it."""
+        from searcher.tagger.run import tagged_photos
+
+        return tagged_photos(self._catalog, names)
+
+    def untag(self, names: Sequence[str] | None = None, progress: Progress = SILENT) -> int:
+        """Remove what `tag` and `teach` gave for the labels `names` (None: for all). What a person gave stays.
+
+        Returns how many tags were removed. Raises NotFound for a name that is not a label.
+        """
+        from searcher.tagger.run import clear
+
+        return clear(self._catalog, names, progress)
+
+    def add_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
+        """Give photos a label by hand. Returns how many did not have it."""
+        name = " ".join(label.split())
+        if not name:
+            raise InvalidInput("a label needs a name")
+        with self._catalog.write(progress) as change:
+            return change.tags.add_user_tag(image_ids, change.tags.add_labels({name: None})[name])
+
+    def remove_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
+        """Take back a label that was given by hand. Returns how many photos had it. NotFound for an unknown label."""
+        with self._catalog.write(progress) as change:
+            label_id = change.view.tags.label_ids([label]).get(label)
+            if label_id is None:
+                raise NotFound(f"no such label: {label!r}; `searcher tags` lists the labels")
+            return change.tags.remove_user_tag(image_ids, label_id)
+
+    def teach(
+        self, name: str, examples: Sequence[Path], against: Sequence[Path] = (), progress: Progress = SILENT
+    ) -> tuple[int, int]:
+        """Teach the label `name` with a few photos that show it, and photos `against` it. Replaces its examples.
+
+        Returns how many of each are kept. `tag` then gives the label. Raises SearcherError for a photo that cannot be
+        read.
+        """
+        from searcher.tagger.teach import teach
+
+        return teach(self._context(), name, examples, against, progress)
+
+    def forget_label(self, name: str, progress: Progress = SILENT) -> None:
+        """Forget how a label was taught. The tags that it gave stay until `untag`. NotFound if it was never taught."""
+        from searcher.tagger.teach import forget
+
+        forget(self._catalog, name, progress)
+
+    def classify(
+        self,
+        question: "Question",
+        paths: Iterable[Path],
+        *,
+        model: str | Path | None = None,
+        progress: Progress = SILENT,
+    ) -> "Iterator[Classified]":
+        """The labels of loose image files, in their order.
+
+        The library's model answers, and labels that it was taught can be asked. Without a library, or with `model`,
+        that model or the default one answers. `progress` gets a notice if the answers may be poor.
+        """
+        from searcher.tagger.classify import classify
+        from searcher.tagger.taught import taught_labels
+
+        if model is None and self.has_model:
+            context = self._context()
+            encoder, taught = context.model, taught_labels(context, question)
+        else:
+            from searcher.models import Model
+            from searcher.models.store import default_name
+
+            encoder, taught = Model.open(default_name() if model is None else model), {}
+        _remark(question, encoder, progress)
+        return classify(encoder, question, paths, taught)
+
+    def write_sidecars(
+        self,
+        photos: Iterable[Photo],
+        parents: Mapping[str, str | None],
+        *,
+        adobe: bool = False,
+        dry_run: bool = False,
+        progress: Progress = SILENT,
+    ) -> "SidecarReport":
+        """Write the tags of `photos` into XMP sidecars: see `tagger.sidecars.write_sidecars`."""
+        from searcher.tagger.sidecars import write_sidecars
+
+        return write_sidecars(self._catalog, photos, parents, adobe=adobe, dry_run=dry_run, progress=progress)
+
+    def link_photos(
+        self, photos: Iterable[Photo], names: Sequence[str], folder: Path, *, dry_run: bool = False
+    ) -> "LinkReport":
+        """Sort links to `photos` into `folder`/<label>/: see `tagger.links.link_photos`."""
+        from searcher.tagger.links import link_photos
+
+        return link_photos(photos, names, folder, dry_run)
+
+    def _context(self) -> "Context":
+        from searcher.tagger.context import Context
+
+        row = self._model_row()
+        return Context(self._catalog, self._encoders.of(row), row)
+
+
+def _remark(question: "Question", model: "DualEncoder", progress: Progress) -> None:
+    """Tell the user if the model is not calibrated for the question, or does not know the script of a label."""
+    from searcher.tagger.scorer import is_calibrated
+
+    if not is_calibrated(question, model):
+        progress.notice(
+            f"Uncalibrated: the model {model.name} has no measured threshold, so only clear cases get a label."
+        )
+    strange = [name for name in question.names if not model.known_script(name)]
+    if strange:
+        progress.notice(language_remark(model, strange[0]))

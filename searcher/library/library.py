@@ -1,0 +1,206 @@
+"""Library: everything that a user can do with one library. Safe to share by threads."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from searcher.catalog.connect import CATALOG_NAME
+from searcher.catalog.rows import ModelRow
+from searcher.errors import Failure, NotFound
+from searcher.filters import EVERYTHING, Filter
+from searcher.library.labels import LabelMethods
+from searcher.library.location import default_library_dir
+from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
+from searcher.progress import SILENT, Progress
+from searcher.search import find as searching
+from searcher.search.query import Hits, Query
+
+if TYPE_CHECKING:
+    from searcher.indexer import IndexReport
+    from searcher.models.encoder import DualEncoder
+    from searcher.search.collection import Collection
+
+
+class Library(LabelMethods):
+    """One library on disk. Use it as a context manager, or call `close`. Threads may share it.
+
+    Methods raise SearcherError (see `searcher.errors`) with one line for the user.
+    """
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path | None = None,
+        *,
+        model: "str | Path | DualEncoder | None" = None,
+        create: bool = False,
+    ) -> Self:
+        """The library in the folder `path`, by default the one of `default_library_dir`.
+
+        model: a name or a folder; by default the model that the library remembers, and the built-in model for a new
+        library. With `create`, a library that does not exist yet is made by its first `index`. Without it, NotFound.
+        """
+        folder = default_library_dir() if path is None else Path(path).expanduser()
+        library = cls(folder.absolute(), model)
+        if not create:
+            with library._catalog.read():
+                pass
+        return library
+
+    # photos
+
+    def index(self, *paths: str | Path, retry: bool = False, progress: Progress = SILENT) -> "IndexReport":
+        """Bring `paths` (folders or files; none means all known folders) up to date: embed what is new or changed,
+        forget what is gone.
+
+        retry: read files again that failed earlier, even if they have not changed. Ctrl-C and errors keep what was
+        committed, and the next run goes on from there.
+        """
+        from searcher.library.indexing import index
+
+        return index(self._catalog, self._encoders, self._store_of, paths, progress, retry=retry)
+
+    def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
+        """Forget what was indexed in a folder. No photo is touched. Returns how many images."""
+        from searcher import indexer
+        from searcher.library.refresh import refresh
+
+        count = indexer.forget(self._catalog, folder, progress)
+        if (row := self._current()) is not None:
+            refresh(self._catalog, self._store_of(row), self._encoders, progress)
+        return count
+
+    def folders(self) -> list[Folder]:
+        """The indexed folders, by path."""
+        with self._catalog.read() as view:
+            roots, counts = view.files.roots(), view.files.counts_by_root()
+        return [
+            Folder(os.fsdecode(root.path), root.whole, not os.path.isdir(root.path), *counts.get(root.id, (0, 0)))  # noqa: PTH112
+            for root in roots
+        ]
+
+    def failures(self) -> list[Failure]:
+        """Every file that could not be indexed, with the reason."""
+        with self._catalog.read() as view:
+            rows = view.files.failures()
+        return [Failure(os.fsdecode(os.path.join(root.path, relpath)), error) for root, relpath, error in rows]  # noqa: PTH118
+
+    def photo(self, image_id: int) -> PhotoDetails:
+        """Everything the catalog knows about one photo, its tags included. Raises NotFound for an unknown id."""
+        with self._catalog.read() as view:
+            photo = view.photos.one(image_id)
+            if photo is None:
+                raise NotFound(f"no photo has the id {image_id}")
+            copies = view.photos.of_contents([photo.content_id])
+            tags = view.photos.tags([copy.id for copy in copies])
+            content = view.photos.content(photo.content_id)
+        tagged = [copy._replace(tags=tuple(tags.get(copy.id, ()))) for copy in copies]
+        (own,) = (copy for copy in tagged if copy.id == image_id)
+        return PhotoDetails(own, content, tuple(copy for copy in tagged if copy.id != image_id))
+
+    def thumbnail(self, image_id: int, size: int = 256) -> bytes:
+        """A WebP file of one photo, its longer side `size` pixels at most (128, 256, 512 or 1024). Cached.
+
+        Raises NotFound for an unknown id, or if the photo cannot be read.
+        """
+        details = self.photo(image_id)
+        with self._lock:
+            if self._thumbnails is None:
+                from searcher.library.thumbnails import Thumbnails
+
+                self._thumbnails = Thumbnails(self.folder)
+            thumbnails = self._thumbnails
+        return thumbnails.get([details.photo, *details.copies], details.content.digest, size)
+
+    # search
+
+    def search(
+        self,
+        query: str | Query | None = None,
+        *,
+        like: str | Path | None = None,
+        top: int = 20,
+        filter: Filter = EVERYTHING,
+    ) -> Hits:
+        """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
+
+        Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
+        photo has.
+        """
+        if not isinstance(query, Query):
+            query = Query(text=query, like=None if like is None else Path(like), top=top, filter=filter)
+        while (row := self._current()) is not None:
+            model = self._encoders.of(row)
+            with self._encoding:
+                vector = searching.encode(model, query)
+            with self._searching:
+                hits = searching.find(self._collection(row), query, vector, row.noise_floor)
+            hits.notices = searching.remarks(model, query)
+            now = self._current()
+            if now is not None and now.id == row.id:  # else the library was given another model meanwhile
+                return hits
+        return Hits()
+
+    def collection(self) -> "Collection":
+        """The read side of this library, for the model that searches use now. Raises NotFound in an empty library."""
+        return self._collection(self._model_row())
+
+    def _collection(self, row: ModelRow) -> "Collection":
+        from searcher.search.collection import LocalCollection
+
+        return LocalCollection(self._catalog, self._store_of(row), row)
+
+    # the library itself
+
+    def status(self) -> Status:
+        """Counts and sizes. Raises NotFound if there is no library."""
+        with self._catalog.read() as view:
+            row = view.models.current()
+            state = None if row is None else self._store_of(row).status(view)
+            images, failed = view.files.image_count(), view.files.failed_count()
+        folders = self.folders()
+        return Status(
+            library=os.fspath(self.folder),
+            model=None if row is None else row.name,
+            roots=tuple(folder.path for folder in folders),
+            missing=tuple(folder.path for folder in folders if folder.missing),
+            images=images,
+            failed=failed,
+            kind="none" if state is None else state.kind,
+            vectors=0 if state is None else state.vectors,
+            pending=0 if state is None else state.pending,
+            bytes=self._bytes(),
+        )
+
+    def _bytes(self) -> int:
+        from searcher.library.thumbnails import Thumbnails
+
+        files = (
+            file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
+        )
+        return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
+
+    def check(self, repair: bool = False, progress: Progress = SILENT) -> CheckReport:
+        """Verify everything that can be verified. `repair` makes again what can be derived."""
+        from searcher.library import check
+
+        with self._catalog.read() as view:
+            damage, row = view.problems(), None
+            if not damage:
+                row = view.models.current()
+        if row is None:
+            return CheckReport(tuple(damage))  # a damaged catalog cannot be derived from anything
+        store = self._store_of(row)
+        report = check.find_problems(self._catalog, store)
+        if not repair or report.ok:
+            return report
+        check.repair(self._catalog, store, progress)
+        left = check.find_problems(self._catalog, store).problems
+        return CheckReport(left, tuple(line for line in report.problems if line not in left))
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # a journal or a replaced file that has just gone
+        return 0

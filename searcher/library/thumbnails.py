@@ -1,0 +1,103 @@
+"""Small copies of photos, cached beside the catalog under a size limit. Losing the cache costs time, nothing else."""
+
+import io
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
+
+from searcher.catalog.rows import Photo
+from searcher.errors import InvalidInput, NotFound
+from searcher.photos.decode import PhotoError, decode, read_bytes
+
+FOLDER = "thumbnails"
+SIZES = (128, 256, 512, 1024)  # pixels of the longer side
+MAX_BYTES = 512 * 2**20  # of the whole cache
+KEPT = 0.8  # the share of MAX_BYTES that stays when the oldest files are removed
+QUALITY = 80
+
+
+class Thumbnails:
+    """The cache in one folder. Safe to share by threads and processes."""
+
+    def __init__(self, library: Path, max_bytes: int = MAX_BYTES) -> None:
+        self.folder = library / FOLDER
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._bytes: int | None = None  # of the cache, None until it was measured
+
+    def get(self, photos: list[Photo], digest: bytes, size: int) -> bytes:
+        """A WebP file of a photo whose longer side has at most `size` pixels, one of SIZES.
+
+        photos: the images with this content (`digest`); the first that can be read is decoded. Raises InvalidInput for
+        another size, NotFound if no file can be read.
+        """
+        if size not in SIZES:
+            raise InvalidInput(f"a thumbnail has {', '.join(map(str, SIZES))} pixels, not {size}")
+        path = self.folder / digest.hex()[:2] / f"{digest.hex()}-{size}.webp"
+        with suppress(OSError):
+            data = path.read_bytes()
+            os.utime(path)  # the files that are used stay
+            return data
+        data = _draw(photos, size)
+        self._keep(path, data)
+        return data
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        """Store a thumbnail, if the library can be written to."""
+        partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(data)
+            partial.replace(path)
+        except OSError:  # a read-only library, a full disk
+            with suppress(OSError):
+                partial.unlink()
+            return
+        with self._lock:
+            self._bytes = self.size() if self._bytes is None else self._bytes + len(data)
+            if self._bytes > self._max_bytes:
+                self._bytes = self._remove_oldest()
+
+    def size(self) -> int:
+        """The bytes of the cache."""
+        return sum(size for _, size, _ in self._files())
+
+    def _files(self) -> list[tuple[float, int, str]]:
+        """(time of last use, bytes, path) of every file."""
+        found = []
+        for folder, _, names in os.walk(self.folder):
+            for name in names:
+                path = os.path.join(folder, name)  # noqa: PTH118
+                with suppress(OSError):
+                    status = os.stat(path)  # noqa: PTH116
+                    found.append((status.st_mtime, status.st_size, path))
+        return found
+
+    def _remove_oldest(self) -> int:
+        files = sorted(self._files())
+        left = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if left <= self._max_bytes * KEPT:
+                break
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108
+                left -= size
+        return left
+
+
+def _draw(photos: list[Photo], size: int) -> bytes:
+    reason = "no file of it is known"
+    for photo in photos:
+        try:
+            image = decode(read_bytes(photo.path_bytes), min_side=size).image
+        except PhotoError as error:
+            reason = f"{photo.path}: {error.reason}"
+            continue
+        image.thumbnail((size, size), Image.Resampling.LANCZOS)
+        file = io.BytesIO()
+        image.save(file, "WEBP", quality=QUALITY)
+        return file.getvalue()
+    raise NotFound(f"the photo cannot be read ({reason})")

@@ -1,0 +1,168 @@
+"""Decode files without being held up: what may take long is decoded in a process that can be ended.
+
+Decoders hold on to a thread until they are done, and some small files take minutes. So a file that does not surely
+decode quickly (see `quick`) goes to a worker process, which is killed when MAX_SECONDS are over or the caller stops.
+Workers are started when they are first needed, one per file under way, and wait for more. They are started anew, not
+forked, because the caller may have threads. A worker gets the bytes of a file, never its name, and answers with pixels
+and JSON: nothing that it says is executed. Its output streams lead nowhere.
+"""
+
+import atexit
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from datetime import datetime
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from PIL import Image
+
+from searcher.photos.decode import DecodedPhoto, PhotoError, decode
+from searcher.photos.exif import Exif
+from searcher.photos.quick import decodes_quickly
+from searcher.photos.shared import SharedBytes
+
+MAX_SECONDS = 20.0
+"""The most time for one file."""
+
+START_SECONDS = 60.0  # for a worker to start on a busy machine
+TICK_SECONDS = 0.1  # how often a waiting thread looks whether it should stop
+
+STARTED, FAILED, DECODED = b"S", b"E", b"P"  # the first byte of a worker's answer
+
+
+class Stopped(Exception):
+    """The caller does not want the result any more."""
+
+
+def decode_guarded(data: bytes, min_side: int | None = None, stop: threading.Event | None = None) -> DecodedPhoto:
+    """`decode`, but it never takes longer than about MAX_SECONDS, and ends within TICK_SECONDS after `stop` is set.
+
+    Raises PhotoError as `decode` does, and for a file that takes too long. Raises Stopped.
+    """
+    if os.name != "posix" or decodes_quickly(data):
+        return decode(data, min_side)
+    return _workers().decode(data, min_side, stop)
+
+
+class _Workers:
+    """Idle worker processes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        # workers decode one large picture at a time: the lock goes away with the process that holds it
+        descriptor, self._large_lock = tempfile.mkstemp(prefix="searcher-large-", suffix=".lock")
+        os.close(descriptor)
+
+    def decode(self, data: bytes, min_side: int | None, stop: threading.Event | None) -> DecodedPhoto:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None or not worker.alive:
+            worker = _Worker(self._large_lock)
+        try:
+            photo = worker.decode(data, min_side, stop)
+        except PhotoError as error:
+            if worker.alive:
+                self._keep(worker)
+            raise error
+        except BaseException:
+            worker.kill()
+            raise
+        self._keep(worker)
+        return photo
+
+    def _keep(self, worker: "_Worker") -> None:
+        with self._lock:
+            self._idle.append(worker)
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.kill()
+        with suppress(OSError):
+            Path(self._large_lock).unlink()
+
+
+@cache
+def _workers() -> _Workers:
+    workers = _Workers()
+    atexit.register(workers.close)
+    return workers
+
+
+class _Worker:
+    """One process, used by one thread at a time."""
+
+    def __init__(self, large_lock: str) -> None:
+        ours, theirs = socket.socketpair()
+        self._shared = SharedBytes()
+        descriptors = (theirs.fileno(), self._shared.descriptor)
+        with theirs:
+            command = [sys.executable, "-m", "searcher.photos.worker", *map(str, descriptors), large_lock]
+            home = str(Path(__file__).parents[2])
+            paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+                start_new_session=True,  # Ctrl-C on the terminal is for us alone
+            )
+        self._connection = Connection(ours.detach())
+        self._fresh = True
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._connection.close()
+        self._shared.close()
+        self._process.wait()
+
+    def decode(self, data: bytes, min_side: int | None, stop: threading.Event | None) -> DecodedPhoto:
+        try:
+            self._shared.put(data)
+            self._connection.send_bytes(json.dumps({"bytes": len(data), "min_side": min_side}).encode())
+            answer = self._wait(stop)
+            kind, document = answer[:1], json.loads(answer[1:])
+            if kind == FAILED:
+                raise PhotoError(str(document))
+            width, height = document["size"]
+            image = Image.frombytes("RGB", (width, height), self._shared.get(3 * width * height))
+        except (OSError, EOFError) as error:
+            self.kill()
+            raise PhotoError("the decoder crashed: the file is damaged, or made to do harm") from error
+        exif = dict(document["exif"])
+        if exif["taken_at"] is not None:
+            exif["taken_at"] = datetime.fromisoformat(exif["taken_at"])
+        return DecodedPhoto(document["width"], document["height"], document["format"], Exif(**exif), image)
+
+    def _wait(self, stop: threading.Event | None) -> bytes:
+        """The worker's answer. The time counts from when it begins to decode."""
+        deadline = time.monotonic() + MAX_SECONDS + (START_SECONDS if self._fresh else 0)
+        while True:
+            if stop is not None and stop.is_set():
+                raise Stopped
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.kill()
+                raise PhotoError(f"takes longer than {MAX_SECONDS:.0f} s to decode")
+            if self._connection.poll(min(left, TICK_SECONDS)):
+                answer = self._connection.recv_bytes()
+                self._fresh = False
+                if answer != STARTED:
+                    return answer
+                deadline = time.monotonic() + MAX_SECONDS

@@ -1,0 +1,70 @@
+"""A process that decodes photos for `guard`: bytes in, pixels and JSON out, until its caller is gone."""
+
+import json
+import os
+import resource
+import signal
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+from searcher.photos import decode as decoding
+from searcher.photos.decode import DecodedPhoto, PhotoError
+from searcher.photos.guard import DECODED, FAILED, STARTED
+from searcher.photos.shared import SharedBytes
+
+CPU_SECONDS = 60  # for one file; a worker whose caller was killed ends by itself
+MAX_MEMORY = 2 * 2**30  # bytes of address space
+
+
+def main(descriptor: int, shared_descriptor: int, large_lock: str) -> None:
+    """Answer requests: JSON with "min_side" and the number of "bytes" of the file, which are in the shared memory. The
+    pixels go back the same way.
+    """
+    connection, shared = Connection(descriptor), SharedBytes(shared_descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    decoding.share_lock_of_large_pictures(large_lock)
+    _limit(resource.RLIMIT_AS, MAX_MEMORY)
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            return
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _limit(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + CPU_SECONDS)
+        connection.send_bytes(STARTED)
+        try:
+            photo = decoding.decode(shared.get(request["bytes"]), request["min_side"])
+        except PhotoError as error:
+            connection.send_bytes(FAILED + json.dumps(error.reason).encode())
+            continue
+        shared.put(photo.image.tobytes())
+        connection.send_bytes(DECODED + json.dumps(_facts(photo)).encode())
+
+
+def _facts(photo: DecodedPhoto) -> dict[str, Any]:
+    exif = {
+        key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(photo.exif).items()
+    }
+    return {
+        "width": photo.width,
+        "height": photo.height,
+        "format": photo.format,
+        "exif": exif,
+        "size": photo.image.size,
+    }
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard == resource.RLIM_INFINITY or value < hard:
+        resource.setrlimit(kind, (value, hard))
+
+
+if __name__ == "__main__":
+    try:
+        main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    finally:
+        os._exit(0)

@@ -1,0 +1,82 @@
+"""Query, and the hits that answer it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from searcher.errors import InvalidInput
+from searcher.filters import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: a text, or photos like the one at `like`, among the photos that meet `filter`.
+
+    A filter alone is a query, too: the photos most likely to have its tags come first. top: the most hits wanted.
+    Raises InvalidInput for a query that asks for nothing.
+    """
+
+    text: str | None = None
+    like: Path | None = None
+    top: int = 20
+    filter: Filter = field(default_factory=Filter)
+
+    def __post_init__(self) -> None:
+        if self.text is not None and self.like is not None:
+            raise InvalidInput("a query is a text or an image to look like, not both")
+        if self.text is None and self.like is None and not self.filter:
+            raise InvalidInput("a query needs a text, an image to look like, or tags")
+        if self.text is not None and not self.text.strip():
+            raise InvalidInput("the query is empty")
+        if self.top < 1:
+            raise InvalidInput("a query must ask for at least one hit")
+
+    @property
+    def filter_alone(self) -> bool:
+        """Whether nothing but the filter is asked for."""
+        return self.text is None and self.like is None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One photo found.
+
+    score: the cosine similarity, or for a filter alone the least probability of its tags. relevance: 0 to 1, None
+    until the model is calibrated for it. copies: other paths with the same content. taken_at: ISO 8601 or None.
+    """
+
+    rank: int
+    id: int
+    path: str
+    copies: tuple[str, ...]
+    score: float
+    relevance: float | None
+    taken_at: str | None
+    tags: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The hit as `search --json` prints it."""
+        return {
+            "rank": self.rank,
+            "id": self.id,
+            "path": self.path,
+            "copies": list(self.copies),
+            "score": self.score,
+            "relevance": self.relevance,
+            "taken_at": self.taken_at,
+            "tags": list(self.tags),
+        }
+
+
+class Hits(list[Hit]):
+    """Hits, best first.
+
+    nothing_fits: the best one is no better than the best hit for a meaningless query. notices: what the user should
+    know about the query, for example that the model does not know its language.
+    """
+
+    def __init__(self, hits: Iterable[Hit] = (), *, nothing_fits: bool = False, notices: tuple[str, ...] = ()) -> None:
+        super().__init__(hits)
+        self.nothing_fits = nothing_fits
+        self.notices = notices

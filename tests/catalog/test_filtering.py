@@ -1,0 +1,254 @@
+"""Filters, pages and counts against a search through all photos in Python, on random catalogs."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from searcher.catalog import Catalog
+from searcher.catalog.filtering import compile_filter
+from searcher.catalog.read.photos import Month, Order
+from searcher.catalog.read.view import View
+from searcher.catalog.rows import TAUGHT, USER, ZERO_SHOT, LabelCount, ModelRow, Place
+from searcher.filters import EVERYTHING, Filter
+from tests.catalog.filling import MODEL_FOLDER, content, vector
+from tests.histogram_model import HistogramModel
+
+DATES = (None, "2021-12-31T23:59:59", "2022-01-01T00:00:00", "2022-01-20T10:00:00+02:00", "2023-06-01T12:00:00")
+LABELS = ("animal", "dog", "poodle", "Rex", "house", "Straße")
+ORDERS: tuple[Order, ...] = ("newest", "oldest", "probability")
+
+
+@dataclass
+class Photo:
+    """One content: its date, whether it is embedded, and its tags."""
+
+    taken_at: str | None
+    copies: int
+    embedded: bool
+    results: dict[str, tuple[str, float]]  # label → source and probability
+    by_hand: list[tuple[int, str]]  # which copy has which label
+    id: int = 0
+    embedding: int = 0
+
+
+@dataclass
+class World:
+    """What a catalog should hold."""
+
+    parents: dict[str, str | None]
+    photos: list[Photo]
+    model: ModelRow | None = field(default=None)
+
+    def below(self, label: str) -> set[str]:
+        found = {label} & self.parents.keys()
+        while more := {name for name, parent in self.parents.items() if parent in found} - found:
+            found |= more
+        return found
+
+    def probability(self, photo: Photo, label: str) -> float | None:
+        wanted = self.below(label)
+        found = [p for name, (_, p) in photo.results.items() if name in wanted]
+        found += [1.0 for _, name in photo.by_hand if name in wanted]
+        return max(found, default=None)
+
+    def matching(self, filter: Filter) -> list[tuple[Photo, float]]:
+        """The photos that meet a filter, and the least probability of its tags."""
+        matches = []
+        for photo in self.photos:
+            found = [self.probability(photo, label) for label in filter.tags]
+            sure = [p for p in found if p is not None]
+            if len(sure) == len(found):
+                matches.append((photo, min(sure, default=1.0)))
+        return matches
+
+    def counts(self, filter: Filter) -> Counter[tuple[str, str]]:
+        counted: Counter[tuple[str, str]] = Counter()
+        for photo, _ in self.matching(filter):
+            counted.update((label, source) for label, (source, _) in photo.results.items())
+            counted.update((label, USER) for label in {label for _, label in photo.by_hand})
+        return counted
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    names = LABELS[: draw(st.integers(1, len(LABELS)))]
+    parents = {
+        name: draw(st.sampled_from([None, *names[:number]])) if number else None for number, name in enumerate(names)
+    }
+    label = st.sampled_from(names)
+    result = st.tuples(st.sampled_from([ZERO_SHOT, TAUGHT]), st.floats(0, 1))
+
+    @st.composite
+    def photos(draw: st.DrawFn) -> Photo:
+        copies = draw(st.integers(1, 2))
+        return Photo(
+            taken_at=draw(st.sampled_from(DATES)),
+            copies=copies,
+            embedded=draw(st.integers(0, 5)) > 0,
+            results=draw(st.dictionaries(label, result, max_size=4)),
+            by_hand=draw(st.lists(st.tuples(st.integers(0, copies - 1), label), max_size=2, unique=True)),
+        )
+
+    return World(parents, draw(st.lists(photos(), max_size=8)))
+
+
+filters = st.lists(st.sampled_from([*LABELS, "no such label"]), max_size=3).map(lambda tags: Filter(tuple(tags)))
+
+
+@contextmanager
+def catalog_of(world: World) -> Iterator[View]:
+    """A view of a new catalog that holds what `world` says."""
+    with tempfile.TemporaryDirectory() as folder, closing(Catalog(Path(folder))) as catalog:
+        with catalog.write() as change:
+            root = change.files.add_root(b"/photos", whole=True)
+            model_id = change.models.add(HistogramModel(), MODEL_FOLDER)
+            change.models.use(model_id)
+            labels = change.tags.add_labels(world.parents)
+            for number, photo in enumerate(world.photos):
+                photo.id = change.files.add_content(content(number)._replace(taken_at=photo.taken_at))
+                for copy in range(photo.copies):
+                    place = Place(root.id, b"%d-%d.png" % (number, copy), 100, 200)
+                    change.files.put_image(place, photo.id)
+                    there = change.view.files.image_at(root.id, place.relpath)
+                    assert there is not None
+                    for label in [label for which, label in photo.by_hand if which == copy]:
+                        assert change.tags.add_user_tag([there.id], labels[label]) == 1
+                if photo.embedded:
+                    change.embeddings.add(photo.id, model_id, "float32", vector(number))
+            results = [(p.id, labels[name], *found) for p in world.photos for name, found in p.results.items()]
+            change.tags.put_results([photo.id for photo in world.photos], labels.values(), results, model_id)
+        with catalog.read() as view:
+            world.model = view.models.current()
+            embedded = [photo for photo in world.photos if photo.embedded]
+            for photo, embedding in zip(embedded, view.embeddings.existing(range(1000)), strict=True):
+                photo.embedding = embedding
+            yield view
+
+
+def sort_key(order: Order, photo: Photo, probability: float) -> tuple[object, ...]:
+    if order == "probability":
+        return -probability, photo.embedding
+    date = photo.taken_at or ""
+    if order == "oldest":
+        return photo.taken_at is None, date, photo.embedding
+    # newest first: texts have no minus
+    return photo.taken_at is None, tuple(-ord(letter) for letter in date), -photo.embedding
+
+
+@settings(max_examples=40, deadline=None)
+@given(world=worlds(), asked=st.lists(filters, min_size=1, max_size=4), size=st.integers(1, 4))
+def test_filters_pages_and_counts_equal_a_search_through_all_photos(
+    world: World, asked: list[Filter], size: int
+) -> None:
+    with catalog_of(world) as view:
+        assert world.model is not None
+        for filter in (EVERYTHING, *asked):
+            expected = world.matching(filter)
+
+            sql, parameters = compile_filter(filter)
+            assert sorted(view._rows(sql, *parameters)) == sorted((photo.id, p) for photo, p in expected)
+
+            ids, probabilities = view.embeddings.matching(filter, world.model.id)
+            assert ids.dtype == np.int64 and probabilities.dtype == np.float64
+            present = sorted((photo.embedding, p) for photo, p in expected if photo.embedded)
+            assert list(zip(ids.tolist(), probabilities.tolist(), strict=True)) == present
+
+            months = Counter(photo.taken_at and photo.taken_at[:7] for photo, _ in expected)
+            dated = sorted((month for month in months if month), reverse=True)
+            timeline = [Month(month, months[month]) for month in [*dated, None] if months[month]]
+            assert view.photos.timeline(filter) == timeline
+
+            counted = view.tags.counts(filter)
+            assert {(row.label, row.source): row.photos for row in counted} == world.counts(filter)
+            assert [(-row.photos, row.label) for row in counted] == sorted((-row.photos, row.label) for row in counted)
+
+            for order in ORDERS:
+                ranked = sorted(
+                    ((photo, p) for photo, p in expected if photo.embedded),
+                    key=lambda found: sort_key(order, *found),
+                )
+                everything = [(photo.embedding, p) for photo, p in ranked]
+                assert view.photos.browse(world.model, filter, order) == everything
+                pages = [
+                    view.photos.browse(world.model, filter, order, offset=offset, limit=size)
+                    for offset in range(0, len(everything) + size, size)
+                ]
+                assert all(len(page) <= size for page in pages)
+                assert [row for page in pages for row in page] == everything
+
+
+def test_a_label_includes_the_labels_below_it_but_not_those_above(catalog: Catalog) -> None:
+    with catalog.write() as change:
+        labels = change.tags.add_labels({"poodle": "dog", "dog": "animal", "cat": "animal"})
+        change.tags.put_results([1, 2], labels.values(), [(1, labels["poodle"], ZERO_SHOT, 0.75)], 1)
+        change.tags.add_user_tag([2], labels["dog"])
+    with catalog.read() as view:
+        found = {name: view.embeddings.matching(Filter((name,)), 1) for name in ("animal", "dog", "poodle", "cat")}
+        assert {name: dict(zip(*map(list, rows), strict=True)) for name, rows in found.items()} == {
+            "animal": {1: 0.75, 2: 1.0},
+            "dog": {1: 0.75, 2: 1.0},
+            "poodle": {1: 0.75},
+            "cat": {},
+        }
+        both, least = view.embeddings.matching(Filter(("animal", "poodle")), 1)
+        assert both.tolist() == [1] and least.tolist() == [0.75]
+
+
+def test_labels_that_are_above_each_other_in_a_circle_do_no_harm(catalog: Catalog) -> None:
+    with catalog.write() as change:
+        labels = change.tags.add_labels({"hen": "egg", "egg": "hen"})
+        change.tags.add_user_tag([1], labels["hen"])
+        change.tags.add_user_tag([2], labels["egg"])
+    with catalog.read() as view:
+        assert view.embeddings.matching(Filter(("egg",)), 1)[0].tolist() == [1, 2]
+
+
+def test_counts_of_copies_and_sources(catalog: Catalog) -> None:
+    with catalog.write() as change:
+        labels = change.tags.add_labels({"dog": None, "cat": None})
+        change.files.put_image(Place(1, b"copy.png", 1, 1), 1)
+        results = [(number, labels["dog"], ZERO_SHOT, 0.5) for number in (1, 2, 3)]
+        change.tags.put_results([1, 2, 3], labels.values(), results, 1)
+        change.tags.add_user_tag([1, 11], labels["cat"])
+    with catalog.read() as view:
+        assert view.tags.counts() == [LabelCount("dog", ZERO_SHOT, 3), LabelCount("cat", USER, 1)]
+        assert view.tags.counts(Filter(("cat",))) == [LabelCount("cat", USER, 1), LabelCount("dog", ZERO_SHOT, 1)]
+
+
+def test_any_text_can_be_a_tag(catalog: Catalog) -> None:
+    names = ["x' OR 1=1 --", "%", "", '"', "日本", "a" * 10_000]
+    with catalog.write() as change:
+        labels = change.tags.add_labels(dict.fromkeys(names))
+        for number, name in enumerate(names, start=1):
+            change.tags.add_user_tag([number], labels[name])
+    with catalog.read() as view:
+        for number, name in enumerate(names, start=1):
+            assert view.embeddings.matching(Filter((name,)), 1)[0].tolist() == [number]
+
+
+def test_a_page_after_the_last_one_is_empty(catalog: Catalog) -> None:
+    with catalog.read() as view:
+        model = view.models.current()
+        assert model is not None
+        assert [id for id, _ in view.photos.browse(model)] == list(range(10, 0, -1))
+        assert [id for id, _ in view.photos.browse(model, order="oldest", offset=8)] == [9, 10]
+        assert view.photos.browse(model, offset=10) == view.photos.browse(model, limit=0) == []
+        assert view.photos.timeline() == [Month("2023-06", 10)]
+
+
+def test_a_filter_of_many_tags_stays_within_the_limits_of_sqlite(catalog: Catalog) -> None:
+    names = [f"label {number}" for number in range(20)]
+    with catalog.write() as change:
+        labels = change.tags.add_labels(dict.fromkeys(names))
+        for label_id in labels.values():
+            change.tags.add_user_tag([3], label_id)
+    with catalog.read() as view:
+        assert view.embeddings.matching(Filter(tuple(names)), 1)[0].tolist() == [3]
+        assert view.tags.counts(Filter(tuple(names)))[0].photos == 1

@@ -1,0 +1,173 @@
+"""LocalCollection: it finds exactly the nearest photos that are there and meet the filter."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from searcher.catalog import Catalog
+from searcher.catalog.rows import USER, LabelCount, PhotoTag
+from searcher.errors import NotFound
+from searcher.filters import EVERYTHING, Filter
+from searcher.search import Query
+from searcher.search.collection import SPARE, LocalCollection
+from searcher.search.find import find, noise_floor
+from searcher.vectors.store import VectorStore
+from tests.vectors.filling import add, all_vectors, check_ranking, remove, unit_vectors
+
+
+class Place:
+    """A library of random embeddings. Image 1 + n has the name n.png. Every third one is a dog, every tenth a cat."""
+
+    def __init__(self, catalog: Catalog, photos: int) -> None:
+        self.catalog = catalog
+        self.model = add(catalog, photos)
+        self.store = VectorStore(catalog.folder, self.model)
+        self.collection = LocalCollection(catalog, self.store, self.model)
+        with catalog.write() as change:
+            labels = change.tags.add_labels({"dog": "animal", "cat": "animal", "unicorn": None})
+            change.tags.add_user_tag(range(3, photos + 1, 3), labels["dog"])
+            change.tags.add_user_tag(range(10, photos + 1, 10), labels["cat"])
+
+    def check(self, k: int, filter: Filter = EVERYTHING, queries: int = 2) -> None:
+        """`nearest` equals an exact search among the photos that are there and meet `filter`."""
+        vectors = unit_vectors(queries, seed=k)
+        found = self.collection.nearest(vectors, k, filter)
+        with self.catalog.read() as view:
+            expected = all_vectors(view, self.model)
+            if filter:
+                ids = set(view.embeddings.matching(filter, self.model.id)[0].tolist())
+                expected = {id: vector for id, vector in expected.items() if id in ids}
+        assert len(found) == queries
+        for hits, query in zip(found, vectors, strict=True):
+            check_ranking(hits, expected, query, k)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with closing(Catalog(tmp_path)) as catalog:
+        yield Place(catalog, 200)
+
+
+FILTERS = [EVERYTHING, Filter(("dog",)), Filter(("cat",)), Filter(("animal",)), Filter(("cat", "dog"))]
+FILTERS += [Filter(("unicorn",)), Filter(("nobody",)), Filter(("unicorn", "dog"))]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    photos=st.integers(0, 60),
+    later=st.integers(0, 20),
+    gone=st.sets(st.integers(0, 79), max_size=60),
+    orphans=st.booleans(),
+    asked=st.lists(st.tuples(st.integers(1, 90), st.sampled_from(FILTERS)), min_size=1, max_size=4),
+)
+def test_the_nearest_photos_equal_an_exact_search(
+    photos: int, later: int, gone: set[int], orphans: bool, asked: list[tuple[int, Filter]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Catalog(Path(folder))) as catalog:
+        place = Place(catalog, photos)
+        for k, filter in asked:
+            place.check(k, filter)
+        place.store.rebuild(catalog)
+        if later:
+            add(catalog, later, start=photos)
+        remove(catalog, sorted(gone), orphans=orphans)
+        for k, filter in asked:
+            place.check(k, filter)
+
+
+def test_there_are_as_many_hits_as_asked_for_when_many_vectors_are_gone(place: Place) -> None:
+    place.store.rebuild(place.catalog)
+    # the nearest ones to the query are all gone
+    (hits,) = place.collection.nearest(unit_vectors(1, seed=5), 150)
+    with place.catalog.read() as view:
+        photos = view.photos.of_embeddings(id for id, _ in hits)
+    remove(place.catalog, [int(photos[id][0].relpath.split(b".")[0]) for id, _ in hits])
+    place.check(5, queries=1)
+    place.check(50)
+    place.check(51)
+    assert len(place.collection.nearest(unit_vectors(1, seed=5), 40)[0]) == 40
+    assert place.store.size == 200  # no new file was written
+
+
+def test_there_are_as_many_hits_as_asked_for_when_images_are_gone_and_contents_are_not(place: Place) -> None:
+    place.store.rebuild(place.catalog)
+    remove(place.catalog, range(150), orphans=False)
+    for k in (1, SPARE, 50, 60):
+        place.check(k)
+        place.check(k, Filter(("dog",)))
+
+
+def test_a_filter_that_few_photos_meet_still_fills_the_page(place: Place) -> None:
+    place.store.rebuild(place.catalog)
+    for filter in FILTERS:
+        for k in (1, 6, 7, 20, 300):
+            place.check(k, filter)
+    assert len(place.collection.nearest(unit_vectors(1, 1), 20, Filter(("cat", "dog")))[0]) == 6
+    assert place.collection.nearest(unit_vectors(2, 1), 20, Filter(("unicorn",))) == [[], []]
+
+
+def test_many_queries_are_answered_at_once(place: Place) -> None:
+    place.check(30, queries=40)
+    assert place.collection.nearest(unit_vectors(0, 1), 5) == []
+
+
+def test_a_search_sees_photos_that_were_just_committed(place: Place) -> None:
+    place.check(10)
+    add(place.catalog, 30, start=200)
+    place.check(230)
+    place.store.fold(place.catalog)
+    place.check(230)
+
+
+def test_an_empty_library_has_no_hits(tmp_path: Path) -> None:
+    with closing(Catalog(tmp_path)) as catalog:
+        place = Place(catalog, 0)
+        assert place.collection.nearest(unit_vectors(2, 1), 5) == [[], []]
+        assert not place.collection.browse()
+        assert not place.collection.timeline()
+        assert not place.collection.label_counts()
+        assert noise_floor(place.collection, unit_vectors(2, 1)) is None
+
+
+def test_the_rest_of_a_collection_is_what_the_catalog_says(place: Place) -> None:
+    collection = place.collection
+    assert [photo.path for photo in collection.photos([1])[1]] == ["/photos/0.png"]
+    assert collection.tags([30]) == {30: [PhotoTag("cat", USER, 1.0), PhotoTag("dog", USER, 1.0)]}
+    assert collection.label_counts() == [LabelCount("dog", USER, 66), LabelCount("cat", USER, 20)]
+    assert [month.photos for month in collection.timeline(Filter(("cat",)))] == [20]
+    assert collection.browse(Filter(("cat", "dog")), order="oldest", offset=1, limit=2) == [(60, 1.0), (90, 1.0)]
+
+
+# find
+
+
+def test_hits_have_their_rank_score_copies_and_tags(place: Place) -> None:
+    with place.catalog.read() as view:
+        vector = all_vectors(view, place.model)[30][None]
+    hits = find(place.collection, Query(text="anything", top=5), vector, noise_floor=0.5)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
+    assert (hits[0].path, hits[0].id, hits[0].tags, hits[0].copies) == ("/photos/29.png", 30, ("cat", "dog"), ())
+    assert hits[0].score == pytest.approx(1, abs=1e-3)
+    assert not hits.nothing_fits
+    assert find(place.collection, Query(text="anything", top=5), vector, noise_floor=1.1).nothing_fits
+
+
+def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) -> None:
+    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3), None, None)
+    assert [(hit.path, hit.score) for hit in hits] == [(f"/photos/{n}.png", 1.0) for n in (9, 19, 29)]
+    with pytest.raises(NotFound, match="unicorn"):
+        find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None, None)
+    with pytest.raises(NotFound, match="nobody"):
+        find(place.collection, Query(text="x", filter=Filter(("nobody",))), unit_vectors(1, 1), None)
+
+
+def test_the_noise_floor_is_the_lowest_best_score(place: Place) -> None:
+    vectors = unit_vectors(3, seed=9)
+    best = [hits[0][1] for hits in place.collection.nearest(vectors, 1)]
+    assert noise_floor(place.collection, vectors) == pytest.approx(float(np.min(best)), abs=1e-6)
