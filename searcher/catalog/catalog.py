@@ -1,5 +1,6 @@
 """Catalog: the one way to a library's SQLite file. It hands out read views and write transactions."""
 
+import errno
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 LOCK_NAME = "writer.lock"
 PATIENCE_S = 0.5  # a wait for another writer that needs no message
 LOCK_TIMEOUT_S = 600.0
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 KEPT_CONNECTIONS = 16  # idle connections for reading
 
 
@@ -117,7 +119,12 @@ class Catalog:
                 lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:
             raise Busy(f"another searcher has been writing to {self.folder} for too long: try again later") from None
-        except OSError as error:
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, NotImplementedError) or error.errno in _WITHOUT_LOCKS:
+                raise ReadOnlyError(
+                    f"cannot write to the library {self.folder}: its disk or network share has no file locks; "
+                    "put the library on a local disk (--library DIR)"
+                ) from error
             raise ReadOnlyError(f"cannot write to the library {self.folder}: {error.strerror or error}") from error
         try:
             yield

@@ -36,7 +36,7 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
     path = folder / CATALOG_NAME
     if not path.exists():
         raise NotFound(f"there is no library in {folder}: make one with `searcher index FOLDER`")
-    wal = Path(f"{path}-wal")
+    wal, reason = Path(f"{path}-wal"), None
     for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
         if "immutable" in mode and wal.exists() and wal.stat().st_size:
             raise SearcherError(f"{path} is a read-only copy that was made during a write: copy the library again")
@@ -47,12 +47,13 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
         except SQLITE_ERRORS as error:
             if connection is not None:
                 connection.close()
-            if _name(error).startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-                continue  # WAL needs to write its shared memory beside the file
-            raise plain_error(error, folder, "read") from error
+            reason = plain_error(error, folder, "read")
+            if _name(error).startswith(_DISK):
+                continue  # WAL needs to write its shared memory beside the file: read-only, or the disk is full
+            raise reason from error
         connection.execute("PRAGMA query_only = ON")
         return connection
-    raise SearcherError(f"cannot read {path}")
+    raise reason or SearcherError(f"cannot read {path}")
 
 
 def connect_writer(folder: Path) -> sqlite3.Connection:

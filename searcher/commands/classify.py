@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import Terminal, library_option, model_option, note, plural, quiet_option
+from searcher.commands.common import FilePath, Terminal, library_option, model_option, note, plural, quiet_option
 from searcher.commands.labelled import csv_option, json_lines_option, print_photos, question_options
 from searcher.errors import NotFound, SearcherError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("photos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("photos", nargs=-1, required=True, type=FilePath())
 @question_options
 @model_option
 @library_option

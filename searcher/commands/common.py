@@ -20,10 +20,23 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PIPE_WIDTH = 10_000  # characters of a table's line that does not go to a terminal
 
+
+class FilePath(click.Path):
+    """A path of a file or folder, as a Path. An empty text is refused: it would mean the current folder."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) == "" or value == b"":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 library_option = click.option(
     "--library",
     "library_dir",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="DIR",
     help="Library folder (default: $SEARCHER_LIBRARY, or ./index_data in a checkout, or your user data folder).",
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import library_option, note, plural, printable, quiet_option, reporting
+from searcher.commands.common import FilePath, library_option, note, plural, printable, quiet_option, reporting
 
 if TYPE_CHECKING:
     from searcher.library import Library
@@ -21,7 +21,7 @@ DRAWN = 5
 @click.command()
 @click.option(
     "--photos",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="DIR",
     help="Use the photos in this folder instead of the sample photos.",
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searcher.commands.common import (
+    FilePath,
     json_option,
     note,
     plural,
@@ -28,7 +29,7 @@ SHOWN_FAILURES = 5
 
 @click.command()
 @click.argument("model", metavar="MODEL")
-@click.argument("data", metavar="DATA", type=click.Path(path_type=Path))
+@click.argument("data", metavar="DATA", type=FilePath())
 @click.option(
     "--templates",
     metavar="FILE|TEXT|bare",
@@ -40,7 +41,7 @@ SHOWN_FAILURES = 5
     metavar="LABELS",
     help="Choose among these labels instead of the folder names: a,b,c, a file, or a label set such as @imagenet.",
 )
-@click.option("--confusion", type=click.Path(path_type=Path), metavar="FILE.png", help="Also draw a confusion matrix.")
+@click.option("--confusion", type=FilePath(), metavar="FILE.png", help="Also draw a confusion matrix.")
 @json_option
 @quiet_option
 def command(
@@ -126,16 +127,12 @@ def _name(model: "Model") -> str:
 
 
 def _check_picture(path: Path) -> None:
-    """Check the path of the confusion matrix before minutes of work, not after.
-
-    Raises UsageError for an unsupported suffix, and SearcherError if the folder does not exist.
-    """
-    from searcher.drawing.sheet import SUFFIXES
+    """Check the path of the confusion matrix before minutes of work, not after."""
+    from searcher.drawing.saving import SUFFIXES, check_target
 
     if path.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"--confusion writes {', '.join(SUFFIXES)}, not {path.name}.")
-    if not path.absolute().parent.is_dir():
-        raise SearcherError(f"no such folder: {path.absolute().parent}")
+    check_target(path)
 
 
 def _check_size(labels: int) -> None:

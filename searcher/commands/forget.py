@@ -4,11 +4,20 @@ from pathlib import Path
 
 import click
 
-from searcher.commands.common import Terminal, json_option, library_option, plural, print_json, printable, quiet_option
+from searcher.commands.common import (
+    FilePath,
+    Terminal,
+    json_option,
+    library_option,
+    plural,
+    print_json,
+    printable,
+    quiet_option,
+)
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=FilePath())
 @library_option
 @json_option
 @quiet_option

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searcher.commands.common import (
+    FilePath,
     json_option,
     library_option,
     model_option,
@@ -24,7 +25,7 @@ SHOWN_FAILURES = 5
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=FilePath())
 @click.option("--retry", is_flag=True, help="Also read files again that failed before and have not changed.")
 @click.option("--tag", is_flag=True, help="Also give new photos the labels of earlier `searcher tag` runs.")
 @library_option

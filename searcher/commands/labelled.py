@@ -76,9 +76,9 @@ def print_photos(photos: Iterable[Labelled], as_json: bool, as_csv: bool) -> Non
 
 
 def _csv(*fields: object) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(fields)
-    return line.getvalue()
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(fields)  # quotes a field that has a line break
+    return line.getvalue().removesuffix("\r\n")
 
 
 def print_counts(rows: Sequence[tuple[str, int]], most: int | None = None) -> None:

@@ -127,7 +127,7 @@ def info_command(name: str, verify: bool, as_json: bool) -> None:
     if verify:
         click.echo(f"{'files':<12}all match the recorded digests")
     if folder.card:
-        click.echo(f"\n{folder.card.strip()}")
+        click.echo("\n" + "\n".join(printable(line) for line in folder.card.strip().splitlines()))
 
 
 def _facts(folder: "ModelFolder") -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searcher.commands.common import (
+    FilePath,
     json_option,
     library_option,
     model_option,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="DESCRIPTION")
-@click.option("--like", type=click.Path(path_type=Path), metavar="IMAGE", help="Find photos that look like IMAGE.")
+@click.option("--like", type=FilePath(), metavar="IMAGE", help="Find photos that look like IMAGE.")
 @click.option(
     "--tag",
     "tags",
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--sheet",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="FILE.jpg",
     help="Also draw the hits as a contact sheet.",
 )
@@ -66,6 +67,11 @@ def command(
         raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
     if text and like is not None:
         raise click.UsageError("Give either a description or --like IMAGE, not both.")
+
+    if sheet is not None:
+        from searcher.drawing.saving import check_target
+
+        check_target(sheet)
 
     from searcher.filters import Filter
     from searcher.library import Library

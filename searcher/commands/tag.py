@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searcher.commands.common import (
+    FilePath,
     Terminal,
     library_option,
     note,
@@ -17,6 +18,7 @@ from searcher.commands.common import (
     reporting,
 )
 from searcher.commands.labelled import csv_option, json_lines_option, print_counts, print_photos, question_options
+from searcher.errors import SearcherError
 
 if TYPE_CHECKING:
     from searcher.library import Library, Photo, Question, SidecarChange
@@ -33,9 +35,7 @@ OWN = ("user", "file")  # sources of tags that --clear leaves alone
 )
 @click.option("--xmp", is_flag=True, help="Write the labels to XMP sidecars next to the photos.")
 @click.option("--adobe", is_flag=True, help="Name new sidecars photo.xmp (for raw files in Lightroom and Camera Raw).")
-@click.option(
-    "--link-to", type=click.Path(path_type=Path), metavar="DIR", help="Also create links to the photos in DIR/<label>/."
-)
+@click.option("--link-to", type=FilePath(), metavar="DIR", help="Also create links to the photos in DIR/<label>/.")
 @click.option("--clear", is_flag=True, help="Remove labels that searcher gave: all of them, or those in --labels.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
 @library_option
@@ -85,6 +85,8 @@ def command(
             outputs.clear(None if question is None else question.names)
         elif question is not None:
             outputs.tag(question)
+    if outputs.problem is not None:
+        raise SearcherError(outputs.problem)
 
 
 class _Outputs:
@@ -103,6 +105,7 @@ class _Outputs:
         quiet: bool,
     ) -> None:
         self.library, self.xmp, self.adobe, self.link_to = library, xmp, adobe, link_to
+        self.problem: str | None = None  # what could not be written
         self.dry_run, self.as_json, self.as_csv, self.as_list, self.quiet = dry_run, as_json, as_csv, as_list, quiet
 
     @property
@@ -167,10 +170,10 @@ class _Outputs:
         would = "would be " if self.dry_run else ""
         missing = f", {plural(report.missing, 'photo')} missing" if report.missing else ""
         self.notice(f"{plural(report.changed, 'sidecar')} {would}written, {report.unchanged:,} unchanged{missing}")
-        for failure in report.failures[:SHOWN_FAILURES]:
+        for failure in report.failures[1:SHOWN_FAILURES]:
             self.notice(failure)
-        if len(report.failures) > SHOWN_FAILURES:
-            self.notice(f"{len(report.failures) - SHOWN_FAILURES:,} more sidecars could not be changed")
+        if report.failures:
+            self.problem = f"{plural(len(report.failures), 'sidecar')} could not be written: {report.failures[0]}"
 
     def _show_change(self, change: "SidecarChange") -> None:
         """Print the change to one sidecar. It goes to stdout, or to stderr if stdout has JSON or CSV."""

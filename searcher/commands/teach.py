@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from searcher.commands.common import (
+    FilePath,
     Terminal,
     json_option,
     library_option,
@@ -18,12 +19,12 @@ from searcher.commands.common import (
 
 @click.command()
 @click.argument("name")
-@click.argument("examples", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("examples", nargs=-1, type=FilePath())
 @click.option(
     "--not",
     "against",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     metavar="PHOTO",
     help="A photo that does not show NAME. Can be repeated.",
 )

@@ -3,12 +3,11 @@
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
-from searcher.commands.common import Terminal, printable, quiet_option
+from searcher.commands.common import FilePath, Terminal, printable, quiet_option
 from searcher.errors import Interrupted, SearcherError
 
 
@@ -34,24 +33,18 @@ class TrainingProgress(Terminal):
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Write the model to this folder."
-)
+@click.argument("sources", nargs=-1, required=True, type=FilePath())
+@click.option("--out", required=True, type=FilePath(file_okay=False), help="Write the model to this folder.")
 @click.option("--model", help="Config name of open_clip, or a JSON file.  [default: from --init, or resnet18-64]")
 @click.option("--weights", default="", help="How often an epoch uses each record, per source: 1,1,0.5 (default: 1).")
-@click.option(
-    "--init", type=click.Path(path_type=Path), help="Start from this open_clip checkpoint, or from `builtin`."
-)
+@click.option("--init", type=FilePath(), help="Start from this open_clip checkpoint, or from `builtin`.")
 @click.option("--freeze", type=click.Choice(["image", "text"]), help="Do not train this encoder.")
 @click.option(
     "--interpolate",
     type=click.FloatRange(0, 1),
     help="Average the result with the model of --init. This is the share of the result, such as 0.5.",
 )
-@click.option(
-    "--val", type=click.Path(path_type=Path), help="Class folders or pairs to measure the model on during training."
-)
+@click.option("--val", type=FilePath(), help="Class folders or pairs to measure the model on during training.")
 @click.option(
     "--loss",
     type=click.Choice(["softmax", "sigmoid"]),

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from searcher.drawing.lettering import ellipsis_end, font_for, shown
-from searcher.drawing.sheet import GREY, INK, PAPER, SUFFIXES, save_picture
-from searcher.errors import SearcherError
+from searcher.drawing.saving import check_target, save_picture
+from searcher.drawing.sheet import GREY, INK, PAPER
 
 MAX_LABELS = 2000
 MATRIX = 1400  # approximate width and height of the matrix, in pixels
@@ -26,10 +26,9 @@ def confusion_picture(labels: Sequence[str], confusion: np.ndarray, path: Path) 
     strength of a cell's colour is the square root of its share of the row, so that rare mistakes are visible.
     path: its suffix selects JPEG, PNG or WebP.
 
-    Raises SearcherError if the suffix is not one of SUFFIXES or the file cannot be written.
+    Raises SearcherError as `saving.save_picture` does.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise SearcherError(f"cannot write {path.name}: the suffix must be one of {', '.join(SUFFIXES)}")
+    check_target(path)
     save_picture(draw_confusion(labels, confusion), path)
 
 

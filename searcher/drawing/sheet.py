@@ -1,6 +1,5 @@
 """Draws a contact sheet: one image that shows queries and their hits."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -9,11 +8,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageOps
 
 from searcher.drawing.lettering import Font, ellipsis_end, ellipsis_middle, font_for, shown
-from searcher.errors import SearcherError
-from searcher.photos.decode import PhotoError, open_photo
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-"""Suffixes of the formats that a contact sheet can be written in."""
+from searcher.drawing.saving import check_target, save_picture
+from searcher.photos.decode import PhotoError
+from searcher.photos.guard import open_photo
 
 MAX_LINES = 100
 """Most lines of thumbnails on one sheet. Further hits are counted but not drawn. The reason is that a JPEG has at most
@@ -51,16 +48,14 @@ class SheetRow:
 
 
 def contact_sheet(rows: Sequence[SheetRow], path: Path, *, columns: int = 5) -> None:
-    """Draw `rows` and write the image to `path`, replacing an existing file.
+    """Draw `rows` and write the image to `path`, replacing one that searcher drew earlier.
 
     path: its suffix selects JPEG, PNG or WebP. columns: hits per line. A row with more hits continues on the next
     line. A photo that cannot be read is drawn as a frame that says so.
 
-    Raises SearcherError if the suffix is not one of SUFFIXES or the file cannot be written. A failure leaves no
-    partial file.
+    Raises SearcherError as `saving.save_picture` does. A failure leaves no partial file.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise SearcherError(f"cannot write {path.name}: the suffix must be one of {', '.join(SUFFIXES)}")
+    check_target(path)
     save_picture(draw_sheet(rows, columns=columns), path)
 
 
@@ -172,19 +167,3 @@ def _write(
     line = shown(text)
     font = font_for(line + "…", size)
     draw.text(at, cut(line, font, width), fill=colour, font=font, anchor="ls")
-
-
-def save_picture(picture: Image.Image, path: Path) -> None:
-    """Write an image in the format of the suffix of `path`. It is written to a temporary file and then renamed.
-
-    Raises SearcherError if the file cannot be written.
-    """
-    kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        picture.save(unfinished, kind, quality=90)
-        unfinished.replace(path)
-    except OSError as error:
-        raise SearcherError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -6,11 +6,13 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
 from searcher.indexer.places import Scope
+from searcher.photos.own import is_own_picture
 from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, scan, stored_time
 from searcher.progress import Progress
 
@@ -84,6 +86,8 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
                 continue
             relpath = prefix + file.relpath
             row = known.pop(relpath, None)
+            if row is None and is_own_picture(Path(os.fsdecode(os.path.join(scope.root.path, relpath)))):
+                continue  # a contact sheet that was drawn into the folder
             if row is None:
                 changes.new.append(Place(root_id, relpath, file.size, file.mtime_ns))
             elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry and row.failed):

@@ -6,6 +6,7 @@ A run that finds nothing changed ends here. It takes hardly longer than listing 
 neither SQLAlchemy nor a model is loaded.
 """
 
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from searcher.indexer.changes import Changes, compare
 from searcher.indexer.places import Scope
 from searcher.indexer.report import Counts, IndexReport
 from searcher.progress import SILENT, Progress
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -87,6 +90,11 @@ def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, 
         with catalog.write(progress) as change:
             scopes, notices = places.plan(change, named)
     changes = compare(catalog, scopes, progress, retry=retry)
+    log.debug(
+        "new %d, perhaps changed %d, gone %d, unchanged %d",
+        *map(len, (changes.new, changes.perhaps, changes.gone)),
+        changes.unchanged,
+    )
     return Look(
         catalog=catalog,
         scopes=scopes,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Root
-from searcher.errors import NotFound
+from searcher.errors import InvalidInput, NotFound
 from searcher.photos.scan import SKIPPED_FOLDERS
 
 if TYPE_CHECKING:
@@ -42,7 +42,12 @@ class Scope:
 
 
 def absolute(path: str | Path) -> bytes:
-    """Return the absolute path as bytes. `~`, "." and ".." are resolved, but links are not."""
+    """Return the absolute path as bytes. `~`, "." and ".." are resolved, but links are not.
+
+    Raises InvalidInput for an empty text, which would mean the current folder.
+    """
+    if path == "":
+        raise InvalidInput("the path is empty: name a folder, or . for the current one")
     return os.path.abspath(os.path.expanduser(os.fsencode(path)))
 
 

@@ -5,6 +5,7 @@
 An interrupted run keeps what it committed, and the next one goes on from there.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import closing
@@ -18,6 +19,8 @@ from searcher.models.encoder import DualEncoder
 from searcher.progress import Progress
 from searcher.vectors.pipeline import PhotoFile, embed_photos, hash_files
 from searcher.vectors.store import VectorStore
+
+log = logging.getLogger(__name__)
 
 FOLD_AFTER = 20_000  # files of a long run after which the vector file is renewed, then half as often
 TOUCHED_AT_ONCE = 1000  # rows of one commit where only a size or time changed
@@ -108,6 +111,7 @@ class _Update:
         with closing(embed_photos(self.model, files, skip_known=(self.catalog, row.id))) as batches:
             for batch in batches:
                 committer.commit(batch, self.progress)
+                log.debug("committed %d files, from %s", len(batch), batch[0].key.relpath)
                 self._advance(len(batch))
                 if self.done >= next_fold:
                     self.store.fold(self.catalog, self.progress)

@@ -1,5 +1,6 @@
 """Which model belongs to a library: the one that the user asked for, or the one that made the embeddings."""
 
+import logging
 import os
 import threading
 from pathlib import Path
@@ -11,6 +12,8 @@ from searcher.errors import InvalidInput, NotFound, SearcherError
 
 if TYPE_CHECKING:
     from searcher.models.encoder import DualEncoder
+
+log = logging.getLogger(__name__)
 
 
 class Encoders:
@@ -39,6 +42,7 @@ class Encoders:
                         "(searcher index --model)"
                     )
                 self._open = model if row is None else self._fitting(model, row)
+                log.debug("opened the model %s (%s) in %s", model.name, self._open.precision, model.folder)
             return self._open
 
     def new(self) -> "DualEncoder | None":

@@ -1,6 +1,8 @@
 """Library: everything that a user can do with one library. Safe to share by threads."""
 
+import logging
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from searcher.indexer import IndexReport
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection
+
+
+log = logging.getLogger(__name__)
 
 
 class Library(LabelMethods):
@@ -131,10 +136,14 @@ class Library(LabelMethods):
             query = Query(text=query, like=None if like is None else Path(like), top=top, filter=filter)
         while (row := self._current()) is not None:
             model = self._encoders.of(row)
+            started = time.perf_counter()
             with self._encoding:
                 vector = searching.encode(model, query)
+            encoded = time.perf_counter()
             with self._searching:
                 hits = searching.find(self._collection(row), query, vector, row.noise_floor)
+            finished = time.perf_counter()
+            log.debug("encoded in %.0f ms, searched in %.0f ms", (encoded - started) * 1e3, (finished - encoded) * 1e3)
             hits.notices = searching.remarks(model, query)
             now = self._current()
             if now is not None and now.id == row.id:  # else the library was given another model meanwhile

@@ -10,7 +10,8 @@ from PIL import Image
 
 from searcher.catalog.rows import Photo
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.decode import PhotoError, decode, read_bytes
+from searcher.photos.decode import PhotoError, read_bytes
+from searcher.photos.guard import decode_guarded
 
 FOLDER = "thumbnails"
 SIZES = (128, 256, 512, 1024)  # pixels of the longer side
@@ -92,7 +93,7 @@ def _draw(photos: list[Photo], size: int) -> bytes:
     reason = "no file of it is known"
     for photo in photos:
         try:
-            image = decode(read_bytes(photo.path_bytes), min_side=size).image
+            image = decode_guarded(read_bytes(photo.path_bytes), size).image
         except PhotoError as error:
             reason = f"{photo.path}: {error.reason}"
             continue

@@ -195,7 +195,8 @@ class Model:
         return np.concatenate(parts)
 
     def _picture(self, image: Union["Image.Image", str, Path]) -> "Image.Image":
-        from searcher.photos.decode import open_photo, upright_rgb
+        from searcher.photos.decode import upright_rgb
+        from searcher.photos.guard import open_photo
 
         if isinstance(image, str | Path):
             return open_photo(image, min_side=self.image_size).image

@@ -23,8 +23,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
     A colour profile of an RGB or 8-bit grey image is not applied here. `to_srgb` does that.
     """
     if image.mode.startswith("I;16"):
-        transform = _to_srgb_transform(image.info.get("icc_profile") or b"", image.mode)
-        return _scaled(np.asarray(image), 0, 65535) if transform is None else transform.apply(image)
+        values = np.asarray(image)
+        levels = _grey_levels(image.info.get("icc_profile") or b"", "I;16")
+        return _scaled(values, 0, 65535) if levels is None else Image.fromarray(levels[values]).convert("RGB")
     if image.mode in ("I", "F"):
         values = np.asarray(image)
         low, high = finite_range(values)
@@ -49,8 +50,8 @@ def to_srgb(picture: Image.Image, source: Image.Image) -> Image.Image:
     if not profile or space is None:
         return picture
     if space == "GRAY":
-        transform = _to_srgb_transform(profile, "L")
-        return picture if transform is None else transform.apply(picture.getchannel(0))
+        levels = _grey_levels(profile, "L")
+        return picture if levels is None else picture.getchannel(0).point(levels.tolist()).convert("RGB")
     transform = _to_srgb_transform(profile, "RGB")
     return picture if transform is None else transform.apply(picture)
 
@@ -78,8 +79,24 @@ def _lab_to_rgb() -> ImageCms.ImageCmsTransform:
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
+@lru_cache(maxsize=8)
+def _grey_levels(profile: bytes, mode: str) -> "np.ndarray[Any, Any] | None":
+    """The levels in sRGB of all numbers of an image of mode "L" or "I;16", uint8 (256,) or (65536,).
+
+    None if the profile is not for grey, or is invalid.
+    """
+    # lcms would replace the curve by a coarse one, which is wrong for dark levels
+    transform = _to_srgb_transform(profile, mode, ImageCms.Flags.NOOPTIMIZE)
+    if transform is None:
+        return None
+    ramp = np.arange(256, dtype=np.uint8) if mode == "L" else np.arange(65536, dtype=np.uint16)
+    return np.asarray(transform.apply(Image.fromarray(ramp[None])))[0, :, 0].copy()
+
+
 @lru_cache(maxsize=32)
-def _to_srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _to_srgb_transform(
+    profile: bytes, mode: str, flags: ImageCms.Flags = ImageCms.Flags.NONE
+) -> ImageCms.ImageCmsTransform | None:
     """The transform from images of `mode` with this profile to sRGB.
 
     None if there is no profile, if it is sRGB, if it is for another mode, or if it is invalid.
@@ -92,6 +109,6 @@ def _to_srgb_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform 
             return None
         if "srgb" in (source.profile.profile_description or "").lower():
             return None
-        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB", flags=flags)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None

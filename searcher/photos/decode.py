@@ -10,7 +10,6 @@ import os
 import stat
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 
 from PIL import Image
@@ -19,7 +18,7 @@ from searcher.photos.colour import to_rgb, to_srgb
 from searcher.photos.errors import PhotoError as PhotoError
 from searcher.photos.errors import Unavailable as Unavailable
 from searcher.photos.exif import Exif, read_exif, read_orientation
-from searcher.photos.jpeg import with_end
+from searcher.photos.jpeg import ends_in_zeros, with_end
 from searcher.photos.limits import MAX_PIXELS
 from searcher.photos.opening import COVERED, open_image, why
 
@@ -157,18 +156,6 @@ def decode(data: bytes, min_side: int | None = None) -> DecodedPhoto:
         raise why(error, data) from error
 
 
-def open_photo(path: bytes | str | Path, min_side: int | None = None) -> DecodedPhoto:
-    """Read a file and decode it with `decode`. Raises PhotoError with the path in its message."""
-    try:
-        name = os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise PhotoError(str(error)) from error
-    try:
-        return decode(read_bytes(name), min_side)
-    except PhotoError as error:
-        raise PhotoError(error.reason, path=os.fsdecode(name)) from error
-
-
 def share_lock_of_large_pictures(path: str) -> None:
     """Let processes that call this with the same file decode one large picture at a time between them."""
     from filelock import FileLock
@@ -226,10 +213,13 @@ def _draft(image: Image.Image, min_side: int | None) -> tuple[float, float, floa
 
 def _loaded(image: Image.Image, data: bytes, min_side: int | None) -> Image.Image:
     """Decode the pixels. For TIFF, Pillow also turns the image upright and resets its orientation."""
+    is_jpeg = image.format in ("JPEG", "MPO")
     try:
+        if is_jpeg and ends_in_zeros(data):
+            raise OSError("truncated")
         image.load()
     except OSError as error:
-        if image.format not in ("JPEG", "MPO") or "truncated" not in str(error):
+        if not is_jpeg or "truncated" not in str(error):
             raise
         complete = with_end(data, _opened_for_check)
         if complete is None:

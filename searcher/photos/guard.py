@@ -9,6 +9,7 @@ and JSON: nothing that it says is executed. Its output streams lead nowhere.
 
 import atexit
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -24,10 +25,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from searcher.photos.decode import DecodedPhoto, PhotoError, decode
+from searcher.photos.decode import DecodedPhoto, PhotoError, decode, read_bytes
 from searcher.photos.exif import Exif
 from searcher.photos.quick import decodes_quickly
 from searcher.photos.shared import SharedBytes
+
+log = logging.getLogger(__name__)
 
 MAX_SECONDS = 20.0
 """The most time for one file."""
@@ -50,6 +53,18 @@ def decode_guarded(data: bytes, min_side: int | None = None, stop: threading.Eve
     if os.name != "posix" or decodes_quickly(data):
         return decode(data, min_side)
     return _workers().decode(data, min_side, stop)
+
+
+def open_photo(path: bytes | str | Path, min_side: int | None = None) -> DecodedPhoto:
+    """Read a file and decode it with `decode_guarded`. Raises PhotoError with the path in its message."""
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise PhotoError(str(error)) from error
+    try:
+        return decode_guarded(read_bytes(name), min_side)
+    except PhotoError as error:
+        raise PhotoError(error.reason, path=os.fsdecode(name)) from error
 
 
 class _Workers:
@@ -120,6 +135,7 @@ class _Worker:
                 start_new_session=True,  # Ctrl-C on the terminal is for us alone
             )
         self._connection = Connection(ours.detach())
+        log.debug("started the decoding process %d", self._process.pid)
         self._fresh = True
 
     @property
@@ -158,6 +174,7 @@ class _Worker:
                 raise Stopped
             left = deadline - time.monotonic()
             if left <= 0:
+                log.debug("ended the decoding process %d after %.0f s", self._process.pid, MAX_SECONDS)
                 self.kill()
                 raise PhotoError(f"takes longer than {MAX_SECONDS:.0f} s to decode")
             if self._connection.poll(min(left, TICK_SECONDS)):

@@ -16,6 +16,7 @@ _SOS = 0xDA
 _FILLINGS = (b"", b"\x55" * 64, b"\x9a\x3c" * 32)  # none has 0xFF, which would begin a marker
 _ROWS = 64
 _ZEROS = 2  # so many at the end may be coded pixels
+_MANY_ZEROS = bytes(64)
 
 
 def with_end(data: bytes, opened: Callable[[bytes], Image.Image]) -> bytes | None:
@@ -33,6 +34,11 @@ def with_end(data: bytes, opened: Callable[[bytes], Image.Image]) -> bytes | Non
         except (OSError, SyntaxError):
             return None
     return stem + EOI if len(checksums) == 1 else None
+
+
+def ends_in_zeros(data: bytes) -> bool:
+    """Whether a JPEG ends in many zeros that do not follow its end marker, as an incomplete copy may do."""
+    return data.endswith(_MANY_ZEROS) and not data.rstrip(b"\0").endswith(EOI)
 
 
 def _without_padding(data: bytes) -> bytes:

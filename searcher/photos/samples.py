@@ -39,8 +39,8 @@ def to_numbers(rows: Levels, samples: int, bits: int, number_format: int, order:
         if number_format != UNSIGNED or bits > 32 or predictor != 1:
             raise Unsupported(f"TIFF with samples of {bits} bits")
         return _from_bits(rows, samples, bits, order)
-    if (number_format == FLOAT and bits == 8) or number_format not in (UNSIGNED, SIGNED, FLOAT):
-        raise Unsupported(f"TIFF with samples of format {number_format} and {bits} bits")
+    if number_format == FLOAT and bits == 8:
+        raise Unsupported("TIFF with floats of 8 bits")
     size = bits // 8
     if predictor == 3:
         steps = rows.reshape(len(rows), -1, samples)

@@ -76,6 +76,8 @@ def describe(layout: Layout) -> str:
 
 
 def _read_by_pillow(layout: Layout) -> bool:
+    if layout.big and layout.order == ">":
+        return False  # Pillow cannot open it
     if layout.planar or set(layout.formats) != {UNSIGNED} or len(set(layout.bits)) > 1:
         return False
     bits, samples, extras = layout.bits[0], layout.samples, layout.extras
@@ -140,6 +142,8 @@ class TiffImage(Image.Image):
             raise PhotoError(f"damaged: {layout.samples} samples per pixel instead of {colours}")
         if len(set(layout.bits)) > 1 or len(set(layout.formats)) > 1:
             raise Unsupported(f"TIFF with samples of {'/'.join(map(str, layout.bits))} bits")
+        if layout.formats[0] not in (UNSIGNED, SIGNED, FLOAT):
+            raise Unsupported(f"TIFF with samples of format {layout.formats[0]}")
         if layout.photometric == Colours.CMYK and layout.ink_set != 1:
             raise Unsupported("TIFF with inks other than CMYK")
         if layout.photometric in (Colours.PALETTE, Colours.YCBCR) and (
@@ -159,7 +163,7 @@ class TiffImage(Image.Image):
         """The metadata of the file."""
         exif = Image.Exif()
         exif.endian = self._layout.order
-        exif.bigtiff = 43 in self._data[2:4]
+        exif.bigtiff = self._layout.big
         exif.load_from_fp(BytesIO(self._data), self._layout.directory)
         return exif
 

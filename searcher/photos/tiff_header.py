@@ -25,6 +25,7 @@ class Colours(IntEnum):
 
 
 NO_COMPRESSION = 1
+_UNDEFINED = 4  # a value of the tag SampleFormat
 
 COLOURS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3}
 """The number of samples of each colour model, without extra samples."""
@@ -47,7 +48,7 @@ _OTHER_TAGS = (
 class Layout:
     """What the directory says.
 
-    order: "<" for little-endian, ">" for big-endian.
+    order: "<" for little-endian, ">" for big-endian. big: whether it is a BigTIFF, with offsets of 64 bits.
     bits, formats: depth and number format of each sample.
     extras: the kind of each extra sample. 1 and 2 are alpha: with 1, the colours are already multiplied by it.
     planar: whether each sample has its own strips or tiles.
@@ -57,6 +58,7 @@ class Layout:
     """
 
     order: str
+    big: bool
     directory: int
     width: int
     height: int
@@ -121,11 +123,14 @@ def _read(data: bytes) -> Layout | None:
         subsampling = (1, 1)  # the default is (2, 2), but Pillow and others leave the tag out
     layout = Layout(
         order=order,
+        big=big,
         directory=directory,
         width=width,
         height=height,
         bits=_for_each(tags.get(_BITS), 1, samples),
-        formats=_for_each(tags.get(_FORMAT), UNSIGNED, samples),
+        formats=tuple(
+            UNSIGNED if kind == _UNDEFINED else kind for kind in _for_each(tags.get(_FORMAT), UNSIGNED, samples)
+        ),
         photometric=one(_PHOTOMETRIC, Colours.WHITE_IS_ZERO),
         compression=one(_COMPRESSION, NO_COMPRESSION),
         predictor=one(_PREDICTOR, 1),
@@ -149,6 +154,8 @@ def _read(data: bytes) -> Layout | None:
 def _tags(data: bytes, order: str, directory: int, big: bool) -> dict[int, Numbers]:
     """The integer tags that are needed. A tag that is cut off is left out."""
     (number,) = struct.unpack_from(order + ("Q" if big else "H"), data, directory)
+    if directory + number * 12 > len(data):
+        raise ValueError("the directory is cut off")
     if number > MAX_TIFF_TAGS:
         raise PhotoError(f"too large: more than {MAX_TIFF_TAGS:,} TIFF tags")
     tags: dict[int, Numbers] = {}

@@ -34,7 +34,7 @@ turns bytes into text and back. `files` finds, reads and replaces files.
 """
 
 from searcher.sidecars.errors import SidecarError
-from searcher.sidecars.files import RAW_SUFFIXES, sidecar_path
+from searcher.sidecars.files import RAW_SUFFIXES, remove_leftovers, sidecar_path
 from searcher.sidecars.sidecar import Sidecar, Update, read_sidecar, update_sidecar
 from searcher.sidecars.tags import Tag, entries
 
@@ -46,6 +46,7 @@ __all__ = [
     "Update",
     "entries",
     "read_sidecar",
+    "remove_leftovers",
     "sidecar_path",
     "update_sidecar",
 ]

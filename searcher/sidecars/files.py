@@ -1,3 +1,5 @@
+# Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
+# ruff: noqa: PTH108, PTH118
 """Finds, reads and replaces sidecar files."""
 
 import os
@@ -10,6 +12,8 @@ from pathlib import Path
 
 from searcher.photos.scan import PHOTO_SUFFIXES
 from searcher.sidecars.errors import RefusedError
+
+_TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".searcher-", ".tmp"
 
 MAX_BYTES = 16 * 2**20
 """Largest sidecar that is read. A darktable sidecar with hundreds of drawn masks has a few megabytes."""
@@ -88,10 +92,11 @@ class SidecarFile:
 
         Raises OSError, or RefusedError if another program changed the file since it was read.
         """
-        temporary = self.path.with_name(f".searcher-{secrets.token_hex(8)}.tmp")
+        temporary = self.path.with_name(f"{_TEMPORARY_PREFIX}{secrets.token_hex(8)}{_TEMPORARY_SUFFIX}")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _flag("O_BINARY"), 0o666)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                _try_lock(descriptor)  # so that `remove_leftovers` of another process sees that it is in use
                 if self.status is not None:
                     with suppress(OSError, AttributeError):  # not permitted, or on Windows
                         os.chown(temporary, self.status.st_uid, self.status.st_gid)
@@ -120,6 +125,39 @@ class SidecarFile:
             same = self.status is not None and _version(now) == _version(self.status)
         if not same:
             raise RefusedError("another program changed the file; run the command again")
+
+
+def remove_leftovers(folder: bytes) -> None:
+    """Remove the temporary files in a folder that a killed process left behind. Those in use stay."""
+    try:
+        with os.scandir(folder) as listed:
+            names = [entry.name for entry in listed if _is_temporary(entry.name)]
+    except OSError:
+        return  # the folder is gone, or cannot be listed: nothing can be removed there
+    for name in names:
+        path = os.path.join(folder, name)
+        with suppress(OSError):  # another process was faster, or the folder is read-only
+            descriptor = os.open(path, os.O_RDWR | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK"))
+            try:
+                if _try_lock(descriptor):
+                    os.unlink(path)
+            finally:
+                os.close(descriptor)
+
+
+def _is_temporary(name: bytes) -> bool:
+    return name.startswith(_TEMPORARY_PREFIX.encode()) and name.endswith(_TEMPORARY_SUFFIX.encode())
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock a file without waiting. False if another process holds the lock, or if there are no locks here."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def check_size(data: bytes) -> None:

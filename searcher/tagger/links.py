@@ -58,6 +58,8 @@ def folder_name(label: str) -> str:
 
 
 def _link(place: Path, links: dict[str, Path], library: set[Path], report: LinkReport, dry_run: bool) -> None:
+    if place.is_symlink():
+        raise SearcherError(f"{place} is itself a link: remove it, or choose another folder for the links")
     found = {path.name: path.readlink() for path in place.iterdir() if path.is_symlink()} if place.is_dir() else {}
     for name, target in found.items():
         if links.get(name) == target:

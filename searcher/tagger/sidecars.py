@@ -14,7 +14,15 @@ from searcher.catalog.rows import Photo, SidecarRow
 from searcher.datasets.labels import lineage
 from searcher.errors import SearcherError
 from searcher.progress import SILENT, Progress
-from searcher.sidecars import Sidecar, Tag, entries, read_sidecar, sidecar_path, update_sidecar
+from searcher.sidecars import (
+    Sidecar,
+    Tag,
+    entries,
+    read_sidecar,
+    remove_leftovers,
+    sidecar_path,
+    update_sidecar,
+)
 
 AT_ONCE = 200  # sidecars per commit
 
@@ -79,6 +87,10 @@ def write_sidecars(
         with catalog.write(progress) as change:
             change.sidecars.remove(moved)
             change.sidecars.put(_intended(plan) for plan in plans)
+        for folder in {
+            plan.after.path.rpartition(b"/")[0] for plan in plans if plan.before and not plan.before.written
+        }:
+            remove_leftovers(folder)  # the run that wrote there last was killed
         done = [job.write(plan) for plan in plans]
         with catalog.write(progress) as change:
             change.sidecars.put(row for row in done if _has_ours(row))

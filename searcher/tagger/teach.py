@@ -58,11 +58,12 @@ def forget(catalog: Catalog, name: str, progress: Progress = SILENT) -> None:
 
 def _read(path: Path, positive: bool) -> Example:
     """Read a photo as it will be stored: its digest and a small JPEG. Raises InvalidInput if it cannot be read."""
-    from searcher.photos.decode import PhotoError, content_digest, decode, read_bytes
+    from searcher.photos.decode import PhotoError, content_digest, read_bytes
+    from searcher.photos.guard import decode_guarded
 
     try:
         data = read_bytes(os.fsencode(path))
-        image = decode(data, min_side=PICTURE_SIDE).image
+        image = decode_guarded(data, PICTURE_SIDE).image
     except PhotoError as error:
         raise InvalidInput(f"{path}: {error}") from error
     ratio = PICTURE_SIDE / min(image.size)

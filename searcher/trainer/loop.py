@@ -142,6 +142,7 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     if settings.resume and state_file.exists():
         facts = same_run(checkpoint.read_facts(state_file), facts, progress)
         state.load(state_file)
+        progress.notice(f"continuing after step {facts['step']} of {total}")
     out.mkdir(parents=True, exist_ok=True)
     metrics = Metrics(out / "metrics.jsonl", facts["step"], progress) if processes.first else None
 

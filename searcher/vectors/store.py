@@ -4,6 +4,7 @@ The vector file covers the ids up to the largest one inside it. Newer embeddings
 exactly, until there are enough of them for a new file. So a file can be incomplete, and no photo is missed.
 """
 
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from searcher.catalog.rows import ModelRow
 from searcher.errors import Damaged, SearcherError
 from searcher.progress import SILENT, Progress
 from searcher.vectors import flat
+
+log = logging.getLogger(__name__)
 
 MAX_OUTSIDE = 1000
 """A new file is written when more embeddings than this are not in the file, or are in it and gone from the catalog."""
@@ -169,6 +172,7 @@ class VectorStore:
                 with catalog.write() as change:  # before the file appears: a reader never meets an unknown one
                     change.models.add_vector_file(self.model.id, file)
                 fresh.replace(self.path)
+                log.debug("wrote %s with %d vectors", self.path, count)
             except OSError as error:
                 raise SearcherError(f"cannot write {self.path}: {error.strerror}") from error
             finally:

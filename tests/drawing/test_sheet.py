@@ -40,14 +40,14 @@ def ink(picture: Image.Image) -> int:
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 6, 12])
-def test_every_hit_is_drawn_and_long_rows_wrap(red, count) -> None:
+def test_every_hit_is_drawn_and_long_rows_wrap(red: str, count: int) -> None:
     sheet = draw_sheet([row("a red wall", *[red] * count), row("another", red)])
     assert reds(sheet) == count + 1
     assert sheet.width == 2 * module.MARGIN + min(count, 5) * STEP - module.GAP
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp"])
-def test_the_sheet_is_written_in_the_format_of_its_suffix(tmp_path, red, suffix) -> None:
+def test_the_sheet_is_written_in_the_format_of_its_suffix(tmp_path: Path, red: str, suffix: str) -> None:
     path = tmp_path / f"sheet{suffix}"
     path.write_bytes(b"old")
     contact_sheet([row("a red wall", red)], path)
@@ -57,7 +57,7 @@ def test_the_sheet_is_written_in_the_format_of_its_suffix(tmp_path, red, suffix)
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["red.png", path.name])
 
 
-def test_an_unknown_suffix_or_unwritable_path_is_an_error(tmp_path, red) -> None:
+def test_an_unknown_suffix_or_unwritable_path_is_an_error(tmp_path: Path, red: str) -> None:
     with pytest.raises(SearcherError, match=r"cannot write found\.gif: .*\.png"):
         contact_sheet([row("x", red)], tmp_path / "found.gif")
     with pytest.raises(SearcherError, match="No such file or directory"):
@@ -68,20 +68,20 @@ def test_an_unknown_suffix_or_unwritable_path_is_an_error(tmp_path, red) -> None
     assert sorted(p.name for p in tmp_path.iterdir()) == ["red.png", "taken.jpg"]
 
 
-def test_a_sheet_without_hits_or_without_queries_is_drawn(red) -> None:
+def test_a_sheet_without_hits_or_without_queries_is_drawn(red: str) -> None:
     assert draw_sheet([]).width > 0
     empty = draw_sheet([SheetRow("a unicorn", [])])
     assert ink(empty) > 100
     assert reds(draw_sheet([SheetRow("a unicorn", []), row("a red wall", red)])) == 1
 
 
-def test_a_missing_or_unreadable_photo_is_drawn_as_an_empty_frame(tmp_path, red) -> None:
+def test_a_missing_or_unreadable_photo_is_drawn_as_an_empty_frame(tmp_path: Path, red: str) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     sheet = draw_sheet([row("x", str(tmp_path / "gone.jpg"), str(tmp_path / "text.jpg"), red)])
     assert reds(sheet) == 1
 
 
-def test_wide_and_tall_photos_are_shown_whole_and_others_fill_the_frame(tmp_path) -> None:
+def test_wide_and_tall_photos_are_shown_whole_and_others_fill_the_frame(tmp_path: Path) -> None:
     for name, size in (("wide", (1500, 300)), ("tall", (300, 900)), ("square", (500, 500)), ("tiny", (1, 1))):
         picture = Image.new("RGB", size, "blue")
         if size[0] > 1:
@@ -117,7 +117,7 @@ ODD_TEXTS = [
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
-def test_no_text_overflows_its_area(red, text) -> None:
+def test_no_text_overflows_its_area(red: str, text: str) -> None:
     sheet = draw_sheet([row(text, red, f"/nowhere/{text}.jpg", caption=text)])
     width, height = sheet.size
     for box in (
@@ -135,7 +135,7 @@ def test_no_text_overflows_its_area(red, text) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=80), st.integers(20, 400))
-def test_shortened_text_fits(text, width) -> None:
+def test_shortened_text_fits(text: str, width: int) -> None:
     line = shown(text)
     font = font_for(line + "…", 15)
     for cut in (ellipsis_end, ellipsis_middle):
@@ -158,7 +158,7 @@ def test_a_shortened_file_name_keeps_its_ending() -> None:
     assert ellipsis_end(name, font, 250).endswith("…")
 
 
-def test_hits_above_the_limit_are_counted_but_not_drawn(red, monkeypatch) -> None:
+def test_hits_above_the_limit_are_counted_but_not_drawn(red: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_LINES", 2)
     sheet = draw_sheet([row("x", *[red] * 23)])
     assert reds(sheet) == 10
@@ -170,7 +170,7 @@ def test_the_largest_sheet_fits_into_a_jpeg() -> None:
     assert module.MAX_LINES * line + 2 * module.MARGIN + module.NOTE_HEIGHT < 65_500
 
 
-def test_the_sample_photos_are_drawn(tmp_path) -> None:
+def test_the_sample_photos_are_drawn(tmp_path: Path) -> None:
     paths = [str(path) for path in sample_photos()]
     contact_sheet([row("everything", *paths)], tmp_path / "sheet.jpg")
     with Image.open(tmp_path / "sheet.jpg") as sheet:

@@ -1,11 +1,13 @@
 """Runs `searcher demo`, which new users see first."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from searcher.commands import main
+from tests.e2e.conftest import Program
 
 RIGHT = {
     "a cat": {"chelsea.png"},
@@ -16,7 +18,7 @@ RIGHT = {
 }
 
 
-def test_the_demo_ranks_a_right_photo_in_the_top_three_of_each_query(program) -> None:
+def test_the_demo_ranks_a_right_photo_in_the_top_three_of_each_query(program: Program) -> None:
     done = program("demo")
     assert done.returncode == 0, done.stderr
     library = program.home / "library" / "demo"
@@ -33,14 +35,16 @@ def test_the_demo_ranks_a_right_photo_in_the_top_three_of_each_query(program) ->
     assert not (program.home / "library" / "catalog.sqlite").exists()  # the user's own library does not exist
 
 
-def test_a_second_demo_embeds_nothing(program) -> None:
+def test_a_second_demo_embeds_nothing(program: Program) -> None:
     program("demo", "--quiet")
     done = program("demo")
     assert done.returncode == 0
     assert "nothing new" in done.stdout
 
 
-def test_the_demo_with_photos_uses_only_the_photos_of_that_folder(program, photos) -> None:
+def test_the_demo_with_photos_uses_only_the_photos_of_that_folder(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     program("demo")
     folder = photos(7)
     done = program("demo", "--photos", folder)
@@ -51,7 +55,7 @@ def test_the_demo_with_photos_uses_only_the_photos_of_that_folder(program, photo
     assert (program.home / "library" / "demo.jpg").exists()
 
 
-def test_the_demo_reports_an_empty_and_a_missing_folder(program, tmp_path) -> None:
+def test_the_demo_reports_an_empty_and_a_missing_folder(program: Program, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = program("demo", "--photos", tmp_path / "empty")
     assert (done.returncode, done.stdout) == (0, f"No photos found in {tmp_path / 'empty'}.\n")

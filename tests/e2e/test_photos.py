@@ -2,29 +2,34 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from searcher.search.find import MEANINGLESS
+from tests.e2e.conftest import Program
 from tests.pictures import draw
 
 COUNTS = ("added", "changed", "moved", "removed", "unchanged", "failed")
 
 
-def counts(report: dict) -> dict:
+def counts(report: dict[str, Any]) -> dict[str, int]:
     """Return the counts of a report that are not 0."""
     return {name: report[name] for name in COUNTS if report[name]}
 
 
-def names(hits: list[dict]) -> list[str]:
+def names(hits: list[dict[str, Any]]) -> list[str]:
     return [Path(hit["path"]).name for hit in hits]
 
 
 @pytest.mark.slow
-def test_a_second_run_over_a_thousand_photos_embeds_only_what_changed(program, photos) -> None:
+def test_a_second_run_over_a_thousand_photos_embeds_only_what_changed(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     folder = photos(1000)
     first = program.json("index", folder)
     assert set(first) == {*COUNTS, "seconds", "failures"}
@@ -72,7 +77,9 @@ def odd_formats(tmp_path: Path) -> Path:
     return folder
 
 
-def test_unusual_pictures_are_indexed_and_bad_files_are_listed_with_their_reason(program, odd_formats) -> None:
+def test_unusual_pictures_are_indexed_and_bad_files_are_listed_with_their_reason(
+    program: Program, odd_formats: Path
+) -> None:
     good = {path.name for path in odd_formats.iterdir()}
     (odd_formats / "text.jpg").write_text("this is not a picture\n")
     (odd_formats / "empty.jpg").touch()
@@ -107,7 +114,9 @@ def test_unusual_pictures_are_indexed_and_bad_files_are_listed_with_their_reason
 
 
 @pytest.mark.parametrize("how", ["renamed", "empty"])
-def test_a_disconnected_disk_removes_nothing_and_is_reported(program, photos, how) -> None:
+def test_a_disconnected_disk_removes_nothing_and_is_reported(
+    program: Program, photos: Callable[..., Path], how: str
+) -> None:
     folder = photos(5)
     program.json("index", folder)
     away = folder.with_name("away")
@@ -127,7 +136,7 @@ def test_a_disconnected_disk_removes_nothing_and_is_reported(program, photos, ho
     assert counts(program.json("index")) == {"unchanged": 5}
 
 
-def test_a_touched_file_is_unchanged_and_a_copy_is_one_hit(program, photos) -> None:
+def test_a_touched_file_is_unchanged_and_a_copy_is_one_hit(program: Program, photos: Callable[..., Path]) -> None:
     folder = photos(4)
     program.json("index", folder)
     os.utime(folder / "001.jpg", (1, 1))
@@ -144,7 +153,9 @@ def test_a_touched_file_is_unchanged_and_a_copy_is_one_hit(program, photos) -> N
     }
 
 
-def test_index_without_paths_updates_all_folders_and_files_indexed_before(program, photos) -> None:
+def test_index_without_paths_updates_all_folders_and_files_indexed_before(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     one, two, loose = photos(2, "one"), photos(3, "two"), photos(4, "loose")
     for number in range(3):  # different pictures from those in `one`
         draw(two / f"{number:03}.jpg", 100 + number)
@@ -155,7 +166,9 @@ def test_index_without_paths_updates_all_folders_and_files_indexed_before(progra
     assert program.json("status")["images"] == 7
 
 
-def test_forget_removes_a_folder_from_the_library_but_not_its_photos(program, photos) -> None:
+def test_forget_removes_a_folder_from_the_library_but_not_its_photos(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     one, two = photos(2, "one"), photos(3, "two")
     draw(two / "000.jpg", 100)
     program.json("index", one, two)
@@ -167,7 +180,7 @@ def test_forget_removes_a_folder_from_the_library_but_not_its_photos(program, ph
     assert program.json("check")["ok"]
 
 
-def test_unusual_and_non_utf8_names_are_found_and_printed(program, tmp_path) -> None:
+def test_unusual_and_non_utf8_names_are_found_and_printed(program: Program, tmp_path: Path) -> None:
     folder = tmp_path / "names"
     folder.mkdir()
     strange = [b"caf\xe9.jpg", "東京 🗼.jpg".encode(), b"new\nline.jpg", b"[red] -v.jpg"]
@@ -184,7 +197,9 @@ def test_unusual_and_non_utf8_names_are_found_and_printed(program, tmp_path) -> 
     assert os.fsencode(program.json("search", "--like", latin, "--top", "1")[0]["path"]) == latin
 
 
-def test_hits_and_status_have_the_documented_json_fields(program, photos, tmp_path) -> None:
+def test_hits_and_status_have_the_documented_json_fields(
+    program: Program, photos: Callable[..., Path], tmp_path: Path
+) -> None:
     folder = photos(3)
     program.json("index", folder)
     hits = program.json("search", "a red wall", "--top", "2")
@@ -199,7 +214,7 @@ def test_hits_and_status_have_the_documented_json_fields(program, photos, tmp_pa
     assert (status["images"], status["failed"]) == (3, 0)
 
 
-def test_sheet_draws_the_hits_at_the_given_path(program, photos, tmp_path) -> None:
+def test_sheet_draws_the_hits_at_the_given_path(program: Program, photos: Callable[..., Path], tmp_path: Path) -> None:
     program.json("index", photos(3))
     done = program("search", "a", "red", "wall", "--sheet", tmp_path / "found.jpg")
     assert done.returncode == 0, done.stderr
@@ -208,7 +223,9 @@ def test_sheet_draws_the_hits_at_the_given_path(program, photos, tmp_path) -> No
         assert min(sheet.size) > 100
 
 
-def test_a_meaningless_query_and_an_unknown_script_print_a_warning(program, photos) -> None:
+def test_a_meaningless_query_and_an_unknown_script_print_a_warning(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     program.json("index", photos(10))
     said = ["seems to match" in program("search", query).stderr for query in MEANINGLESS]
     assert any(said)  # at least for the one with the lowest best score, which is the threshold
@@ -217,7 +234,7 @@ def test_a_meaningless_query_and_an_unknown_script_print_a_warning(program, phot
     assert "knows only" in done.stderr
 
 
-def test_no_command_modifies_the_photos(program, photos) -> None:
+def test_no_command_modifies_the_photos(program: Program, photos: Callable[..., Path]) -> None:
     folder = photos(3)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     program.json("index", folder)

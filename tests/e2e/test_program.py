@@ -9,18 +9,21 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.e2e.conftest import Program
 from tests.pictures import draw
 
 CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["search", "--help"], ["search", ""]])
-def test_all_three_ways_to_start_the_program_give_the_same_output(program, arguments) -> None:
+def test_all_three_ways_to_start_the_program_give_the_same_output(program: Program, arguments: list[str]) -> None:
     ways = [
         [sys.executable, str(CHECKOUT / "cli.py")],
         [sys.executable, "-m", "searcher"],
@@ -53,12 +56,16 @@ def test_all_three_ways_to_start_the_program_give_the_same_output(program, argum
         (["forget"], 2, "FOLDER"),
     ],
 )
-def test_a_mistake_without_a_library_is_one_line_and_creates_no_files(program, arguments, code, says) -> None:
+def test_a_mistake_without_a_library_is_one_line_and_creates_no_files(
+    program: Program, arguments: list[str], code: int, says: str
+) -> None:
     assert says in program.fails(*arguments, code=code)
     assert list(program.home.iterdir()) == []
 
 
-def test_a_mistake_with_a_library_is_one_line_and_changes_nothing(program, photos) -> None:
+def test_a_mistake_with_a_library_is_one_line_and_changes_nothing(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     folder = photos(3)
     program.json("index", folder)
     assert "/nowhere.jpg" in program.fails("search", "--like", "/nowhere.jpg", code=1)
@@ -72,13 +79,13 @@ def test_a_mistake_with_a_library_is_one_line_and_changes_nothing(program, photo
     assert program.json("status")["images"] == 3
 
 
-def test_an_unknown_model_is_refused_before_a_library_is_created(program, photos) -> None:
+def test_an_unknown_model_is_refused_before_a_library_is_created(program: Program, photos: Callable[..., Path]) -> None:
     folder = photos(1)
     assert "nosuch" in program.fails("index", folder, "--model", "nosuch", code=1)
     assert list(program.home.iterdir()) == []
 
 
-def test_an_empty_folder_is_not_an_error(program, tmp_path) -> None:
+def test_an_empty_folder_is_not_an_error(program: Program, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = program("index", tmp_path / "empty")
     assert (done.returncode, done.stdout) == (0, "No photos found.\n")
@@ -88,7 +95,7 @@ def test_an_empty_folder_is_not_an_error(program, tmp_path) -> None:
     assert "No photos" in done.stderr
 
 
-def test_a_damaged_catalog_is_refused(program) -> None:
+def test_a_damaged_catalog_is_refused(program: Program) -> None:
     library = program.home / "library"
     library.mkdir()
     (library / "catalog.sqlite").write_bytes(b"this is not a database" * 100)
@@ -96,19 +103,19 @@ def test_a_damaged_catalog_is_refused(program) -> None:
     assert str(library) in program.fails("status", code=1)
 
 
-def test_json_errors_leave_stdout_empty(program) -> None:
+def test_json_errors_leave_stdout_empty(program: Program) -> None:
     program.fails("search", "a cat", "--json", code=1)
     program.fails("status", "--json", code=1)
 
 
-def test_the_library_option_overrides_the_environment_variable(program, photos) -> None:
+def test_the_library_option_overrides_the_environment_variable(program: Program, photos: Callable[..., Path]) -> None:
     other = program.home / "other"
     program.json("index", photos(2), "--library", other)
     assert program.json("status", "--library", other)["library"] == str(other)
     program.fails("status", code=1)
 
 
-def test_quiet_prints_no_messages(program, photos) -> None:
+def test_quiet_prints_no_messages(program: Program, photos: Callable[..., Path]) -> None:
     folder = photos(2)
     done = program("index", folder, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -117,7 +124,7 @@ def test_quiet_prints_no_messages(program, photos) -> None:
     assert len(done.stdout.splitlines()) == 2
 
 
-def at_a_terminal(program, *arguments) -> tuple[str, str]:
+def at_a_terminal(program: Program, *arguments: str) -> tuple[str, str]:
     """Run the program with a terminal as stderr. Returns what it printed on stdout and on the terminal."""
     terminal, end = os.openpty()
     process = subprocess.Popen(
@@ -137,7 +144,7 @@ def at_a_terminal(program, *arguments) -> tuple[str, str]:
     return out.decode(), shown.decode()
 
 
-def test_a_terminal_shows_progress_with_the_remaining_time(program, photos) -> None:
+def test_a_terminal_shows_progress_with_the_remaining_time(program: Program, photos: Callable[..., Path]) -> None:
     folder = photos(100)
     out, shown = at_a_terminal(program, "index", str(folder), "--json")
     assert json.loads(out)["added"] == 100
@@ -147,7 +154,7 @@ def test_a_terminal_shows_progress_with_the_remaining_time(program, photos) -> N
     assert at_a_terminal(program, "index", str(folder), "--quiet") == ("", "")
 
 
-def test_a_closed_output_pipe_is_not_an_error(program, photos) -> None:
+def test_a_closed_output_pipe_is_not_an_error(program: Program, photos: Callable[..., Path]) -> None:
     program.json("index", photos(20))
     for tail in ([], ["--json"]):
         search = subprocess.Popen(
@@ -172,7 +179,7 @@ def images_in(library: Path) -> int:
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_completed_work_and_the_next_run_continues(program, photos) -> None:
+def test_ctrl_c_keeps_completed_work_and_the_next_run_continues(program: Program, photos: Callable[..., Path]) -> None:
     folder = photos(3000)
     index = subprocess.Popen(
         [sys.executable, "-m", "searcher", "index", str(folder), "--json"],
@@ -198,9 +205,11 @@ def test_ctrl_c_keeps_completed_work_and_the_next_run_continues(program, photos)
     assert (report["added"], report["unchanged"], report["failed"]) == (3000 - done, done, 0)
 
 
-def test_the_program_works_without_a_terminal_and_without_a_locale(program, photos) -> None:
+def test_the_program_works_without_a_terminal_and_without_a_locale(
+    program: Program, photos: Callable[..., Path]
+) -> None:
     folder = photos(2, "bücher")
-    bare = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    bare: dict[str, Any] = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = program("index", os.fsencode(folder), **bare)
     assert done.returncode == 0, done.stderr
     done = program("search", "blue", **bare)

@@ -237,7 +237,7 @@ def test_an_encoder_error_ends_the_run_and_keeps_committed_batches(
         album.add(f"{number:03}.png", "red", number)
     real = HistogramModel.encode_pixels
 
-    def breaks(self: HistogramModel, batch: object) -> object:
+    def breaks(self: HistogramModel, batch: np.ndarray) -> np.ndarray:
         if self.encoded >= 2 * pipeline.BATCH_SIZE:
             raise RuntimeError("out of memory")
         return real(self, batch)

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -225,9 +226,9 @@ class Precise(HistogramModel):
     def mixes_with(self, precision: str) -> bool:
         return self.close
 
-    def in_precision(self, precision: str) -> HistogramModel:
+    def in_precision(self, precision: str) -> Self:
         if precision == "float32":
-            return HistogramModel()
+            return type(self)(precision, self.close)
         raise SearcherError(f"no precision {precision}")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from searcher import Library
@@ -191,7 +192,7 @@ def test_photos_added_during_the_run_are_embedded_before_the_switch(many: Album)
 def test_a_run_that_started_before_a_switch_ends_with_an_error(many: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     many.add("late.png", "red", 400)
 
-    def switched(batch: object) -> object:
+    def switched(batch: np.ndarray) -> np.ndarray:
         give(many)
         return HistogramModel().encode_pixels(batch)
 

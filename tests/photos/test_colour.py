@@ -8,6 +8,7 @@ from PIL import Image, ImageCms
 
 from searcher.photos import colour
 from searcher.photos.decode import decode
+from tests.photos.files import grey_profile
 
 RAMP = np.linspace(0, 1, 64 * 16).reshape(16, 64)  # black at the top left, white at the bottom right
 GREY = (RAMP * 255).round().astype(np.uint8)
@@ -164,21 +165,11 @@ INKS = {"red": (0, 255, 255, 0), "white": (0, 0, 0, 0), "black": (0, 0, 0, 255),
 SEEN = {"red": (255, 0, 0), "white": (255, 255, 255), "black": (0, 0, 0), "cyan": (0, 255, 255)}
 
 
-def without_adobe_marker(jpeg: bytes) -> bytes:
-    """The same JPEG without its APP14 segment, so that its values are not inverted when it is read."""
-    start = jpeg.index(b"\xff\xee")
-    assert jpeg[start + 4 : start + 9] == b"Adobe"
-    return jpeg[:start] + jpeg[start + 2 + int.from_bytes(jpeg[start + 2 : start + 4]) :]
-
-
 @pytest.mark.parametrize("ink", INKS)
 @pytest.mark.parametrize("min_side", [None, 2])
-def test_cmyk_jpegs_with_and_without_the_adobe_inversion_look_the_same(ink, min_side) -> None:
-    adobe = saved(Image.new("CMYK", (16, 16), INKS[ink]), "JPEG", quality=100)  # inverted, like Adobe's
-    assert close(np.asarray(decode(adobe, min_side).image, float), SEEN[ink], 3)
-    inverted = Image.new("CMYK", (16, 16), tuple(255 - part for part in INKS[ink]))
-    plain = without_adobe_marker(saved(inverted, "JPEG", quality=100))
-    assert close(np.asarray(decode(plain, min_side).image, float), SEEN[ink], 3)
+def test_the_inks_of_a_cmyk_jpeg_are_right(ink, min_side) -> None:
+    data = saved(Image.new("CMYK", (16, 16), INKS[ink]), "JPEG", quality=100)
+    assert close(np.asarray(decode(data, min_side).image, float), SEEN[ink], 3)
 
 
 @pytest.mark.parametrize("ink", INKS)
@@ -192,6 +183,44 @@ def test_lab_and_ycbcr_tiffs_have_the_right_colours() -> None:
     assert close(seen, 255, 4)
     seen = levels(saved(Image.new("RGB", (4, 4), "red").convert("YCbCr"), "TIFF"))
     assert close(seen, (255, 0, 0), 3)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_a_grey_profile_is_applied(gamma, kind) -> None:
+    """The levels of linear grey are much darker than those of sRGB."""
+    linear = np.where(RAMP <= 0.04045, RAMP / 12.92, ((RAMP + 0.055) / 1.055) ** 2.4)
+    image = Image.fromarray((linear ** (1 / gamma) * 255).round().astype(np.uint8))
+    options = {"quality": 100} if kind == "JPEG" else {}
+    data = saved(image, kind, icc_profile=grey_profile(gamma), **options)
+    assert np.abs(levels(data) - GREY[:, :, None]).mean() < 3
+    assert np.abs(np.asarray(decode(data, min_side=4).image, float).mean() - GREY.mean()) < 6
+
+
+def test_a_grey_profile_is_applied_to_16_bit_and_transparent_grey() -> None:
+    linear = np.where(RAMP <= 0.04045, RAMP / 12.92, ((RAMP + 0.055) / 1.055) ** 2.4)
+    wide = Image.fromarray((linear * 65535).round().astype(np.uint16))
+    for kind in ("PNG", "TIFF"):
+        seen = levels(saved(wide, kind, icc_profile=grey_profile(1.0)))
+        assert close(seen, GREY[:, :, None], 2), "16 bits keep the dark levels apart"
+    grey = Image.fromarray((linear * 255).round().astype(np.uint8))
+    image = Image.merge("LA", [grey, Image.new("L", grey.size, 255)])
+    image.paste((0, 0), (0, 0, 4, 4))
+    seen = levels(saved(image, "PNG", icc_profile=grey_profile(1.0)))
+    assert close(seen[:4, :4], 255, 0)
+    assert np.abs(seen[4:] - GREY[4:, :, None]).mean() < 3
+
+
+@pytest.mark.parametrize("profile", [b"garbage", grey_profile(1.0)[:150], bytes(200)])
+def test_a_broken_grey_profile_is_ignored(profile) -> None:
+    for mode, value in (("L", 77), ("LA", (77, 255)), ("I;16", 77 * 257)):
+        data = saved(Image.new(mode, (8, 8), value), "PNG", icc_profile=profile)
+        assert close(levels(data), 77, 0)
+
+
+def test_a_grey_profile_on_a_colour_image_is_ignored() -> None:
+    data = saved(Image.new("RGB", (8, 8), (200, 40, 40)), "PNG", icc_profile=grey_profile(1.0))
+    assert close(levels(data), (200, 40, 40), 0)
 
 
 def swapped_profile() -> bytes:

@@ -258,7 +258,7 @@ def exiftool_of_many(files: Sequence[Path]) -> list[dict[str, Any]]:
     program = shutil.which("exiftool")
     if program is None:
         pytest.fail("exiftool is missing; run: apt-get install libimage-exiftool-perl, or see https://exiftool.org")
-    command = [program, "-j", "-struct", "-G1", "-XMP:all", *files]
+    command: list[str | Path] = [program, "-j", "-struct", "-G1", "-XMP:all", *files]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     found: list[dict[str, Any]] = json.loads(done.stdout, parse_int=str, parse_float=str)
     for each in found:

@@ -14,11 +14,11 @@ DOG = ("animal", "dog")
 
 
 @pytest.fixture
-def file(tmp_path) -> Path:
+def file(tmp_path: Path) -> Path:
     return tmp_path / "photo.jpg.xmp"
 
 
-def test_file_permissions_and_links_are_kept(tmp_path, file) -> None:
+def test_file_permissions_and_links_are_kept(tmp_path: Path, file: Path) -> None:
     real = tmp_path / "elsewhere" / "real.xmp"
     real.parent.mkdir()
     real.write_text(LIGHTROOM)
@@ -30,7 +30,7 @@ def test_file_permissions_and_links_are_kept(tmp_path, file) -> None:
     assert names(real).subjects == ("dog",)
 
 
-def test_the_target_of_a_link_is_never_deleted(tmp_path, file) -> None:
+def test_the_target_of_a_link_is_never_deleted(tmp_path: Path, file: Path) -> None:
     added = update_sidecar(bytes(file), [DOG]).added
     real = file.rename(tmp_path / "real.xmp")
     file.symlink_to(real)
@@ -55,7 +55,7 @@ def test_the_target_of_a_link_is_never_deleted(tmp_path, file) -> None:
     ],
 )
 def test_a_link_to_something_else_than_a_sidecar_is_an_error_and_the_target_is_unchanged(
-    tmp_path, target, reason
+    tmp_path: Path, target: str, reason: str
 ) -> None:
     album, elsewhere = tmp_path / "album", tmp_path / "elsewhere"
     album.mkdir()
@@ -80,28 +80,28 @@ def test_a_link_to_something_else_than_a_sidecar_is_an_error_and_the_target_is_u
     assert sidecar.is_symlink()
 
 
-def test_a_sidecar_in_a_linked_folder_is_written(tmp_path) -> None:
+def test_a_sidecar_in_a_linked_folder_is_written(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "album").symlink_to("real")
     update_sidecar(bytes(tmp_path / "album" / "photo.jpg.xmp"), [DOG])
     assert names(tmp_path / "real" / "photo.jpg.xmp").subjects == ("dog",)
 
 
-def test_a_temporary_file_has_a_name_that_later_runs_recognise(file, monkeypatch) -> None:
-    seen = []
+def test_a_temporary_file_has_a_name_that_later_runs_recognise(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda _: seen.extend(path.name for path in file.parent.iterdir()))
     update_sidecar(bytes(file), [DOG])
     (name,) = seen
     assert name.startswith(".searcher-") and name.endswith(".tmp")
 
 
-def test_a_new_sidecar_has_default_permissions(tmp_path, file) -> None:
+def test_a_new_sidecar_has_default_permissions(tmp_path: Path, file: Path) -> None:
     (tmp_path / "any").touch()
     update_sidecar(bytes(file), [DOG])
     assert file.stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
-def test_a_read_only_sidecar_is_an_error_and_is_unchanged(file) -> None:
+def test_a_read_only_sidecar_is_an_error_and_is_unchanged(file: Path) -> None:
     file.write_text(DARKTABLE)
     file.chmod(0o444)
     with pytest.raises(SidecarError, match=r"photo\.jpg\.xmp: the file is read-only"):
@@ -113,7 +113,9 @@ def test_a_read_only_sidecar_is_an_error_and_is_unchanged(file) -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")])
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 @pytest.mark.parametrize("new", [False, True])
-def test_an_interruption_leaves_the_file_unchanged(tmp_path, file, monkeypatch, error, step, new) -> None:
+def test_an_interruption_leaves_the_file_unchanged(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, step: str, new: bool
+) -> None:
     if not new:
         file.write_text(DARKTABLE)
 
@@ -130,7 +132,9 @@ def test_an_interruption_leaves_the_file_unchanged(tmp_path, file, monkeypatch, 
 
 
 @pytest.mark.parametrize("new", [False, True])
-def test_a_concurrent_change_by_another_program_is_not_overwritten(file, monkeypatch, new) -> None:
+def test_a_concurrent_change_by_another_program_is_not_overwritten(
+    file: Path, monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
     if not new:
         file.write_text(LIGHTROOM)
 
@@ -147,7 +151,7 @@ def test_a_concurrent_change_by_another_program_is_not_overwritten(file, monkeyp
 
 
 @pytest.mark.parametrize("kind", ["folder", "FIFO", "link that leads nowhere"])
-def test_a_path_that_is_not_a_regular_file_is_an_error(tmp_path, file, kind) -> None:
+def test_a_path_that_is_not_a_regular_file_is_an_error(tmp_path: Path, file: Path, kind: str) -> None:
     if kind == "folder":
         file.mkdir()
     elif kind == "FIFO":
@@ -159,12 +163,12 @@ def test_a_path_that_is_not_a_regular_file_is_an_error(tmp_path, file, kind) -> 
 
 
 @pytest.mark.parametrize("path", [b"absent/photo.jpg.xmp", b"%b.xmp" % (b"x" * 252), b"a\x00b"])
-def test_a_path_that_cannot_be_written_is_an_error(tmp_path, path) -> None:
+def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, path: bytes) -> None:
     with pytest.raises(SidecarError, match=r"^cannot write .*: .+$"):
         update_sidecar(bytes(tmp_path) + b"/" + path, [DOG])
 
 
-def test_a_photo_name_that_is_not_utf8_can_have_a_sidecar(tmp_path) -> None:
+def test_a_photo_name_that_is_not_utf8_can_have_a_sidecar(tmp_path: Path) -> None:
     photo = bytes(tmp_path) + b"/caf\xe9.jpg"
     path = sidecar_path(photo)
     update_sidecar(path, [DOG])
@@ -193,7 +197,9 @@ def test_a_photo_name_that_is_not_utf8_can_have_a_sidecar(tmp_path) -> None:
         ("other.jpg.xmp other.xmp photo2.xmp", "photo.jpg.xmp", "photo.xmp"),
     ],
 )
-def test_an_existing_sidecar_keeps_its_name_and_belongs_to_one_photo(tmp_path, there, usual, adobe) -> None:
+def test_an_existing_sidecar_keeps_its_name_and_belongs_to_one_photo(
+    tmp_path: Path, there: str, usual: str, adobe: str
+) -> None:
     for name in ["photo.jpg", *there.split()]:
         (tmp_path / name).touch()
     photo = bytes(tmp_path / "photo.jpg")
@@ -201,13 +207,13 @@ def test_an_existing_sidecar_keeps_its_name_and_belongs_to_one_photo(tmp_path, t
     assert sidecar_path(photo, adobe=True) == bytes(tmp_path / adobe)
 
 
-def test_a_raw_file_uses_the_sidecar_that_its_jpeg_does_not_use(tmp_path) -> None:
+def test_a_raw_file_uses_the_sidecar_that_its_jpeg_does_not_use(tmp_path: Path) -> None:
     for name in ("photo.jpg", "photo.nef", "photo.xmp"):
         (tmp_path / name).touch()
     assert sidecar_path(bytes(tmp_path / "photo.nef")) == bytes(tmp_path / "photo.xmp")
 
 
 @pytest.mark.parametrize("name", ["photo", ".jpg", "a.b.c.jpg", "photo.", "photo.jpg.jpg"])
-def test_photos_with_unusual_names_can_have_sidecars(tmp_path, name) -> None:
+def test_photos_with_unusual_names_can_have_sidecars(tmp_path: Path, name: str) -> None:
     photo = bytes(tmp_path / name)
     assert sidecar_path(photo) == photo + b".xmp"

@@ -26,7 +26,7 @@ def bomb() -> str:
     return f'<!DOCTYPE x [<!ENTITY a0 "ha">{entities}]>' + document("<dc:subject>&a11;</dc:subject>")
 
 
-MALFORMED = {
+MALFORMED: dict[str, str | bytes] = {
     "empty": "",
     "text": "not XML",
     "half": DARKTABLE[: len(DARKTABLE) // 2],
@@ -68,7 +68,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("kind", MALFORMED)
-def test_a_malformed_or_hostile_sidecar_is_an_error_and_is_unchanged(tmp_path, kind) -> None:
+def test_a_malformed_or_hostile_sidecar_is_an_error_and_is_unchanged(tmp_path: Path, kind: str) -> None:
     file = sidecar(tmp_path, MALFORMED[kind])
     before = file.read_bytes()
     start = time.monotonic()
@@ -83,8 +83,8 @@ def test_a_malformed_or_hostile_sidecar_is_an_error_and_is_unchanged(tmp_path, k
 
 
 @pytest.mark.parametrize("kind", ["a DOCTYPE", "nested too deeply", "more than 100,000", "unsupported encoding"])
-def test_the_message_names_what_is_unsafe(tmp_path, kind) -> None:
-    texts = {
+def test_the_message_names_what_is_unsafe(tmp_path: Path, kind: str) -> None:
+    texts: dict[str, str | bytes] = {
         "a DOCTYPE": bomb(),
         "nested too deeply": MALFORMED["deep nesting"],
         "more than 100,000": MALFORMED["too many elements"],
@@ -105,7 +105,7 @@ def test_the_message_names_what_is_unsafe(tmp_path, kind) -> None:
     ],
     ids=["attributes", "properties", "names"],
 )
-def test_a_sidecar_with_very_much_in_it_is_updated_quickly(tmp_path, text) -> None:
+def test_a_sidecar_with_very_much_in_it_is_updated_quickly(tmp_path: Path, text: str) -> None:
     file = sidecar(tmp_path, text)
     start = time.monotonic()
     added = update(file, DOG)
@@ -119,7 +119,7 @@ def test_a_sidecar_with_very_much_in_it_is_updated_quickly(tmp_path, text) -> No
     [document("<a/>" * 99_990), document(f"<!--{' ' * (2**23 - 400)}-->" * 2), document("<a>" * 250 + "</a>" * 250)],
     ids=["elements", "bytes", "depth"],
 )
-def test_a_sidecar_at_a_limit_stays_readable(tmp_path, text) -> None:
+def test_a_sidecar_at_a_limit_stays_readable(tmp_path: Path, text: str) -> None:
     file = sidecar(tmp_path, text)
     assert read_sidecar(bytes(file)) == Sidecar((), (), ())
     try:

@@ -28,21 +28,21 @@ def with_lists(subjects: str = "", hierarchical: str = "", tags_list: str = "") 
 
 
 @pytest.fixture
-def file(tmp_path) -> Path:
+def file(tmp_path: Path) -> Path:
     return tmp_path / "photo.jpg.xmp"
 
 
 # ownership
 
 
-def test_a_tag_is_written_to_all_three_fields(file) -> None:
+def test_a_tag_is_written_to_all_three_fields(file: Path) -> None:
     update = update_sidecar(bytes(file), [DOG, BEACH])
     assert update.changed
     assert names(file) == Sidecar(("dog", "beach"), ("animal|dog", "beach"), ("animal/dog", "beach"))
     assert set(update.added) == {*entries(DOG), *entries(BEACH)}
 
 
-def test_an_unchanged_tag_does_not_write_the_file(file) -> None:
+def test_an_unchanged_tag_does_not_write_the_file(file: Path) -> None:
     first = update_sidecar(bytes(file), [DOG])
     before = file.stat()
     again = update_sidecar(bytes(file), [DOG, DOG], first.added)
@@ -50,12 +50,12 @@ def test_an_unchanged_tag_does_not_write_the_file(file) -> None:
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
-def test_no_sidecar_is_created_without_a_tag(file) -> None:
+def test_no_sidecar_is_created_without_a_tag(file: Path) -> None:
     assert update_sidecar(bytes(file), [], entries(DOG)) == Update(False, ())
     assert read_sidecar(bytes(file)) is None
 
 
-def test_a_sidecar_that_we_created_is_deleted_with_the_last_tag(file) -> None:
+def test_a_sidecar_that_we_created_is_deleted_with_the_last_tag(file: Path) -> None:
     update = update_sidecar(bytes(file), [DOG, BEACH])
     update = update_sidecar(bytes(file), [BEACH], update.added)
     assert names(file).hierarchical == ("beach",)
@@ -63,21 +63,21 @@ def test_a_sidecar_that_we_created_is_deleted_with_the_last_tag(file) -> None:
     assert not file.exists()
 
 
-def test_a_sidecar_that_another_program_edited_is_not_deleted(file) -> None:
+def test_a_sidecar_that_another_program_edited_is_not_deleted(file: Path) -> None:
     update = update_sidecar(bytes(file), [DOG])
     file.write_text(file.read_text().replace("</dc:subject>", "</dc:subject><!-- mine -->"))
     update_sidecar(bytes(file), [], update.added)
     assert "<!-- mine -->" in file.read_text()
 
 
-def test_a_sidecar_that_another_program_only_formatted_is_deleted(file) -> None:
+def test_a_sidecar_that_another_program_only_formatted_is_deleted(file: Path) -> None:
     update = update_sidecar(bytes(file), [DOG])
     file.write_text("\n\n".join(line.strip() for line in file.read_text().splitlines()))
     update_sidecar(bytes(file), [], update.added)
     assert not file.exists()
 
 
-def test_an_existing_entry_is_not_ours_and_is_kept(file) -> None:
+def test_an_existing_entry_is_not_ours_and_is_kept(file: Path) -> None:
     file.write_text(with_lists(subjects="dog"))
     before = content(file)
     update = update_sidecar(bytes(file), [DOG])
@@ -87,7 +87,7 @@ def test_an_existing_entry_is_not_ours_and_is_kept(file) -> None:
     assert content(file) == before
 
 
-def test_a_name_that_another_tag_needs_is_kept(file) -> None:
+def test_a_name_that_another_tag_needs_is_kept(file: Path) -> None:
     update = update_sidecar(bytes(file), [DOG, ("toy", "dog")])
     update = update_sidecar(bytes(file), [("toy", "dog")], update.added)
     assert names(file) == Sidecar(("dog",), ("toy|dog",), ("toy/dog",))
@@ -95,14 +95,14 @@ def test_a_name_that_another_tag_needs_is_kept(file) -> None:
     assert not file.exists()
 
 
-def test_removing_a_tag_that_the_user_already_removed_is_not_an_error(file) -> None:
+def test_removing_a_tag_that_the_user_already_removed_is_not_an_error(file: Path) -> None:
     file.write_text(with_lists(subjects="sea"))
     before = file.read_bytes()
     assert update_sidecar(bytes(file), [], entries(DOG)) == Update(False, ())
     assert file.read_bytes() == before
 
 
-def test_a_dry_run_returns_the_same_result_and_writes_nothing(file) -> None:
+def test_a_dry_run_returns_the_same_result_and_writes_nothing(file: Path) -> None:
     dry = update_sidecar(bytes(file), [DOG], write=False)
     assert dry.changed and not file.exists()
     assert update_sidecar(bytes(file), [DOG]) == dry
@@ -111,7 +111,7 @@ def test_a_dry_run_returns_the_same_result_and_writes_nothing(file) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["dog", "dc:title=dog", ""])
-def test_removing_an_invalid_entry_is_an_error(file, wrong) -> None:
+def test_removing_an_invalid_entry_is_an_error(file: Path, wrong: str) -> None:
     with pytest.raises(SidecarError, match="invalid sidecar entry"):
         update_sidecar(bytes(file), [], [wrong])
 
@@ -130,7 +130,9 @@ def test_removing_an_invalid_entry_is_an_error(file, wrong) -> None:
         (("Sea", "Places|Harbour", "Boats"), {"Places|Harbour"}, {"Boats"}),
     ],
 )
-def test_a_new_list_starts_with_the_names_from_the_other_lists(file, theirs, hierarchical, tags_list) -> None:
+def test_a_new_list_starts_with_the_names_from_the_other_lists(
+    file: Path, theirs: tuple[str, str, str], hierarchical: set[str], tags_list: set[str]
+) -> None:
     file.write_text(with_lists(*theirs))
     before = content(file)
     update = update_sidecar(bytes(file), [BEACH])
@@ -143,7 +145,7 @@ def test_a_new_list_starts_with_the_names_from_the_other_lists(file, theirs, hie
     assert content(file) == before
 
 
-def test_copied_names_follow_changes_in_their_source_list(file) -> None:
+def test_copied_names_follow_changes_in_their_source_list(file: Path) -> None:
     file.write_text(with_lists("Sea,Harbour"))
     update = update_sidecar(bytes(file), [BEACH])
     file.write_text(file.read_text().replace("<rdf:li>Sea</rdf:li>", "<rdf:li>Lake</rdf:li>", 1))  # dc:subject
@@ -151,7 +153,7 @@ def test_copied_names_follow_changes_in_their_source_list(file) -> None:
     assert {*names(file).tags_list} == {"Lake", "Harbour", "beach"}
 
 
-def test_copied_names_stay_in_a_list_that_the_user_has_extended(file) -> None:
+def test_copied_names_stay_in_a_list_that_the_user_has_extended(file: Path) -> None:
     file.write_text(with_lists("Sea,Harbour"))
     update = update_sidecar(bytes(file), [BEACH])
     file.write_text(file.read_text().replace("</rdf:Seq>", "<rdf:li>Places/Pier</rdf:li></rdf:Seq>"))  # TagsList
@@ -179,7 +181,9 @@ def test_copied_names_stay_in_a_list_that_the_user_has_extended(file) -> None:
         (("a sentence that goes on and on. " * 40,), *3 * (("a sentence that goes on and on. " * 40).strip(),)),
     ],
 )  # fmt: skip
-def test_any_name_is_written_so_that_other_programs_can_read_it(file, tag, subject, hierarchical, tags_list) -> None:
+def test_any_name_is_written_so_that_other_programs_can_read_it(
+    file: Path, tag: tuple[str, ...], subject: str, hierarchical: str, tags_list: str
+) -> None:
     update = update_sidecar(bytes(file), [tag])
     assert names(file) == Sidecar((subject,), (hierarchical,), (tags_list,))
     assert read(file)[0] == {
@@ -196,18 +200,18 @@ def test_any_name_is_written_so_that_other_programs_can_read_it(file, tag, subje
 
 
 @pytest.mark.parametrize("tag", [(), ("",), (" \t", "\x00")])
-def test_a_tag_without_a_name_is_an_error(file, tag) -> None:
+def test_a_tag_without_a_name_is_an_error(file: Path, tag: tuple[str, ...]) -> None:
     with pytest.raises(SidecarError, match="without a name"):
         update_sidecar(bytes(file), [tag])
     assert not file.exists()
 
 
-def test_composed_and_decomposed_letters_are_one_name(file) -> None:
+def test_composed_and_decomposed_letters_are_one_name(file: Path) -> None:
     file.write_text(with_lists(unicodedata.normalize("NFD", "Café"), "Café", "Café"))
     assert not update_sidecar(bytes(file), [("Café",)]).changed
 
 
-def test_upper_and_lower_case_are_two_names(file) -> None:
+def test_upper_and_lower_case_are_two_names(file: Path) -> None:
     file.write_text(with_lists("Dog", "Dog", "Dog"))
     update_sidecar(bytes(file), [("dog",)])
     assert names(file).subjects == ("Dog", "dog")
@@ -220,7 +224,9 @@ NAMES = st.lists(st.text("abc/|é ", min_size=1, max_size=4).filter(str.strip), 
 
 @given(st.tuples(NAMES, NAMES, NAMES), st.lists(TAGS, min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
-def test_any_tags_keep_the_names_of_the_user_and_can_be_removed(tmp_path_factory, theirs, runs) -> None:
+def test_any_tags_keep_the_names_of_the_user_and_can_be_removed(
+    tmp_path_factory: pytest.TempPathFactory, theirs: tuple[str, str, str], runs: list[list[tuple[str, ...]]]
+) -> None:
     file = tmp_path_factory.mktemp("any") / "photo.jpg.xmp"
     file.write_text(with_lists(*theirs), encoding="utf-8")
     before, start = content(file), names(file)

@@ -41,7 +41,7 @@ def update(file: Path, *tags: tuple[str, ...], remove: tuple[str, ...] = ()) -> 
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_exiftool_reads_the_new_tags_and_unchanged_other_fields(tmp_path, program) -> None:
+def test_exiftool_reads_the_new_tags_and_unchanged_other_fields(tmp_path: Path, program: str) -> None:
     file = sidecar(tmp_path, PROGRAMS[program])
     before = exiftool(file)
     update(file, DOG)
@@ -53,7 +53,7 @@ def test_exiftool_reads_the_new_tags_and_unchanged_other_fields(tmp_path, progra
     assert after == before
 
 
-def test_exiftool_reads_a_sidecar_that_we_created(tmp_path) -> None:
+def test_exiftool_reads_a_sidecar_that_we_created(tmp_path: Path) -> None:
     file = tmp_path / "new.jpg.xmp"
     update(file, DOG, ("beach",), ('Bücher, "alt" & <neu> 🐶',))
     assert exiftool(file) == {
@@ -65,7 +65,7 @@ def test_exiftool_reads_a_sidecar_that_we_created(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_existing_content_is_not_changed(tmp_path, program) -> None:
+def test_existing_content_is_not_changed(tmp_path: Path, program: str) -> None:
     file = sidecar(tmp_path, PROGRAMS[program])
     before = head, body, declared, tail = content(file)
     added = update(file, DOG)
@@ -80,7 +80,7 @@ def test_existing_content_is_not_changed(tmp_path, program) -> None:
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("change", ["CRLF", "one line", "BOM", "utf-16", "utf-32", "latin-1", "padding"])
-def test_layout_and_encoding_are_kept(tmp_path, program, change) -> None:
+def test_layout_and_encoding_are_kept(tmp_path: Path, program: str, change: str) -> None:
     text = PROGRAMS[program]
     if change == "CRLF":
         data = text.replace("\n", "\r\n").encode()
@@ -158,7 +158,7 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_form_of_a_list_can_be_read_extended_and_restored(tmp_path, shape) -> None:
+def test_every_form_of_a_list_can_be_read_extended_and_restored(tmp_path: Path, shape: str) -> None:
     file = sidecar(tmp_path, SHAPES[shape])
     lists, rest = read(file)
     theirs = {name: [value.strip() for value in values if value.strip()] for name, values in lists.items()}
@@ -184,7 +184,7 @@ def test_every_form_of_a_list_can_be_read_extended_and_restored(tmp_path, shape)
     }
 
 
-def test_exiftool_reads_a_tag_added_to_every_form_of_a_list(tmp_path) -> None:
+def test_exiftool_reads_a_tag_added_to_every_form_of_a_list(tmp_path: Path) -> None:
     shapes = [shape for shape in SHAPES if "no prefix" not in shape]  # exiftool needs a prefix such as "rdf:"
     files = [tmp_path / f"{number}.xmp" for number, _ in enumerate(shapes)]
     for file, shape in zip(files, shapes, strict=True):
@@ -195,7 +195,7 @@ def test_exiftool_reads_a_tag_added_to_every_form_of_a_list(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("shape", ["bag", "single value", "attribute", "two properties", "comments", "CDATA"])
-def test_our_value_can_be_removed_from_every_form_of_a_list(tmp_path, shape) -> None:
+def test_our_value_can_be_removed_from_every_form_of_a_list(tmp_path: Path, shape: str) -> None:
     file = sidecar(tmp_path, SHAPES[shape])
     update(file, remove=("dc:subject=sea",))
     found = read_sidecar(bytes(file))
@@ -208,7 +208,7 @@ def test_our_value_can_be_removed_from_every_form_of_a_list(tmp_path, shape) -> 
     assert found is not None and found.subjects == ("beach",)
 
 
-def test_new_elements_are_indented_like_their_neighbours(tmp_path) -> None:
+def test_new_elements_are_indented_like_their_neighbours(tmp_path: Path) -> None:
     file = sidecar(tmp_path, DARKTABLE)
     update(file, DOG)
     text = file.read_text(encoding="utf-8")
@@ -257,7 +257,9 @@ AROUND = st.sampled_from(
 
 @given(st.lists(st.one_of(LISTED, OTHERS), max_size=8), AROUND, st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 @settings(max_examples=150, deadline=None)
-def test_content_outside_the_lists_is_never_changed(tmp_path_factory, properties, around, encoding) -> None:
+def test_content_outside_the_lists_is_never_changed(
+    tmp_path_factory: pytest.TempPathFactory, properties: list[str], around: tuple[str, str], encoding: str
+) -> None:
     file = tmp_path_factory.mktemp("any") / "photo.jpg.xmp"
     file.write_bytes(f"{around[0]}{document(''.join(properties))}{around[1]}".encode(encoding))
     lists, rest = read(file)
@@ -280,7 +282,9 @@ def test_content_outside_the_lists_is_never_changed(tmp_path_factory, properties
 
 @given(st.sampled_from([DARKTABLE, DIGIKAM, LIGHTROOM, IMMICH]), st.data())
 @settings(max_examples=100, deadline=None)
-def test_a_damaged_sidecar_is_an_error_or_is_updated_correctly(tmp_path_factory, text, data) -> None:
+def test_a_damaged_sidecar_is_an_error_or_is_updated_correctly(
+    tmp_path_factory: pytest.TempPathFactory, text: str, data: st.DataObject
+) -> None:
     file = tmp_path_factory.mktemp("damage") / "photo.jpg.xmp"
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(start + 40, len(text))))

@@ -182,7 +182,10 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state_before(
     progress = Recorder([])
     train(settings_for(folder, out, resume=True, **values | {"lr": 1e-4}), progress)
     assert [line["step"] for line in progress.lines] == [4, 5, 6]
-    assert progress.notices == ["the run was started with --lr 0.003 and continues with 0.0001"]
+    assert progress.notices == [
+        "the run was started with --lr 0.003 and continues with 0.0001",
+        "continuing after step 3 of 6",
+    ]
 
 
 @pytest.mark.usefixtures("unpublished")

@@ -1,0 +1,72 @@
+"""Write a drawn picture: marked as ours, whole or not at all, and never over a file that is not ours."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from searcher.errors import InvalidInput, NotFound, SearcherError
+from searcher.photos.own import MARK, is_own_picture
+from searcher.photos.own import SUFFIXES as SUFFIXES
+
+_SOFTWARE = 0x0131  # EXIF tag
+
+
+def check_target(path: Path) -> None:
+    """Raise SearcherError if a picture cannot be written to `path`: call it before long work.
+
+    The suffix must be one of SUFFIXES, the folder must exist, and an existing file must be a picture that searcher
+    drew.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidInput(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}")
+    if not path.absolute().parent.is_dir():
+        raise NotFound(f"cannot write {path}: there is no folder {path.absolute().parent}")
+    if os.path.lexists(path) and not is_own_picture(path):
+        raise InvalidInput(f"{path} exists and was not drawn by searcher: choose another name, or remove it")
+
+
+def save_picture(picture: Image.Image, path: Path) -> None:
+    """Write a picture in the format of the suffix of `path`, replacing one that searcher drew earlier.
+
+    It is written to a temporary file, which is renamed. Raises SearcherError as `check_target`, and if the file cannot
+    be written.
+    """
+    check_target(path)
+    kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
+    _remove_leftovers(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if kind == "JPEG":
+            picture.save(unfinished, kind, quality=90, comment=MARK)
+        elif kind == "PNG":
+            text = PngInfo()
+            text.add_text("Software", MARK)
+            picture.save(unfinished, kind, pnginfo=text)
+        else:
+            exif = Image.Exif()
+            exif[_SOFTWARE] = MARK
+            picture.save(unfinished, kind, quality=90, exif=exif)
+        unfinished.replace(path)
+    except OSError as error:
+        raise SearcherError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            unfinished.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left behind when they wrote this picture."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        number = part.name.split(".")[-2]
+        if number.isdigit() and not _runs(int(number)):
+            with suppress(OSError):
+                part.unlink()
+
+
+def _runs(process: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(process))
