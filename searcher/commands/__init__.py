@@ -17,7 +17,7 @@ import click
 
 from searcher import __version__
 from searcher.commands.common import printable
-from searcher.errors import SearcherError
+from searcher.errors import Interrupted, SearcherError
 
 # Command name → one line of help, in the order in which `searcher --help` shows them. The module has the same name
 # (`models` → searcher/commands/models.py) and contains a click command called `command`.
@@ -153,6 +153,8 @@ def _explain(error: BaseException) -> NoReturn:
         if sys.stderr.isatty():
             print(file=sys.stderr)  # end the line on which the terminal shows ^C
         _fail("Interrupted. Completed work is kept. Run the same command again to continue.", 130, label="")
+    except Interrupted as error:
+        _fail(str(error), 130, label="")
     except SearcherError as error:
         _fail(str(error), 1)
     except BrokenPipeError:

@@ -73,6 +73,8 @@ def command(
     chosen = read_labels(labels) if labels is not None else None
     opened = Model.open(model)
     found = read_data(data)
+    for remark in found.remarks:
+        note(remark, quiet)
     if isinstance(found, Source) and (templates is not None or labels is not None or confusion is not None):
         raise click.UsageError(
             "--templates, --labels and --confusion work only with class folders, but DATA contains pairs."

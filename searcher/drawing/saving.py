@@ -21,11 +21,11 @@ def check_target(path: Path) -> None:
     drew.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise InvalidInput(f"cannot write {path}: the suffix must be one of {', '.join(SUFFIXES)}")
+        raise InvalidInput(f"cannot write {path.name}: the suffix must be one of {', '.join(SUFFIXES)}")
     if not path.absolute().parent.is_dir():
-        raise NotFound(f"cannot write {path}: there is no folder {path.absolute().parent}")
+        raise NotFound(f"cannot write {path}: no such folder")
     if os.path.lexists(path) and not is_own_picture(path):
-        raise InvalidInput(f"{path} exists and was not drawn by searcher: choose another name, or remove it")
+        raise InvalidInput(f"cannot write {path}: it exists and was not drawn by searcher; choose another name, or remove it")
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:

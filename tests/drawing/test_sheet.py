@@ -49,8 +49,10 @@ def test_every_hit_is_drawn_and_long_rows_wrap(red: str, count: int) -> None:
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".png", ".webp"])
 def test_the_sheet_is_written_in_the_format_of_its_suffix(tmp_path: Path, red: str, suffix: str) -> None:
     path = tmp_path / f"sheet{suffix}"
-    path.write_bytes(b"old")
+    contact_sheet([row("a wall", red)], path)
+    old = path.read_bytes()
     contact_sheet([row("a red wall", red)], path)
+    assert path.read_bytes() != old
     with Image.open(path) as sheet:
         assert sheet.format == {".jpg": "JPEG", ".JPEG": "JPEG", ".png": "PNG", ".webp": "WEBP"}[suffix]
         sheet.load()
@@ -60,7 +62,7 @@ def test_the_sheet_is_written_in_the_format_of_its_suffix(tmp_path: Path, red: s
 def test_an_unknown_suffix_or_unwritable_path_is_an_error(tmp_path: Path, red: str) -> None:
     with pytest.raises(SearcherError, match=r"cannot write found\.gif: .*\.png"):
         contact_sheet([row("x", red)], tmp_path / "found.gif")
-    with pytest.raises(SearcherError, match="No such file or directory"):
+    with pytest.raises(SearcherError, match="no such folder"):
         contact_sheet([row("x", red)], tmp_path / "absent" / "found.jpg")
     (tmp_path / "taken.jpg").mkdir()
     with pytest.raises(SearcherError, match="cannot write"):

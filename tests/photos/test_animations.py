@@ -24,7 +24,7 @@ def gif(canvas: tuple[int, int], frame: tuple[int, int, int, int], transparent: 
 
 @pytest.mark.parametrize("transparent", [None, 0, 3])
 @pytest.mark.parametrize("min_side", [None, 3])
-def test_what_the_first_frame_of_a_gif_does_not_cover_is_white(transparent, min_side) -> None:
+def test_what_the_first_frame_of_a_gif_does_not_cover_is_white(transparent: int | None, min_side: int | None) -> None:
     photo = decode(gif((40, 20), (8, 4, 16, 8), transparent), min_side)
     assert (photo.width, photo.height) == (40, 20)
     side = photo.image.height / 20

@@ -1,9 +1,11 @@
 """Images of every pixel mode are converted to the colours that a viewer would show."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 from PIL import Image, ImageCms
 
 from searcher.photos import colour
@@ -27,12 +29,12 @@ def levels(data: bytes) -> np.ndarray:
     return np.asarray(image, float)
 
 
-def close(one: np.ndarray, other: np.ndarray | tuple[int, ...], tolerance: float) -> bool:
+def close(one: np.ndarray, other: ArrayLike, tolerance: float) -> bool:
     return bool(np.abs(one - np.asarray(other, float)).max() <= tolerance)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_16_bit_grey_is_scaled_and_not_clipped(kind) -> None:
+def test_16_bit_grey_is_scaled_and_not_clipped(kind: str) -> None:
     data = saved(Image.fromarray((RAMP * 65535).round().astype(np.uint16)), kind)
     assert close(levels(data), GREY[:, :, None], 1)
 
@@ -62,7 +64,7 @@ def test_12_bit_grey_is_scaled_to_white() -> None:
 
 
 @pytest.mark.parametrize("bits", [np.uint16, np.uint8])
-def test_16_bit_colours_lose_only_the_low_byte(bits) -> None:
+def test_16_bit_colours_lose_only_the_low_byte(bits: type[np.unsignedinteger[Any]]) -> None:
     """Pillow cannot write a 16-bit RGB PNG, so the test builds one."""
     import struct
     import zlib
@@ -78,7 +80,7 @@ def test_16_bit_colours_lose_only_the_low_byte(bits) -> None:
 
 
 @pytest.mark.parametrize("white", [1, 0.7, 255, 200, 65535, 1e6])
-def test_floats_are_scaled_by_the_white_that_fits_their_range(white) -> None:
+def test_floats_are_scaled_by_the_white_that_fits_their_range(white: float) -> None:
     data = saved(Image.fromarray((RAMP * white).astype(np.float32)), "TIFF")
     expected = {0.7: 0.7, 200: 200 / 255}.get(white, 1) * RAMP * 255
     assert close(levels(data), expected[:, :, None], 1)
@@ -104,7 +106,7 @@ def test_32_bit_integers_are_scaled() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
-def test_grey_becomes_three_equal_channels(kind) -> None:
+def test_grey_becomes_three_equal_channels(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {"quality": 100}
     seen = levels(saved(Image.fromarray(GREY), kind, **options))
     assert close(seen, GREY[:, :, None], 3)
@@ -135,7 +137,7 @@ def test_transparent_grey_is_shown_on_white() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_the_transparent_colour_of_a_palette_is_white(kind) -> None:
+def test_the_transparent_colour_of_a_palette_is_white(kind: str) -> None:
     image = Image.new("P", (4, 2), 0)
     image.putpalette([10, 20, 30, 200, 0, 0])
     image.paste(1, (2, 0, 4, 2))
@@ -167,13 +169,13 @@ SEEN = {"red": (255, 0, 0), "white": (255, 255, 255), "black": (0, 0, 0), "cyan"
 
 @pytest.mark.parametrize("ink", INKS)
 @pytest.mark.parametrize("min_side", [None, 2])
-def test_the_inks_of_a_cmyk_jpeg_are_right(ink, min_side) -> None:
+def test_the_inks_of_a_cmyk_jpeg_are_right(ink: str, min_side: int | None) -> None:
     data = saved(Image.new("CMYK", (16, 16), INKS[ink]), "JPEG", quality=100)
     assert close(np.asarray(decode(data, min_side).image, float), SEEN[ink], 3)
 
 
 @pytest.mark.parametrize("ink", INKS)
-def test_a_cmyk_tiff_is_never_inverted(ink) -> None:
+def test_a_cmyk_tiff_is_never_inverted(ink: str) -> None:
     data = saved(Image.new("CMYK", (8, 8), INKS[ink]), "TIFF")
     assert close(levels(data), SEEN[ink], 1)
 
@@ -187,7 +189,7 @@ def test_lab_and_ycbcr_tiffs_have_the_right_colours() -> None:
 
 @pytest.mark.parametrize("gamma", [1.0, 1.8])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
-def test_a_grey_profile_is_applied(gamma, kind) -> None:
+def test_a_grey_profile_is_applied(gamma: float, kind: str) -> None:
     """The levels of linear grey are much darker than those of sRGB."""
     linear = np.where(RAMP <= 0.04045, RAMP / 12.92, ((RAMP + 0.055) / 1.055) ** 2.4)
     image = Image.fromarray((linear ** (1 / gamma) * 255).round().astype(np.uint8))
@@ -212,7 +214,7 @@ def test_a_grey_profile_is_applied_to_16_bit_and_transparent_grey() -> None:
 
 
 @pytest.mark.parametrize("profile", [b"garbage", grey_profile(1.0)[:150], bytes(200)])
-def test_a_broken_grey_profile_is_ignored(profile) -> None:
+def test_a_broken_grey_profile_is_ignored(profile: bytes) -> None:
     for mode, value in (("L", 77), ("LA", (77, 255)), ("I;16", 77 * 257)):
         data = saved(Image.new(mode, (8, 8), value), "PNG", icc_profile=profile)
         assert close(levels(data), 77, 0)
@@ -238,7 +240,7 @@ def swapped_profile() -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
-def test_an_image_with_another_rgb_profile_is_converted_to_srgb(kind) -> None:
+def test_an_image_with_another_rgb_profile_is_converted_to_srgb(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {"quality": 100}
     image = Image.new("RGB", (64, 64), (200, 40, 40))
     data = saved(image, kind, icc_profile=swapped_profile(), **options)
@@ -247,7 +249,7 @@ def test_an_image_with_another_rgb_profile_is_converted_to_srgb(kind) -> None:
 
 
 @pytest.mark.parametrize("profile", [b"garbage", b"", bytes(200), swapped_profile()[:150]])
-def test_a_broken_profile_is_ignored(profile) -> None:
+def test_a_broken_profile_is_ignored(profile: bytes) -> None:
     data = saved(Image.new("RGB", (8, 8), (200, 40, 40)), "PNG", icc_profile=profile)
     assert close(levels(data), (200, 40, 40), 0)
 

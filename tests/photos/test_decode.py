@@ -6,6 +6,7 @@ import socket
 import threading
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -61,7 +62,7 @@ def difference(one: Image.Image, other: Image.Image) -> float:
         ("HEIF", {"quality": 95}, 8),
     ],
 )
-def test_every_format_is_decoded_to_the_original_pixels(kind, options, tolerance) -> None:
+def test_every_format_is_decoded_to_the_original_pixels(kind: str, options: dict[str, Any], tolerance: float) -> None:
     photo = decode(saved(corners(), kind, **options))
     assert (photo.width, photo.height, photo.format) == (*SIZE, kind)
     assert difference(photo.image, corners()) <= tolerance
@@ -99,7 +100,7 @@ STORED = {
         ("HEIF", {"quality": 95}),
     ],
 )
-def test_every_orientation_is_turned_upright(kind, options, orientation) -> None:
+def test_every_orientation_is_turned_upright(kind: str, options: dict[str, Any], orientation: int) -> None:
     turn = STORED[orientation]
     stored = corners() if turn is None else corners().transpose(turn)
     exif = Image.Exif()
@@ -112,7 +113,7 @@ def test_every_orientation_is_turned_upright(kind, options, orientation) -> None
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_invalid_orientation_is_ignored(orientation) -> None:
+def test_an_invalid_orientation_is_ignored(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     photo = decode(saved(corners(), "PNG", exif=exif))
@@ -120,7 +121,7 @@ def test_an_invalid_orientation_is_ignored(orientation) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
-def test_only_the_first_frame_or_page_is_decoded(kind) -> None:
+def test_only_the_first_frame_or_page_is_decoded(kind: str) -> None:
     lossless = {"lossless": True} if kind == "WEBP" else {}
     rest = [Image.new("RGB", SIZE, colour) for colour in ("lime", "blue")]
     data = saved(Image.new("RGB", SIZE, "red"), kind, save_all=True, append_images=rest, **lossless)
@@ -143,7 +144,7 @@ def noise(kind: str) -> bytes:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF"])
 @pytest.mark.parametrize("min_side", [3, 50, 75, 100, 300, 301, 1000])
-def test_a_reduced_image_has_at_least_twice_the_requested_side(kind, min_side) -> None:
+def test_a_reduced_image_has_at_least_twice_the_requested_side(kind: str, min_side: int) -> None:
     photo = decode(noise(kind), min_side)
     assert (photo.width, photo.height) == (900, 601)
     assert min(photo.image.size) >= min(601, 2 * min_side)
@@ -151,7 +152,7 @@ def test_a_reduced_image_has_at_least_twice_the_requested_side(kind, min_side) -
 
 
 @pytest.mark.parametrize("path", sample_photos(), ids=lambda path: path.stem)
-def test_reduced_decoding_gives_nearly_the_same_model_input(path) -> None:
+def test_reduced_decoding_gives_nearly_the_same_model_input(path: Path) -> None:
     small = (64, 64)
     for data in (path.read_bytes(), saved(Image.open(path).convert("RGB"), "JPEG", quality=95)):
         full = decode(data).image.resize(small, Image.Resampling.BICUBIC)
@@ -160,7 +161,7 @@ def test_reduced_decoding_gives_nearly_the_same_model_input(path) -> None:
 
 
 def test_the_digest_has_16_bytes_and_depends_on_the_content() -> None:
-    assert content_digest(b"a") == content_digest(bytearray(b"a")) != content_digest(b"b")
+    assert content_digest(b"a") == content_digest(bytearray(b"a")) != content_digest(b"b")  # type: ignore[arg-type]
     assert len(content_digest(b"")) == 16
 
 
@@ -185,14 +186,14 @@ def test_the_digest_has_16_bytes_and_depends_on_the_content() -> None:
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(100), "unsupported kind: Canon RAW"),
     ],
 )
-def test_data_that_is_not_an_image_is_an_error(data, reason) -> None:
+def test_data_that_is_not_an_image_is_an_error(data: bytes, reason: str) -> None:
     with pytest.raises(PhotoError, match=reason):
         decode(data)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_a_file_that_ends_early_fails(kind, share) -> None:
+def test_a_file_that_ends_early_fails(kind: str, share: float) -> None:
     whole = saved(Image.effect_noise((300, 200), 80).convert("RGB"), kind)
     for min_side in (None, 50):
         with pytest.raises(PhotoError) as caught:
@@ -217,7 +218,7 @@ def test_a_truncated_jpeg_says_that_it_is_truncated() -> None:
         decode(whole[: len(whole) // 2])
 
 
-def test_running_out_of_memory_is_a_photo_error(monkeypatch) -> None:
+def test_running_out_of_memory_is_a_photo_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def exhausted(image: object) -> None:
         raise MemoryError
 
@@ -234,14 +235,14 @@ def test_min_side_below_one_is_a_value_error() -> None:
 # --- files
 
 
-def test_a_photo_is_opened_by_any_kind_of_path(tmp_path) -> None:
+def test_a_photo_is_opened_by_any_kind_of_path(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     corners().save(path)
     for given in (path, str(path), os.fsencode(path)):
         assert difference(open_photo(given).image, corners()) == 0
 
 
-def test_a_name_that_is_not_utf8_is_read_and_named_in_errors(tmp_path) -> None:
+def test_a_name_that_is_not_utf8_is_read_and_named_in_errors(tmp_path: Path) -> None:
     path = os.fsencode(tmp_path) + b"/caf\xe9.png"
     Path(os.fsdecode(path)).write_bytes(saved(corners(), "PNG"))
     assert open_photo(path).width == SIZE[0]
@@ -270,7 +271,7 @@ def reason_without_waiting(path: Path) -> str:
     return reasons[0]
 
 
-def test_reading_a_pipe_a_socket_or_a_folder_never_blocks(tmp_path, monkeypatch) -> None:
+def test_reading_a_pipe_a_socket_or_a_folder_never_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     assert reason_without_waiting(tmp_path / "pipe.jpg") == "not a regular file"
     assert reason_without_waiting(Path("/dev/null")) == "not a regular file"
@@ -282,7 +283,7 @@ def test_reading_a_pipe_a_socket_or_a_folder_never_blocks(tmp_path, monkeypatch)
         assert reason_without_waiting(tmp_path / "s.jpg") == "not a regular file"
 
 
-def test_link_loops_and_broken_links_are_errors_with_a_reason(tmp_path) -> None:
+def test_link_loops_and_broken_links_are_errors_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").symlink_to("b.jpg")
     (tmp_path / "b.jpg").symlink_to("a.jpg")
     (tmp_path / "c.jpg").symlink_to("nowhere")
@@ -294,7 +295,7 @@ def test_link_loops_and_broken_links_are_errors_with_a_reason(tmp_path) -> None:
         open_photo("\ud800.jpg")
 
 
-def test_a_file_above_the_size_limit_is_not_read(tmp_path, monkeypatch) -> None:
+def test_a_file_above_the_size_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (tmp_path / "sparse.jpg").open("wb") as file:
         file.truncate(module.MAX_BYTES + 1)
     with pytest.raises(PhotoError, match=r"too large: 256 MiB \(the limit is 256 MiB\)"):

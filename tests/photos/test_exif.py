@@ -3,7 +3,9 @@
 import io
 import struct
 import zlib
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +17,7 @@ from searcher.photos.decode import decode
 from searcher.photos.exif import Exif, read_exif, read_orientation
 
 
-def exif_of(**sections: dict[int, object]) -> Exif:
+def exif_of(**sections: Mapping[int, object]) -> Exif:
     """Write EXIF to a JPEG and read it back. The sections are `top`, `shot` (the Exif IFD) and `gps`."""
     exif = Image.Exif()
     exif.update(sections.get("top", {}))
@@ -46,7 +48,7 @@ def deflated(tiff: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "deflated TIFF", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("min_side", [None, 2])
-def test_date_camera_and_place_are_read_from_every_format(kind, orientation, min_side) -> None:
+def test_date_camera_and_place_are_read_from_every_format(kind: str, orientation: int, min_side: int | None) -> None:
     import pillow_heif
 
     pillow_heif.register_heif_opener()
@@ -102,7 +104,7 @@ def test_a_photo_without_exif_has_no_metadata() -> None:
         ("", None),
     ],
 )
-def test_dates_are_read_in_all_common_formats(text, expected) -> None:
+def test_dates_are_read_in_all_common_formats(text: str, expected: datetime | None) -> None:
     assert exif_of(shot={0x9003: text}).taken_at == expected
 
 
@@ -127,7 +129,7 @@ def test_the_date_of_the_shot_is_preferred_to_the_date_of_the_last_change() -> N
         ("x" * 5000, "y", "x" * 100),
     ],
 )
-def test_the_camera_name_has_the_maker_once(make, model, expected) -> None:
+def test_the_camera_name_has_the_maker_once(make: str, model: str, expected: str | None) -> None:
     assert exif_of(top={0x010F: make, 0x0110: model}).camera == expected
 
 
@@ -147,7 +149,7 @@ def test_the_camera_name_has_the_maker_once(make, model, expected) -> None:
         ({2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}, None),
     ],
 )
-def test_only_valid_coordinates_are_read(change, expected) -> None:
+def test_only_valid_coordinates_are_read(change: dict[int, Any], expected: tuple[float, float] | None) -> None:
     exif = exif_of(gps=PRAGUE | change)
     if expected is None:
         assert (exif.latitude, exif.longitude) == (None, None)
@@ -167,7 +169,7 @@ def test_an_invalid_field_does_not_affect_the_others() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 @pytest.mark.filterwarnings("ignore")
-def test_invalid_exif_data_is_not_an_error(garbage, with_header) -> None:
+def test_invalid_exif_data_is_not_an_error(garbage: bytes, with_header: bool) -> None:
     image = Image.new("RGB", (8, 8))
     image.info["exif"] = (b"Exif\0\0II*\0\x08\0\0\0" if with_header else b"") + garbage
     assert isinstance(read_exif(image), Exif)
@@ -186,7 +188,7 @@ VALUES = st.one_of(
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from([0x010F, 0x0110, 0x0112, 0x0132, 0x8769, 0x8825]), VALUES), VALUES, VALUES)
-def test_any_value_in_any_field_is_valid_or_none(top, date, number) -> None:
+def test_any_value_in_any_field_is_valid_or_none(top: dict[int, Any], date: object, number: object) -> None:
     image = Image.new("RGB", (8, 8))
     exif = image.getexif()
     exif.update(top)

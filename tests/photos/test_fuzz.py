@@ -64,18 +64,20 @@ FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 
 @FUZZ
 @given(data=st.binary(max_size=400), min_side=SIDES)
-def test_random_bytes_give_a_photo_or_a_photo_error(data, min_side) -> None:
+def test_random_bytes_give_a_photo_or_a_photo_error(data: bytes, min_side: int | None) -> None:
     check(data, min_side)
 
 
 @FUZZ
 @given(head=st.sampled_from(sorted(HEADS.values())), data=st.binary(max_size=300), min_side=SIDES)
-def test_random_bytes_after_a_format_signature_give_a_photo_or_a_photo_error(head, data, min_side) -> None:
+def test_random_bytes_after_a_format_signature_give_a_photo_or_a_photo_error(
+    head: bytes, data: bytes, min_side: int | None
+) -> None:
     check(head + data, min_side)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_images_give_a_photo_or_a_photo_error(kind) -> None:
+def test_damaged_images_give_a_photo_or_a_photo_error(kind: str) -> None:
     """Overwrite, remove and add bytes anywhere, but most often near the start, where the headers are."""
     good = whole(kind)
     places = st.one_of(st.integers(0, min(600, len(good) - 1)), st.integers(0, len(good) - 1))
@@ -83,7 +85,7 @@ def test_damaged_images_give_a_photo_or_a_photo_error(kind) -> None:
 
     @FUZZ
     @given(st.lists(damage, min_size=1, max_size=8), SIDES)
-    def run(damages, min_side) -> None:
+    def run(damages: list[tuple[int, int, bytes]], min_side: int | None) -> None:
         data = good
         for place, cut, new in damages:
             data = data[:place] + new + data[place + cut :]
@@ -93,7 +95,7 @@ def test_damaged_images_give_a_photo_or_a_photo_error(kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_truncated_images_give_a_photo_or_a_photo_error(kind) -> None:
+def test_truncated_images_give_a_photo_or_a_photo_error(kind: str) -> None:
     good = whole(kind)
     for length in range(0, len(good), max(1, len(good) // 150)):
         check(good[:length], None)

@@ -44,7 +44,7 @@ def turned_by_exif(kind: str, orientation: int) -> bytes:
 
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
-def test_the_orientation_of_exif_is_applied_only_if_the_file_does_not_turn_itself(kind, orientation) -> None:
+def test_the_orientation_of_exif_is_applied_only_if_the_file_does_not_turn_itself(kind: str, orientation: int) -> None:
     image = picture(width=96, height=64)
     turn = TURNED[orientation]
     expected = image if turn is None else image.transpose(turn)
@@ -62,7 +62,7 @@ def test_the_orientation_of_exif_is_applied_only_if_the_file_does_not_turn_itsel
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
-def test_invalid_boxes_are_ignored(kind) -> None:
+def test_invalid_boxes_are_ignored(kind: str) -> None:
     data = turned_by_exif(kind, 6)
     assert orientation_from_exif(data) == 6
     for name in (b"pitm", b"iprp", b"ipma", b"iinf", b"iloc", b"meta", b"infe"):

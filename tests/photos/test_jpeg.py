@@ -1,5 +1,7 @@
 """A JPEG without its end marker is read if it has all its pixels."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,7 +30,9 @@ IMAGES = {
 @pytest.mark.parametrize("options", KINDS, ids=str)
 @pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("min_side", [None, 40])
-def test_a_jpeg_without_its_end_marker_is_read_and_a_cut_one_is_not(options, name, min_side) -> None:
+def test_a_jpeg_without_its_end_marker_is_read_and_a_cut_one_is_not(
+    options: dict[str, Any], name: str, min_side: int | None
+) -> None:
     data = saved(IMAGES[name], "JPEG", **options)
     whole = decode(data, min_side).image
     stem = data[:-2]

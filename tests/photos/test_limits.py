@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -31,12 +32,12 @@ def png_of(width: int, height: int) -> bytes:
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest resets our own filter
 @pytest.mark.parametrize("size", [(20_000, 10_000), (20_000, 20_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
-def test_a_decompression_bomb_is_rejected_before_it_is_decoded(size) -> None:
+def test_a_decompression_bomb_is_rejected_before_it_is_decoded(size: tuple[int, int]) -> None:
     with pytest.raises(PhotoError, match=r"too large.*million"):
         decode(png_of(*size), min_side=224)
 
 
-def test_a_large_jpeg_is_decoded_only_at_a_reduced_scale(monkeypatch) -> None:
+def test_a_large_jpeg_is_decoded_only_at_a_reduced_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_DECODED_PIXELS", 100_000)
     monkeypatch.setattr(module, "LARGE_PIXELS", 10_000)
     data = saved(Image.new("RGB", (1000, 500), "red"), "JPEG")
@@ -56,7 +57,7 @@ def test_a_large_jpeg_is_decoded_only_at_a_reduced_scale(monkeypatch) -> None:
         ("AVIF", "MAX_HEIF_PIXELS"),
     ],
 )
-def test_each_format_has_a_limit_of_pixels(kind, name, monkeypatch) -> None:
+def test_each_format_has_a_limit_of_pixels(kind: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     data = saved(picture(width=48, height=32), kind)
     monkeypatch.setattr(module, name, 48 * 32)
     assert decode(data, 10).width == 48
@@ -75,7 +76,9 @@ def test_the_documentation_states_the_limits() -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "CMYK", "P", "I;16"])
 @pytest.mark.parametrize("size", [(403, 301), (1, 700), (700, 33)])
-def test_a_large_picture_is_reduced_in_bands_to_the_same_pixels(mode, size, monkeypatch) -> None:
+def test_a_large_picture_is_reduced_in_bands_to_the_same_pixels(
+    mode: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     noise = Image.effect_noise(size, 90)
     source = noise.convert("RGB").quantize(200) if mode == "P" else noise.convert("RGB").convert("L")
     if mode == "I;16":
@@ -90,7 +93,7 @@ def test_a_large_picture_is_reduced_in_bands_to_the_same_pixels(mode, size, monk
     assert difference(bands, whole) < 1
 
 
-def test_a_failure_with_a_large_picture_does_not_block_the_next(monkeypatch) -> None:
+def test_a_failure_with_a_large_picture_does_not_block_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE_PIXELS", 1)
     whole = saved(Image.effect_noise((300, 200), 80), "JPEG")
     for _ in range(2):
@@ -170,7 +173,7 @@ def run_length_bmp(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("height", [8944, -8944])
-def test_a_large_run_length_encoded_bmp_is_refused(height) -> None:
+def test_a_large_run_length_encoded_bmp_is_refused(height: int) -> None:
     with pytest.raises(PhotoError, match="too large: run-length encoded BMP of 8944 × 8944 pixels"):
         decode(run_length_bmp(8944, height))
     assert decode(run_length_bmp(100, 100)).width == 100
@@ -210,7 +213,9 @@ print(photo.width, round(peak() - start))
         ("TIFF", "F", (10_000, 9_990), {"compression": "tiff_lzw"}),
     ],
 )
-def test_the_largest_picture_takes_less_than_700_mb(kind, mode, size, options) -> None:
+def test_the_largest_picture_takes_less_than_700_mb(
+    kind: str, mode: str, size: tuple[int, int], options: dict[str, Any]
+) -> None:
     data = saved(Image.new(mode, size), kind, **options)
     done = subprocess.run([sys.executable, "-c", MEMORY], input=data, capture_output=True, check=True, timeout=300)
     width, megabytes = map(int, done.stdout.split())

@@ -43,7 +43,7 @@ BOMB = zlib.compress(bytes(100_000_000))
     ],
     ids=range(19),
 )
-def test_a_problem_in_metadata_is_ignored(extra) -> None:
+def test_a_problem_in_metadata_is_ignored(extra: bytes) -> None:
     start = time.perf_counter()
     for data in (png_of(picture(), extra), png_of(picture(), b"", extra)):
         assert difference(decode(data).image, PIXELS) == 0
@@ -51,7 +51,7 @@ def test_a_problem_in_metadata_is_ignored(extra) -> None:
 
 
 @pytest.mark.parametrize("kind", [b"IHDR", b"PLTE", b"IDAT", b"IEND"])
-def test_a_wrong_checksum_of_a_critical_chunk_is_damage(kind) -> None:
+def test_a_wrong_checksum_of_a_critical_chunk_is_damage(kind: bytes) -> None:
     data = saved(picture().quantize(16), "PNG")
     start = data.index(kind) - 4
     end = start + 12 + int.from_bytes(data[start : start + 4])
@@ -74,7 +74,7 @@ def test_a_profile_larger_than_a_mebibyte_is_used() -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_metadata_is_read_from_chunks_before_and_after_the_pixels(packed) -> None:
+def test_metadata_is_read_from_chunks_before_and_after_the_pixels(packed: bool) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     exif.get_ifd(0x8769)[0x9003] = "2023:06:01 12:34:56"

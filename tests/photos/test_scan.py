@@ -32,7 +32,7 @@ def found_and_errors(root: Path) -> tuple[list[str], dict[str, str]]:
     return sorted(os.fsdecode(file.relpath) for file in files if isinstance(file, FoundFile)), errors
 
 
-def test_a_file_has_its_path_size_and_modification_time(tmp_path) -> None:
+def test_a_file_has_its_path_size_and_modification_time(tmp_path: Path) -> None:
     touch(tmp_path, "a/b/c.jpg")
     (tmp_path / "a/b/c.jpg").write_bytes(b"12345")
     os.utime(tmp_path / "a/b/c.jpg", ns=(1, 1_234_567_890_123_456_789))
@@ -40,18 +40,18 @@ def test_a_file_has_its_path_size_and_modification_time(tmp_path) -> None:
     assert file == FoundFile(b"a/b/c.jpg", 5, 1_234_567_890_123_456_789)
 
 
-def test_photos_are_recognised_by_their_suffix_in_any_letter_case(tmp_path) -> None:
+def test_photos_are_recognised_by_their_suffix_in_any_letter_case(tmp_path: Path) -> None:
     photos = [f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(PHOTO_SUFFIXES))]
     photos += ["A.JPG", "b.JpEg", "c.d.heic"]
     touch(tmp_path, *photos, "notes.txt", "film.mp4", "jpg", "x.jpgx", "photo.jpg.xmp", "raw.cr2", "none.")
     assert found(tmp_path) == sorted(photos)
 
 
-def test_an_empty_folder_has_no_photos(tmp_path) -> None:
+def test_an_empty_folder_has_no_photos(tmp_path: Path) -> None:
     assert found(tmp_path) == []
 
 
-def test_names_that_are_unusual_or_not_utf8_are_found(tmp_path) -> None:
+def test_names_that_are_unusual_or_not_utf8_are_found(tmp_path: Path) -> None:
     names = [b"caf\xe9.jpg", "東京.jpg".encode(), b"new\nline.jpg", b"-rf *.jpg", b"\xff\xfe/\x80.jpg"]
     for name in names:
         path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
@@ -60,7 +60,7 @@ def test_names_that_are_unusual_or_not_utf8_are_found(tmp_path) -> None:
     assert sorted(file.relpath for file in scan(os.fsencode(tmp_path))) == sorted(names)
 
 
-def test_hidden_files_thumbnails_and_recycle_bins_are_skipped(tmp_path) -> None:
+def test_hidden_files_thumbnails_and_recycle_bins_are_skipped(tmp_path: Path) -> None:
     touch(
         tmp_path,
         "seen.jpg",
@@ -77,7 +77,7 @@ def test_hidden_files_thumbnails_and_recycle_bins_are_skipped(tmp_path) -> None:
     assert found(tmp_path) == ["folder.jpg/inside a folder with the name of a photo.jpg", "seen.jpg"]
 
 
-def test_only_the_originals_of_an_apple_library_are_found(tmp_path) -> None:
+def test_only_the_originals_of_an_apple_library_are_found(tmp_path: Path) -> None:
     library = "My Photos.photoslibrary"
     touch(
         tmp_path,
@@ -89,7 +89,7 @@ def test_only_the_originals_of_an_apple_library_are_found(tmp_path) -> None:
     assert found(tmp_path / library) == ["originals/A/1.heic"]
 
 
-def test_a_link_to_a_file_is_followed(tmp_path) -> None:
+def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
     touch(tmp_path, "outside/real.jpg", "root/plain.jpg")
     (tmp_path / "outside/real.jpg").write_bytes(b"12345")
     (tmp_path / "root/link.jpg").symlink_to("../outside/real.jpg")
@@ -97,7 +97,7 @@ def test_a_link_to_a_file_is_followed(tmp_path) -> None:
     assert files == {b"plain.jpg": 1, b"link.jpg": 5}
 
 
-def test_a_link_to_a_photo_that_is_found_anyway_is_not_a_second_photo(tmp_path) -> None:
+def test_a_link_to_a_photo_that_is_found_anyway_is_not_a_second_photo(tmp_path: Path) -> None:
     touch(tmp_path, "sub/real.jpg", ".hidden/real.jpg", "sub/without suffix")
     (tmp_path / "sorted").mkdir()
     (tmp_path / "sorted/dog.jpg").symlink_to(tmp_path / "sub/real.jpg")
@@ -106,14 +106,14 @@ def test_a_link_to_a_photo_that_is_found_anyway_is_not_a_second_photo(tmp_path) 
     assert found(tmp_path) == ["sorted/hidden.jpg", "sorted/named.jpg", "sub/real.jpg"]
 
 
-def test_a_time_beyond_what_sqlite_stores_is_cut(tmp_path) -> None:
+def test_a_time_beyond_what_sqlite_stores_is_cut(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     os.utime(tmp_path / "a.jpg", (10_000_000_000, 10_000_000_000))  # the year 2286
     [file] = scan(os.fsencode(tmp_path))
     assert isinstance(file, FoundFile) and file.mtime_ns == 2**63 - 1
 
 
-def test_a_folder_on_another_disk_is_a_mount_point(tmp_path, monkeypatch) -> None:
+def test_a_folder_on_another_disk_is_a_mount_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "own.jpg", "nas/a.jpg", "nas/deep/b.jpg")
     real = os.stat
 
@@ -135,7 +135,7 @@ def test_a_folder_on_another_disk_is_a_mount_point(tmp_path, monkeypatch) -> Non
     ]
 
 
-def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path) -> None:
+def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path: Path) -> None:
     touch(tmp_path, "outside/out.jpg", "root/a.jpg", "root/sub/b.jpg")
     root = tmp_path / "root"
     (root / "sub/up").symlink_to("..")
@@ -150,7 +150,9 @@ def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=8))
-def test_each_folder_is_listed_once_with_any_links(tmp_path_factory, links) -> None:
+def test_each_folder_is_listed_once_with_any_links(
+    tmp_path_factory: pytest.TempPathFactory, links: list[tuple[str, str]]
+) -> None:
     root = tmp_path_factory.mktemp("links")
     for name in "abcdef":
         touch(root, f"{name}/{name}.jpg")
@@ -159,7 +161,7 @@ def test_each_folder_is_listed_once_with_any_links(tmp_path_factory, links) -> N
     assert found(root) == [f"{name}/{name}.jpg" for name in "abcdef"]
 
 
-def test_paths_that_cannot_be_listed_are_reported_and_the_scan_continues(tmp_path) -> None:
+def test_paths_that_cannot_be_listed_are_reported_and_the_scan_continues(tmp_path: Path) -> None:
     touch(tmp_path, "good.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
     os.mkfifo(tmp_path / "pipe of no interest")
@@ -175,14 +177,14 @@ def test_paths_that_cannot_be_listed_are_reported_and_the_scan_continues(tmp_pat
     assert "symbolic links" in errors["loop1.jpg"]
 
 
-def test_a_socket_that_is_named_like_a_photo_is_reported(tmp_path, monkeypatch) -> None:
+def test_a_socket_that_is_named_like_a_photo_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind("s.jpg")
         assert found_and_errors(tmp_path) == ([], {"s.jpg": "not a regular file"})
 
 
-def test_an_unreadable_folder_is_reported_with_its_path(tmp_path, monkeypatch) -> None:
+def test_an_unreadable_folder_is_reported_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.jpg", "locked/b.jpg", "open/c.jpg")
     real = os.scandir
 
@@ -195,7 +197,7 @@ def test_an_unreadable_folder_is_reported_with_its_path(tmp_path, monkeypatch) -
     assert found_and_errors(tmp_path) == (["a.jpg", "open/c.jpg"], {"locked": "Permission denied"})
 
 
-def test_a_root_that_is_missing_or_a_file_is_an_error(tmp_path) -> None:
+def test_a_root_that_is_missing_or_a_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         found(tmp_path / "absent")
     touch(tmp_path, "a.jpg")
@@ -203,7 +205,7 @@ def test_a_root_that_is_missing_or_a_file_is_an_error(tmp_path) -> None:
         found(tmp_path / "a.jpg")
 
 
-def test_a_root_that_is_a_link_is_followed(tmp_path) -> None:
+def test_a_root_that_is_a_link_is_followed(tmp_path: Path) -> None:
     touch(tmp_path, "real/a.jpg")
     (tmp_path / "link").symlink_to("real")
     assert found(tmp_path / "link") == ["a.jpg"]

@@ -3,6 +3,7 @@
 import io
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ def full_range(levels: np.ndarray, kind: str) -> np.ndarray:
         return (levels / 255).astype(kind)
     top = np.iinfo(kind).max
     table = np.array([level * top // 255 for level in range(256)], dtype=kind)
-    return table[levels]
+    numbers: np.ndarray = table[levels]
+    return numbers
 
 
 def written(values: np.ndarray, **options: Any) -> bytes:
@@ -48,7 +50,7 @@ def look(data: bytes, min_side: int | None = None) -> np.ndarray:
 @pytest.mark.parametrize("kind", NUMBERS)
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("layout", ["strips", "tiles", "deflate", "deflate predictor", "deflate predictor tiles"])
-def test_every_number_type_has_the_right_brightness(kind, order, layout) -> None:
+def test_every_number_type_has_the_right_brightness(kind: str, order: str, layout: str) -> None:
     options: dict[str, Any] = {"byteorder": order, "rowsperstrip": 7}
     if "tiles" in layout:
         options = {"byteorder": order, "tile": (16, 32)}
@@ -68,7 +70,7 @@ def test_every_number_type_has_the_right_brightness(kind, order, layout) -> None
 
 
 @pytest.mark.parametrize("name", ["tiff_lzw", "packbits", "tiff_adobe_deflate", "lzma", "zstd"])
-def test_every_compression_of_bytes_is_unpacked(name) -> None:
+def test_every_compression_of_bytes_is_unpacked(name: str) -> None:
     """Pillow writes the compressed bytes as a grey picture. The header is then changed to 32-bit floats."""
     rows = full_range(GREY, "f4").view(np.uint8)
     data = saved(Image.fromarray(rows), "TIFF", compression=name)
@@ -98,7 +100,7 @@ def packed_bits(values: np.ndarray, bits: int) -> bytes:
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 10, 12, 14, 16])
 @pytest.mark.parametrize("white_is_zero", [False, True])
 @pytest.mark.parametrize("order", "<>")
-def test_every_depth_of_grey_is_scaled_to_white(bits, white_is_zero, order) -> None:
+def test_every_depth_of_grey_is_scaled_to_white(bits: int, white_is_zero: bool, order: str) -> None:
     values = GREY.astype(np.int64) * (2**bits - 1) // 255
     data = values.astype(order + "u2").tobytes() if bits == 16 else packed_bits(values, bits)
     expected = np.round(values * 255 / (2**bits - 1))
@@ -107,7 +109,7 @@ def test_every_depth_of_grey_is_scaled_to_white(bits, white_is_zero, order) -> N
 
 
 @pytest.mark.parametrize("bits", [4, 10, 12])
-def test_colours_of_unusual_depths_are_scaled(bits) -> None:
+def test_colours_of_unusual_depths_are_scaled(bits: int) -> None:
     values = RGB.astype(np.int64) * (2**bits - 1) // 255
     tags = {258: (3, [bits] * 3), 262: (3, [2]), 277: (3, [3])}
     seen = look(tiff(SIZE, tags, packed_bits(values.reshape(HEIGHT, -1), bits)))
@@ -115,7 +117,7 @@ def test_colours_of_unusual_depths_are_scaled(bits) -> None:
 
 
 @pytest.mark.parametrize("scale", [1, 257])
-def test_palettes_with_entries_of_8_and_16_bits_have_the_same_colours(scale) -> None:
+def test_palettes_with_entries_of_8_and_16_bits_have_the_same_colours(scale: int) -> None:
     image = picture().quantize(256)
     palette = np.zeros((256, 3), int)
     used = np.array(image.getpalette()).reshape(-1, 3)
@@ -141,7 +143,9 @@ def test_palettes_with_entries_of_8_and_16_bits_have_the_same_colours(scale) -> 
 )
 @pytest.mark.parametrize("kind", ["u1", "<u2", "<u4", "<f4"])
 @pytest.mark.parametrize("planar", [False, True])
-def test_extra_samples_are_alpha_or_ignored(samples, extras, expected, kind, planar) -> None:
+def test_extra_samples_are_alpha_or_ignored(
+    samples: list[np.ndarray], extras: list[int], expected: np.ndarray, kind: str, planar: bool
+) -> None:
     values = np.dstack(samples).astype(np.uint8)
     number = values.shape[2]
     colours = {1: 1, 3: 2, 4: 5}[number - len(extras)]
@@ -191,7 +195,7 @@ def test_lab_colours_of_8_and_16_bits_are_signed_and_icc_lab_is_not() -> None:
 
 
 @pytest.mark.parametrize(("across", "down"), [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2)])
-def test_uncompressed_ycbcr_with_shared_colours_is_read(across, down) -> None:
+def test_uncompressed_ycbcr_with_shared_colours_is_read(across: int, down: int) -> None:
     colours = np.asarray(picture().convert("YCbCr"))
     colours = np.pad(colours, ((0, -HEIGHT % down), (0, -WIDTH % across), (0, 0)), mode="edge")
     data = b""
@@ -204,14 +208,14 @@ def test_uncompressed_ycbcr_with_shared_colours_is_read(across, down) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 16, 32])
-def test_reversed_bits_are_turned_back(bits) -> None:
+def test_reversed_bits_are_turned_back(bits: int) -> None:
     values = np.frombuffer(full_range(GREY, f"u{bits // 8}").tobytes(), np.uint8)
     tags = {258: (3, [bits]), 262: (3, [1]), 266: (3, [2]), 277: (3, [1])}
     assert difference(look(tiff(SIZE, tags, REVERSED[values].tobytes())), GREY) < 1
 
 
 @pytest.mark.parametrize("kind", ["u1", "u4", "f4"])
-def test_big_tiff_and_the_first_of_several_pages_are_read(kind) -> None:
+def test_big_tiff_and_the_first_of_several_pages_are_read(kind: str) -> None:
     pages = np.stack([full_range(GREY, kind), full_range(255 - GREY, kind)])
     for order in "<>":
         data = written(pages, bigtiff=True, byteorder=order, photometric="minisblack")
@@ -227,7 +231,7 @@ def test_dark_and_negative_numbers_are_stretched_and_never_wrap() -> None:
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_float_picture_is_turned_upright_and_its_date_is_read(orientation) -> None:
+def test_a_float_picture_is_turned_upright_and_its_date_is_read(orientation: int) -> None:
     turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     stored = np.asarray(picture().transpose(turn[orientation])) if orientation in turn else RGB
     size = (stored.shape[1], stored.shape[0])
@@ -245,7 +249,7 @@ def test_a_float_picture_is_reduced() -> None:
 
 
 @pytest.mark.parametrize("compression", ["jpeg", "group4"])
-def test_compressions_of_pictures_are_left_to_pillow(compression) -> None:
+def test_compressions_of_pictures_are_left_to_pillow(compression: str) -> None:
     image = picture() if compression == "jpeg" else picture().convert("1")
     data = saved(image, "TIFF", compression=compression)
     layout = read_layout(data)
@@ -275,7 +279,7 @@ def test_compressions_of_pictures_are_left_to_pillow(compression) -> None:
         ),
     ],
 )
-def test_what_cannot_be_read_has_the_right_reason(tags, reason) -> None:
+def test_what_cannot_be_read_has_the_right_reason(tags: dict[int, tuple[int, list[int]]], reason: str) -> None:
     base = {258: (3, [8]), 262: (3, [1]), 277: (3, [1])}
     with pytest.raises(PhotoError, match=reason):
         decode(tiff(SIZE, base | tags, GREY.tobytes()))
@@ -291,7 +295,7 @@ def test_a_tile_that_unpacks_to_gigabytes_is_refused() -> None:
 @pytest.mark.skipif(shutil.which("convert") is None, reason="needs ImageMagick")
 @pytest.mark.parametrize("kind", ["u2", "u4", "f4", "f8"])
 @pytest.mark.parametrize("planar", [False, True])
-def test_imagemagick_shows_the_same_picture(kind, planar, tmp_path) -> None:
+def test_imagemagick_shows_the_same_picture(kind: str, planar: bool, tmp_path: Path) -> None:
     values = full_range(RGB, kind)
     if planar:
         data = written(np.ascontiguousarray(np.moveaxis(values, 2, 0)), photometric="rgb", planarconfig="separate")

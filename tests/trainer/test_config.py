@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from searcher.errors import InvalidInput, SearcherError
+from searcher.models.hub import LAYOUT, Repository
 from searcher.trainer.checkpoint import config_of_checkpoint, create
 from searcher.trainer.config import model_config
 from searcher.trainer.export import export_checkpoint
@@ -116,6 +117,16 @@ def test_python_files_of_a_checkpoint_are_not_run(way: str, tmp_path: Path, monk
     with pytest.raises(SearcherError, match="open_clip cannot load"):
         export_checkpoint(folder, tmp_path / "out", name="mine")
     assert not (tmp_path / "owned").exists()
+
+
+def test_python_files_are_not_downloaded() -> None:
+    repository = Repository.__new__(Repository)
+    repository.repo, repository.commit = "a/b", "0"
+    names = ["open_clip_config.json", "open_clip_model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    repository.files = dict.fromkeys([*names, "tokenizer_own.py", "tokenizer.pkl", "own.py"])
+    assert sorted(repository.wanted()) == names
+    repository.files = dict.fromkeys([*LAYOUT, "visual/own.py", "textual/tokenizer_own.py"])
+    assert sorted(repository.wanted()) == sorted(LAYOUT)
 
 
 def test_all_configs_of_open_clip_and_our_own_are_accepted() -> None:
