@@ -54,6 +54,9 @@ class HistogramModel:
     def known_script(self, text: str) -> bool:
         return text.isascii()
 
+    def cuts(self, text: str) -> bool:
+        return False
+
     def preprocess(self, image: Image.Image) -> np.ndarray:
         small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
         return np.asarray(small, np.float32).transpose(2, 0, 1) / 255

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
@@ -67,6 +68,7 @@ class LazyGroup(click.Group):
         if kwargs.get("standalone_mode") is False:
             return super().main(*args, **kwargs)
         kwargs.update(prog_name="searcher", standalone_mode=False)
+        _open_closed_streams()
         for stream in (sys.stdout, sys.stderr):
             _print_names_as_they_are(stream)
         given = kwargs.get("args") or (args[0] if args else None) or sys.argv[1:]
@@ -91,6 +93,17 @@ def _caused_by_interrupt(error: BaseException | None) -> bool:
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__cause__ or error.__context__
     return error is not None
+
+
+def _open_closed_streams() -> None:
+    """Let a stream that the caller has closed (`>&-`) lead to the null device.
+
+    Otherwise the next file that is opened would get its number, and with it whatever is printed.
+    """
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (open until the process ends)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 (open until the process ends)
 
 
 def _print_names_as_they_are(stream: TextIO) -> None:
@@ -177,6 +190,8 @@ def _fail(message: str, code: int, label: str = "Error: ") -> NoReturn:
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Find your photos by describing them. Nothing leaves this machine."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        ctx.color = False
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

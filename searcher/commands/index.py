@@ -72,7 +72,9 @@ def show_report(report: "IndexReport") -> None:
     """Print what was done, and then the first files that failed."""
     counts = report.as_dict()
     embedded = report.added + report.changed
-    rate = f", {embedded / report.seconds:.0f} photos per second" if embedded and report.seconds > 0 else ""
+    rate = (
+        f", {plural(round(embedded / report.seconds), 'photo')} per second" if embedded and report.seconds > 0 else ""
+    )
     names = ("added", "changed", "moved", "removed", "unchanged", "failed")
     parts = [f"{counts[name]:,} {name}" for name in names if counts[name]]
     if not parts:

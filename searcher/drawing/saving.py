@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from PIL import Image
@@ -25,7 +26,7 @@ def check_target(path: Path) -> None:
     if not path.absolute().parent.is_dir():
         raise NotFound(f"cannot write {path}: no such folder")
     if os.path.lexists(path) and not is_own_picture(path):
-        raise InvalidInput(f"cannot write {path}: it exists and was not drawn by searcher; choose another name, or remove it")
+        raise InvalidInput(f"cannot write {path}: it exists and was not drawn by searcher; choose another name")
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
@@ -52,6 +53,8 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise SearcherError(f"cannot write {path}: {error.strerror or error}") from error
+    except ValueError as error:  # a WebP picture can have 16,383 pixels per side
+        raise SearcherError(f"cannot write {path}: {error}") from error
     finally:
         with suppress(OSError):
             unfinished.unlink()
@@ -59,7 +62,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes left behind when they wrote this picture."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
+    for part in path.parent.glob(f".{escape(path.name)}.*.part"):
         number = part.name.split(".")[-2]
         if number.isdigit() and not _runs(int(number)):
             with suppress(OSError):

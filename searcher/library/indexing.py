@@ -1,5 +1,6 @@
 """One index run, from what the user named to the report."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,9 +72,8 @@ def _give_model(
     """Embed the whole library with another model; returns what the user should know."""
     from searcher.indexer.reembed import reembed
     from searcher.library.refresh import refresh
-    from searcher.models.store import keep_copy
 
-    kept = keep_copy(model)
+    kept = _kept(model, progress)
     with catalog.write(progress) as change:
         change.models.add(model, kept)
     with catalog.read() as view:
@@ -88,15 +88,28 @@ def _give_model(
     return notices
 
 
+def _kept(model: "DualEncoder", progress: Progress) -> Path:
+    """The folder where the model will be found later: for the built-in one a copy, if the store can be written to."""
+    from searcher.models.store import keep_copy
+
+    try:
+        return keep_copy(model)
+    except OSError as error:
+        where = os.fsdecode(error.filename or "")
+        progress.notice(
+            f"no copy of the model {model.name} was kept ({error.strerror or error}: {where}); after an upgrade of "
+            "searcher the photos may have to be embedded again"
+        )
+        return model.folder
+
+
 def _remember(catalog: Catalog, encoders: Encoders, progress: Progress) -> "tuple[ModelRow, DualEncoder]":
     """The library's model. The first run remembers it and keeps a copy of the built-in one."""
     with catalog.read() as view:
         row = view.models.current()
     model = encoders.of(row)
     if row is None:
-        from searcher.models.store import keep_copy
-
-        kept = keep_copy(model)
+        kept = _kept(model, progress)
         with catalog.write(progress) as change:
             if change.view.models.current() is None:  # another process may have been first
                 change.models.use(change.models.add(model, kept))

@@ -79,6 +79,10 @@ class DualEncoder(Protocol):
         """Whether the languages of the model are written in the letters of `text`. True if they are unknown."""
         ...
 
+    def cuts(self, text: str) -> bool:
+        """Whether `encode_texts` reads only the beginning of `text`, because it is longer than the context."""
+        ...
+
     def preprocess(self, image: "Image.Image") -> "np.ndarray":
         """An upright RGB image → float32 (3, H, W), for `encode_pixels`."""
         ...

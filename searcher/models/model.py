@@ -163,6 +163,10 @@ class Model:
         """Whether the model's languages use the letters of `text`. True if the languages are unknown."""
         return known_script(text, self.languages)
 
+    def cuts(self, text: str) -> bool:
+        """Whether `encode_texts` reads only the beginning of `text`, because it is longer than the context."""
+        return self.tokenizer.cuts(text)
+
     def preprocess(self, image: "Image.Image") -> np.ndarray:
         """Convert an upright RGB image to float32 (3, H, W) for `encode_pixels`."""
         return self._folder.preprocess(image)

@@ -114,6 +114,13 @@ class TextTokenizer:
             result[result == self._strip] = 0
         return result
 
+    def cuts(self, text: str) -> bool:
+        """Whether only the beginning of `text` fits into the context."""
+        encoding = self._tokenizer.encode(self._clean(text), add_special_tokens=self._ends is None)
+        if self._ends is not None:
+            return len(encoding.ids) > self.context_length - 2
+        return bool(encoding.overflowing)
+
     def mask(self, ids: np.ndarray) -> np.ndarray:
         """The attention mask of `ids`: int64 (n, context_length), 1 for tokens and 0 for padding."""
         return np.asarray(ids != self.pad_id, dtype=np.int64)

@@ -109,8 +109,11 @@ def read_bytes(path: bytes) -> bytes:
     try:
         # O_NONBLOCK: without it, opening a FIFO that has no writer blocks forever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):  # fdopen refuses a folder, and leaves it open
+            os.close(descriptor)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         with os.fdopen(descriptor, "rb", buffering=0) as file:
-            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise PhotoError("not a regular file")
             if status.st_size > MAX_BYTES:
@@ -156,12 +159,10 @@ def decode(data: bytes, min_side: int | None = None) -> DecodedPhoto:
         raise why(error, data) from error
 
 
-def share_lock_of_large_pictures(path: str) -> None:
-    """Let processes that call this with the same file decode one large picture at a time between them."""
-    from filelock import FileLock
-
+def hold_for_large_pictures(lock: AbstractContextManager[object]) -> None:
+    """Hold `lock` while a large picture is decoded, instead of one that only the threads of this process share."""
     global _large_pictures
-    _large_pictures = FileLock(path)
+    _large_pictures = lock
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -10,14 +10,13 @@ and JSON: nothing that it says is executed. Its output streams lead nowhere.
 import atexit
 import json
 import logging
+import math
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from multiprocessing.connection import Connection
@@ -38,7 +37,7 @@ MAX_SECONDS = 20.0
 START_SECONDS = 60.0  # for a worker to start on a busy machine
 TICK_SECONDS = 0.1  # how often a waiting thread looks whether it should stop
 
-STARTED, FAILED, DECODED = b"S", b"E", b"P"  # the first byte of a worker's answer
+STARTED, WAITING, FAILED, DECODED = b"S", b"W", b"E", b"P"  # the first byte of a worker's answer
 
 
 class Stopped(Exception):
@@ -48,8 +47,11 @@ class Stopped(Exception):
 def decode_guarded(data: bytes, min_side: int | None = None, stop: threading.Event | None = None) -> DecodedPhoto:
     """`decode`, but it never takes longer than about MAX_SECONDS, and ends within TICK_SECONDS after `stop` is set.
 
-    Raises PhotoError as `decode` does, and for a file that takes too long. Raises Stopped.
+    Raises PhotoError as `decode` does, and for a file that takes too long. Raises Stopped. Raises ValueError if
+    `min_side` is below 1.
     """
+    if min_side is not None and min_side < 1:
+        raise ValueError("min_side must be at least 1")
     if os.name != "posix" or decodes_quickly(data):
         return decode(data, min_side)
     return _workers().decode(data, min_side, stop)
@@ -73,15 +75,16 @@ class _Workers:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
-        # workers decode one large picture at a time: the lock goes away with the process that holds it
-        descriptor, self._large_lock = tempfile.mkstemp(prefix="searcher-large-", suffix=".lock")
-        os.close(descriptor)
+        self._large_lock = SharedBytes()  # workers lock it while they decode a large picture
 
     def decode(self, data: bytes, min_side: int | None, stop: threading.Event | None) -> DecodedPhoto:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
-        if worker is None or not worker.alive:
-            worker = _Worker(self._large_lock)
+        if worker is not None and not worker.alive:
+            worker.kill()
+            worker = None
+        if worker is None:
+            worker = _Worker(self._large_lock.descriptor)
         try:
             photo = worker.decode(data, min_side, stop)
         except PhotoError as error:
@@ -103,8 +106,7 @@ class _Workers:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.kill()
-        with suppress(OSError):
-            Path(self._large_lock).unlink()
+        self._large_lock.close()
 
 
 @cache
@@ -117,12 +119,13 @@ def _workers() -> _Workers:
 class _Worker:
     """One process, used by one thread at a time."""
 
-    def __init__(self, large_lock: str) -> None:
+    def __init__(self, large_lock: int) -> None:
         ours, theirs = socket.socketpair()
         self._shared = SharedBytes()
-        descriptors = (theirs.fileno(), self._shared.descriptor)
+        descriptors = (theirs.fileno(), self._shared.descriptor, large_lock)
         with theirs:
-            command = [sys.executable, "-m", "searcher.photos.worker", *map(str, descriptors), large_lock]
+            # -P: without it, the worker would import modules from the current folder, which may hold anything
+            command = [sys.executable, "-P", "-m", "searcher.photos.worker", *map(str, descriptors)]
             home = str(Path(__file__).parents[2])
             paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._process = subprocess.Popen(
@@ -167,7 +170,9 @@ class _Worker:
         return DecodedPhoto(document["width"], document["height"], document["format"], Exif(**exif), image)
 
     def _wait(self, stop: threading.Event | None) -> bytes:
-        """The worker's answer. The time counts from when it begins to decode."""
+        """The worker's answer. The time counts from when it begins to decode. It does not count while the worker waits
+        for another one to finish a large picture.
+        """
         deadline = time.monotonic() + MAX_SECONDS + (START_SECONDS if self._fresh else 0)
         while True:
             if stop is not None and stop.is_set():
@@ -180,6 +185,6 @@ class _Worker:
             if self._connection.poll(min(left, TICK_SECONDS)):
                 answer = self._connection.recv_bytes()
                 self._fresh = False
-                if answer != STARTED:
+                if answer not in (STARTED, WAITING):
                     return answer
-                deadline = time.monotonic() + MAX_SECONDS
+                deadline = time.monotonic() + MAX_SECONDS if answer == STARTED else math.inf

@@ -1,5 +1,7 @@
 """The mark on pictures that searcher draws. With it they are not indexed, and other files are not overwritten."""
 
+import os
+import stat
 from pathlib import Path
 
 MARK = "Drawn by searcher"
@@ -16,11 +18,20 @@ def is_own_picture(path: Path) -> bool:
     if path.suffix.lower() not in SUFFIXES:
         return False
     try:
-        with path.open("rb") as file:
-            start = file.read(_EDGE)
-            if MARK.encode() in start or not start.startswith(b"RIFF"):
-                return MARK.encode() in start
-            file.seek(max(0, path.stat().st_size - _EDGE))
-            return MARK.encode() in file.read(_EDGE)
+        # O_NONBLOCK: without it, opening a FIFO that has no writer blocks forever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        start = os.read(descriptor, _EDGE)
+        if MARK.encode() in start or not start.startswith(b"RIFF"):
+            return MARK.encode() in start
+        os.lseek(descriptor, max(0, status.st_size - _EDGE), os.SEEK_SET)
+        return MARK.encode() in os.read(descriptor, _EDGE)
     except OSError:
         return False
+    finally:
+        os.close(descriptor)

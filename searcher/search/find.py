@@ -42,9 +42,12 @@ def encode(model: "DualEncoder", query: Query) -> "np.ndarray | None":
 
 def remarks(model: "DualEncoder", query: Query) -> tuple[str, ...]:
     """What the user should know about a query."""
-    if query.text is None or model.known_script(query.text):
+    if query.text is None:
         return ()
-    return (language_remark(model, query.text),)
+    found = [] if model.known_script(query.text) else [language_remark(model, query.text)]
+    if model.cuts(query.text):
+        found.append(f"The query is longer than the model {model.name} reads: only its beginning counts.")
+    return tuple(found)
 
 
 def language_remark(model: "DualEncoder", text: str) -> str:

@@ -89,6 +89,8 @@ def classifier(context: Context, name: str, *, store: bool = False, progress: Pr
         examples = view.tags.examples(name)
         known = view.embeddings.of_contents([example.digest for example in examples], row)
         sample = view.embeddings.sample(row, SAMPLE)
+    if not len(sample):
+        raise NotFound("the library holds no photos to compare examples with: index some first")
     embeddings = _embeddings(context, examples, known)
     positive = np.array([example.positive for example in examples])
     text = encode_labels(model, [Label(name, (name,))], ENSEMBLE)[0]

@@ -31,6 +31,9 @@ def teach(
         raise InvalidInput("a label needs a name")
     if not examples:
         raise InvalidInput(f"no example photos for {name!r}; give at least one")
+    with context.catalog.read() as view:
+        if not view.embeddings.any_after(context.row.id, 0):
+            raise NotFound("the library holds no photos to compare examples with: index some first")
     chosen = {row.digest: row for row in (_read(path, True) for path in examples)}
     for path in against:
         row = _read(path, False)
