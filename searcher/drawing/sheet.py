@@ -9,8 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from searcher.drawing.lettering import Font, ellipsis_end, ellipsis_middle, font_for, shown
 from searcher.drawing.saving import check_target, save_picture
-from searcher.photos.decode import PhotoError
-from searcher.photos.guard import open_photo
+from searcher.photos.decode import PhotoError, open_photo
 
 MAX_LINES = 100
 """Most lines of thumbnails on one sheet. Further hits are counted but not drawn. The reason is that a JPEG has at most

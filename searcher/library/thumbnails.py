@@ -10,8 +10,7 @@ from PIL import Image
 
 from searcher.catalog.rows import Photo
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.decode import PhotoError, read_bytes
-from searcher.photos.guard import decode_guarded
+from searcher.photos.decode import PhotoError, decode_guarded, read_bytes
 
 FOLDER = "thumbnails"
 SIZES = (128, 256, 512, 1024)  # pixels of the longer side

@@ -199,8 +199,7 @@ class Model:
         return np.concatenate(parts)
 
     def _picture(self, image: Union["Image.Image", str, Path]) -> "Image.Image":
-        from searcher.photos.decode import upright_rgb
-        from searcher.photos.guard import open_photo
+        from searcher.photos.decode import open_photo, upright_rgb
 
         if isinstance(image, str | Path):
             return open_photo(image, min_side=self.image_size).image

@@ -1,6 +1,10 @@
-"""Image files: finding, decoding and drawing them, and reading their metadata.
+"""Image files: finding and decoding them, and reading their metadata. This package knows nothing of models or catalogs.
 
-`scan` finds the photo files under a folder. `decode` turns a file into upright RGB pixels. `exif` reads when and
-where a photo was taken. `sheet` draws a contact sheet. `samples` finds the photos of the
-demo. This package does not depend on models or catalogs.
+`scan`     finds the photo files under a folder
+`decode`   what other packages use: read, decode, open a photo
+`decoder`  bytes → an upright RGB image; `opening`, `colour`, `png`, `jpeg`, `heif`, `tiff` … know the kinds of files
+`guard`    decodes in a process that can be ended, if a file may take long (`quick`); `worker` is that process
+`limits`   the limits of headers, checked before anything is decoded
+`exif`     when, where and with which camera a photo was taken
+`own`      the mark on pictures that searcher draws
 """

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from searcher.photos.decode import DecodedPhoto, PhotoError, decode, read_bytes
+from searcher.photos.decoder import DecodedPhoto, PhotoError, decode
 from searcher.photos.exif import Exif
 from searcher.photos.quick import decodes_quickly
 from searcher.photos.shared import SharedBytes
@@ -55,18 +55,6 @@ def decode_guarded(data: bytes, min_side: int | None = None, stop: threading.Eve
     if os.name != "posix" or decodes_quickly(data):
         return decode(data, min_side)
     return _workers().decode(data, min_side, stop)
-
-
-def open_photo(path: bytes | str | Path, min_side: int | None = None) -> DecodedPhoto:
-    """Read a file and decode it with `decode_guarded`. Raises PhotoError with the path in its message."""
-    try:
-        name = os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise PhotoError(str(error)) from error
-    try:
-        return decode_guarded(read_bytes(name), min_side)
-    except PhotoError as error:
-        raise PhotoError(error.reason, path=os.fsdecode(name)) from error
 
 
 class _Workers:

@@ -11,8 +11,8 @@ from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
-from searcher.photos import decode as decoding
-from searcher.photos.decode import DecodedPhoto, PhotoError
+from searcher.photos import decoder as decoding
+from searcher.photos.decoder import DecodedPhoto, PhotoError
 from searcher.photos.guard import DECODED, FAILED, STARTED, WAITING
 from searcher.photos.shared import SharedBytes
 

@@ -34,7 +34,7 @@ def encode(model: "DualEncoder", query: Query) -> "np.ndarray | None":
         return model.encode_texts([query.text])
     if query.like is None:
         return None
-    from searcher.photos.guard import open_photo
+    from searcher.photos.decode import open_photo
 
     photo = open_photo(query.like, min_side=model.image_size)  # as photos are read to be indexed
     return model.encode_images([photo.image])

@@ -61,8 +61,7 @@ def forget(catalog: Catalog, name: str, progress: Progress = SILENT) -> None:
 
 def _read(path: Path, positive: bool) -> Example:
     """Read a photo as it will be stored: its digest and a small JPEG. Raises InvalidInput if it cannot be read."""
-    from searcher.photos.decode import PhotoError, content_digest, read_bytes
-    from searcher.photos.guard import decode_guarded
+    from searcher.photos.decode import PhotoError, content_digest, decode_guarded, read_bytes
 
     try:
         data = read_bytes(os.fsencode(path))

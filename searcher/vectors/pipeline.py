@@ -22,8 +22,15 @@ import numpy as np
 from searcher.catalog import Catalog
 from searcher.models.encoder import DualEncoder
 from searcher.photos.cores import usable_cores
-from searcher.photos.decode import PhotoError, PhotoFacts, Unavailable, content_digest, read_bytes
-from searcher.photos.guard import Stopped, decode_guarded
+from searcher.photos.decode import (
+    PhotoError,
+    PhotoFacts,
+    Stopped,
+    Unavailable,
+    content_digest,
+    decode_guarded,
+    read_bytes,
+)
 
 BATCH_SIZE = 32  # photos per pass through the network
 AHEAD = 96  # photos under way in the threads at most: three batches

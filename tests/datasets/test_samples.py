@@ -9,7 +9,7 @@ import pytest
 from searcher.datasets import samples
 from searcher.datasets.samples import sample_photos
 from searcher.errors import SearcherError
-from searcher.photos.guard import open_photo
+from searcher.photos.decode import open_photo
 
 
 def test_all_sample_photos_are_installed_and_can_be_decoded() -> None:

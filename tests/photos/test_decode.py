@@ -15,9 +15,8 @@ from PIL import Image
 
 from searcher.datasets.samples import sample_photos
 from searcher.errors import SearcherError
-from searcher.photos import decode as module
-from searcher.photos.decode import PhotoError, content_digest, decode, read_bytes
-from searcher.photos.guard import open_photo
+from searcher.photos import decoder as module
+from searcher.photos.decode import PhotoError, content_digest, decode, open_photo, read_bytes
 
 pillow_heif.register_heif_opener()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searcher.photos import decode as module
+from searcher.photos import decoder as module
 from searcher.photos import limits
 from searcher.photos.decode import PhotoError, decode
 from searcher.photos.jpeg import with_end

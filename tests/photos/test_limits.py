@@ -11,7 +11,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from searcher.photos import decode as module
+from searcher.photos import decoder as module
 from searcher.photos import limits
 from searcher.photos.decode import PhotoError, decode
 from tests.photos.files import difference, picture, saved

@@ -79,3 +79,25 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SearcherError, match="cannot make links"):
         link_photos([photo(1, b"x.jpg", "cat")], ["cat"], tmp_path / "file")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+@pytest.mark.parametrize("target", ["photos", "absent"])
+def test_a_label_folder_that_is_a_link_is_refused_and_its_target_unchanged(
+    tmp_path: Path, dry_run: bool, target: str
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "x.jpg").symlink_to("/photos/y.jpg")  # would be removed as a link without its label
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cat").symlink_to(tmp_path / target)
+    with pytest.raises(SearcherError, match="cat is itself a link"):
+        link_photos([photo(1, b"x.jpg", "cat"), photo(2, b"y.jpg")], ["cat"], tmp_path / "out", dry_run=dry_run)
+    assert links(tmp_path / "photos") == {"x.jpg": "/photos/y.jpg"}
+    assert not (tmp_path / "absent").exists()
+
+
+def test_the_folder_of_all_links_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    assert link_photos([photo(1, b"x.jpg", "cat")], ["cat"], tmp_path / "out").made == 1
+    assert links(tmp_path / "real") == {"cat/x.jpg": "/photos/x.jpg"}
