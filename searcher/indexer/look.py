@@ -90,11 +90,8 @@ def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, 
         with catalog.write(progress) as change:
             scopes, notices = places.plan(change, named)
     changes = compare(catalog, scopes, progress, retry=retry)
-    log.debug(
-        "new %d, perhaps changed %d, gone %d, unchanged %d",
-        *map(len, (changes.new, changes.perhaps, changes.gone)),
-        changes.unchanged,
-    )
+    new, perhaps, gone = len(changes.new), len(changes.perhaps), len(changes.gone)
+    log.debug("new %d, perhaps changed %d, gone %d, unchanged %d", new, perhaps, gone, changes.unchanged)
     return Look(
         catalog=catalog,
         scopes=scopes,

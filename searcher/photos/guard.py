@@ -24,7 +24,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from searcher.photos.decoder import DecodedPhoto, PhotoError, decode
+from searcher.photos.decoder import DecodedPhoto, PhotoError, Unavailable, decode
 from searcher.photos.exif import Exif
 from searcher.photos.quick import decodes_quickly
 from searcher.photos.shared import SharedBytes
@@ -44,11 +44,15 @@ class Stopped(Exception):
     """The caller does not want the result any more."""
 
 
+class _NotBegun(Exception):
+    """The worker ended before it began to decode, so the file is not the reason."""
+
+
 def decode_guarded(data: bytes, min_side: int | None = None, stop: threading.Event | None = None) -> DecodedPhoto:
     """`decode`, but it never takes longer than about MAX_SECONDS, and ends within TICK_SECONDS after `stop` is set.
 
-    Raises PhotoError as `decode` does, and for a file that takes too long. Raises Stopped. Raises ValueError if
-    `min_side` is below 1.
+    Raises PhotoError as `decode` does, and for a file that takes too long. Raises Unavailable if no process can be
+    started. Raises Stopped. Raises ValueError if `min_side` is below 1.
     """
     if min_side is not None and min_side < 1:
         raise ValueError("min_side must be at least 1")
@@ -66,24 +70,32 @@ class _Workers:
         self._large_lock = SharedBytes()  # workers lock it while they decode a large picture
 
     def decode(self, data: bytes, min_side: int | None, stop: threading.Event | None) -> DecodedPhoto:
+        while True:
+            worker = self._take()
+            try:
+                photo = worker.decode(data, min_side, stop)
+            except _NotBegun as error:
+                if worker.fresh:
+                    raise Unavailable("the process that decodes photos does not start") from error
+                continue  # it was killed while it was idle
+            except PhotoError:
+                if worker.alive:
+                    self._keep(worker)
+                raise
+            except BaseException:
+                worker.kill()
+                raise
+            self._keep(worker)
+            return photo
+
+    def _take(self) -> "_Worker":
         with self._lock:
-            worker = self._idle.pop() if self._idle else None
-        if worker is not None and not worker.alive:
-            worker.kill()
-            worker = None
-        if worker is None:
-            worker = _Worker(self._large_lock.descriptor)
+            if self._idle:
+                return self._idle.pop()
         try:
-            photo = worker.decode(data, min_side, stop)
-        except PhotoError as error:
-            if worker.alive:
-                self._keep(worker)
-            raise error
-        except BaseException:
-            worker.kill()
-            raise
-        self._keep(worker)
-        return photo
+            return _Worker(self._large_lock.descriptor)
+        except OSError as error:
+            raise Unavailable(f"cannot start the process that decodes photos: {error.strerror}") from error
 
     def _keep(self, worker: "_Worker") -> None:
         with self._lock:
@@ -108,10 +120,19 @@ class _Worker:
     """One process, used by one thread at a time."""
 
     def __init__(self, large_lock: int) -> None:
-        ours, theirs = socket.socketpair()
+        self.fresh = True  # it has not begun to decode any file
         self._shared = SharedBytes()
+        try:
+            self._start(large_lock)
+        except OSError:
+            self._shared.close()
+            raise
+        log.debug("started the decoding process %d", self._process.pid)
+
+    def _start(self, large_lock: int) -> None:
+        ours, theirs = socket.socketpair()
         descriptors = (theirs.fileno(), self._shared.descriptor, large_lock)
-        with theirs:
+        with ours, theirs:
             # -P: without it, the worker would import modules from the current folder, which may hold anything
             command = [sys.executable, "-P", "-m", "searcher.photos.worker", *map(str, descriptors)]
             home = str(Path(__file__).parents[2])
@@ -125,9 +146,7 @@ class _Worker:
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
                 start_new_session=True,  # Ctrl-C on the terminal is for us alone
             )
-        self._connection = Connection(ours.detach())
-        log.debug("started the decoding process %d", self._process.pid)
-        self._fresh = True
+            self._connection = Connection(ours.detach())
 
     @property
     def alive(self) -> bool:
@@ -140,6 +159,7 @@ class _Worker:
         self._process.wait()
 
     def decode(self, data: bytes, min_side: int | None, stop: threading.Event | None) -> DecodedPhoto:
+        self._begun = False
         try:
             self._shared.put(data)
             self._connection.send_bytes(json.dumps({"bytes": len(data), "min_side": min_side}).encode())
@@ -151,6 +171,8 @@ class _Worker:
             image = Image.frombytes("RGB", (width, height), self._shared.get(3 * width * height))
         except (OSError, EOFError) as error:
             self.kill()
+            if not self._begun:
+                raise _NotBegun from error
             raise PhotoError("the decoder crashed: the file is damaged, or made to do harm") from error
         exif = dict(document["exif"])
         if exif["taken_at"] is not None:
@@ -161,7 +183,7 @@ class _Worker:
         """The worker's answer. The time counts from when it begins to decode. It does not count while the worker waits
         for another one to finish a large picture.
         """
-        deadline = time.monotonic() + MAX_SECONDS + (START_SECONDS if self._fresh else 0)
+        deadline = time.monotonic() + MAX_SECONDS + (START_SECONDS if self.fresh else 0)
         while True:
             if stop is not None and stop.is_set():
                 raise Stopped
@@ -169,10 +191,12 @@ class _Worker:
             if left <= 0:
                 log.debug("ended the decoding process %d after %.0f s", self._process.pid, MAX_SECONDS)
                 self.kill()
+                if not self._begun:
+                    raise _NotBegun
                 raise PhotoError(f"takes longer than {MAX_SECONDS:.0f} s to decode")
             if self._connection.poll(min(left, TICK_SECONDS)):
                 answer = self._connection.recv_bytes()
-                self._fresh = False
+                self.fresh, self._begun = False, True
                 if answer not in (STARTED, WAITING):
                     return answer
                 deadline = time.monotonic() + MAX_SECONDS if answer == STARTED else math.inf

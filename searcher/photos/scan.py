@@ -51,6 +51,9 @@ class Unreadable:
     error: OSError
 
 
+_YIELDED = (FoundFile, Unreadable)
+
+
 @dataclass(frozen=True, slots=True)
 class MountPoint:
     """A folder below the root where another disk is mounted."""
@@ -87,12 +90,12 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
             if outer_device is not None and status.st_dev != outer_device:
                 yield MountPoint(relpath)
             for found in _list(root, relpath, real_root):
-                if isinstance(found, bytes):
-                    folders.append((found, status.st_dev))
-                elif isinstance(found, _FolderLink):
-                    links.append(found.relpath)
-                else:
+                if isinstance(found, _YIELDED):
                     yield found
+                elif isinstance(found, bytes):
+                    folders.append((found, status.st_dev))
+                else:
+                    links.append(found.relpath)
         except OSError as error:
             if not relpath:
                 raise
@@ -119,7 +122,7 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                     if lower not in SKIPPED_FOLDERS and (not apple_library or lower in _APPLE_ORIGINALS):
                         yield prefix + name
                     continue
-                is_photo, is_link = _has_photo_suffix(name), entry.is_symlink()
+                is_photo, is_link = name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES, entry.is_symlink()
                 if not is_photo and not is_link:
                     continue
                 status = entry.stat()
@@ -135,22 +138,19 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                 yield Unreadable(prefix + name, OSError(errno.EINVAL, "not a regular file"))
 
 
-def _has_photo_suffix(name: bytes) -> bool:
-    return name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES
-
-
 def _is_found_below(link: bytes, real_root: bytes) -> bool:
     """Whether a scan finds what a link leads to under its real path."""
     real = os.path.realpath(link)
     start = real_root.rstrip(b"/") + b"/"
-    if not real.startswith(start) or not _has_photo_suffix(real):
+    if not real.startswith(start) or real[real.rfind(b".") :].lower() not in PHOTO_SUFFIXES:
         return False
     return not any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in real[len(start) :].split(b"/"))
 
 
 def stored_time(status: os.stat_result) -> int:
     """The modification time in nanoseconds, cut to what SQLite stores: about the years 1677 to 2262."""
-    return min(max(status.st_mtime_ns, -_MAX_TIME), _MAX_TIME)
+    time = status.st_mtime_ns
+    return time if -_MAX_TIME <= time <= _MAX_TIME else _MAX_TIME if time > 0 else -_MAX_TIME
 
 
 _MAX_TIME = 2**63 - 1

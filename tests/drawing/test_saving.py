@@ -80,7 +80,12 @@ def test_a_part_file_of_a_dead_process_is_removed_and_one_of_a_living_process_st
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     living = os.getppid()
-    for file in (f".{name}.{dead.pid}.part", f".{name}.{living}.part", f".other.png.{dead.pid}.part", f".{name}.x.part"):
+    for file in (
+        f".{name}.{dead.pid}.part",
+        f".{name}.{living}.part",
+        f".other.png.{dead.pid}.part",
+        f".{name}.x.part",
+    ):
         (tmp_path / file).write_bytes(b"half")
     save_picture(RED, tmp_path / name)
     assert sorted(content(tmp_path)) == sorted(

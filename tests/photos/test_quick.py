@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from searcher.datasets.samples import sample_photos
 from searcher.photos.quick import MAX_SEGMENTS, MAX_VISITED_PIXELS, decodes_quickly
 from tests.photos.files import picture, saved
 
@@ -47,10 +46,6 @@ def test_other_formats_do_not_decode_quickly(kind: str) -> None:
 
     pillow_heif.register_heif_opener()
     assert not decodes_quickly(saved(picture(), kind))
-
-
-def test_the_sample_photos_are_not_jpegs_and_do_not_decode_quickly() -> None:
-    assert not any(decodes_quickly(path.read_bytes()) for path in sample_photos())
 
 
 def test_a_jpeg_of_many_segments_does_not_decode_quickly() -> None:
