@@ -24,7 +24,9 @@ demo: .venv/installed
 test: lint
 	.venv-test/bin/python -m pytest -n $(JOBS) $(ARGS)
 
-# Everything but the trainer, the tests that are marked slow, and those that run the program or train.
+# The tests that need neither PyTorch nor another process for long: what most changes break first.
+QUICK = tests/test_layers.py tests/catalog tests/datasets tests/drawing tests/search tests/vectors \
+    tests/photos/test_scan.py tests/photos/test_exif.py
 quick: lint
 	.venv-test/bin/python -m pytest -n $(JOBS) -q -m "not slow" $(QUICK) $(ARGS)
 

@@ -50,6 +50,14 @@ def test_top_1_is_the_share_of_photos_that_get_the_label_of_their_folder(classes
     assert result.confusion.tolist() == [[2, 0, 0], [0, 2, 0], [0, 1, 1]]
 
 
+def test_a_link_to_a_folder_around_the_class_folders_is_not_a_class(classes: Path) -> None:
+    (classes / "all").symlink_to(".")
+    (classes / "white").symlink_to("red")
+    found = read_class_folder(classes)
+    assert found.names == ["blue", "green", "red", "white"]
+    assert found.remarks == [f"{classes / 'all'} is left out: it is a link to a folder around it"]
+
+
 def test_the_result_with_templates_is_compared_with_bare_names(classes: Path) -> None:
     spoilt = of(classes, templates=["{}ish"])  # unknown words: all photos get the first label
     assert spoilt.bare == (5 / 6, 1.0)

@@ -39,7 +39,9 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
     wal, reason = Path(f"{path}-wal"), None
     for mode in ("mode=rw", "mode=ro", "mode=ro&immutable=1"):
         if "immutable" in mode and wal.exists() and wal.stat().st_size:
-            raise SearcherError(f"{path} is a read-only copy that was made during a write: copy the library again")
+            raise SearcherError(
+                f"{path} was copied while searcher was writing to it, and it is read-only: copy the library again"
+            )
         connection = None
         try:
             connection = _open(path, mode)

@@ -158,8 +158,10 @@ def _explain(error: BaseException) -> NoReturn:
     try:
         raise error
     except click.UsageError as error:
-        help_hint = f" See: {error.ctx.command_path} --help" if error.ctx else ""
-        _fail(error.format_message() + help_hint, 2)
+        message = error.format_message()
+        if error.ctx:
+            message += f"{'' if message.endswith(('.', '?', '!')) else '.'} See: {error.ctx.command_path} --help"
+        _fail(message, 2)
     except click.ClickException as error:
         _fail(error.format_message(), error.exit_code)
     except (_Interrupted, click.Abort, KeyboardInterrupt):

@@ -20,6 +20,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PIPE_WIDTH = 10_000  # characters of a table's line that does not go to a terminal
 
+# Line separators, and characters that turn the direction of what follows, inside a regular expression.
+_MISLEADING = "\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069"
+
 
 class FilePath(click.Path):
     """A path of a file or folder, as a Path. An empty text is refused: it would mean the current folder."""
@@ -55,7 +58,7 @@ def print_json(document: Any, indent: int | None = 2) -> None:
     If `indent` is None, the document is one line.
     """
     text = json.dumps(document, ensure_ascii=False, indent=indent, default=str)
-    click.echo(re.sub("[\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text))
+    click.echo(re.sub(f"[\x7f-\x9f{_MISLEADING}\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def note(message: str, quiet: bool = False) -> None:
@@ -65,8 +68,13 @@ def note(message: str, quiet: bool = False) -> None:
 
 
 def printable(text: str) -> str:
-    """Escape control characters in a path or a message, so that they cannot move the cursor or break the line."""
-    return re.sub("[\x00-\x1f\x7f-\x9f]", lambda match: f"\\x{ord(match[0]):02x}", text)
+    """Escape control characters in a path or a message: it stays on its line, and reads in the order of its letters."""
+    return re.sub(f"[\x00-\x1f\x7f-\x9f{_MISLEADING}]", _escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def show_bytes(count: float) -> str:

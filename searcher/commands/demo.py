@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import FilePath, library_option, note, plural, printable, quiet_option, reporting
+from searcher.commands.common import FilePath, note, plural, printable, quiet_option, reporting
 
 if TYPE_CHECKING:
     from searcher.library import Library
@@ -25,13 +25,19 @@ DRAWN = 5
     metavar="DIR",
     help="Use the photos in this folder instead of the sample photos.",
 )
-@library_option
+@click.option(
+    "--library",
+    "library_dir",
+    type=FilePath(),
+    metavar="DIR",
+    help="Library folder of the demo (default: `demo`, or `demo-…` with --photos, in your default library folder).",
+)
 @quiet_option
 def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
     """Index the sample photos and run five queries on them.
 
     The best hits of each query are printed and drawn as a contact sheet. The demo has its own library (index_data/demo
-    in a checkout) and does not change yours. The contact sheet is saved next to it (index_data/demo.jpg).
+    in a checkout) and does not change yours. The contact sheet is saved next to that library (index_data/demo.jpg).
     """
     from searcher.datasets.samples import sample_photos
     from searcher.library import Library, default_library_dir

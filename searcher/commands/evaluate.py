@@ -133,7 +133,7 @@ def _check_picture(path: Path) -> None:
     from searcher.drawing.saving import SUFFIXES, check_target
 
     if path.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"--confusion writes {', '.join(SUFFIXES)}, not {path.name}.")
+        raise click.UsageError(f"The file of --confusion must end in {', '.join(SUFFIXES)}, not {path.name}.")
     check_target(path)
 
 

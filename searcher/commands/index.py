@@ -26,7 +26,7 @@ SHOWN_FAILURES = 5
 
 @click.command()
 @click.argument("paths", nargs=-1, type=FilePath())
-@click.option("--retry", is_flag=True, help="Also read files again that failed before and have not changed.")
+@click.option("--retry", is_flag=True, help="Also read unchanged files again that failed before.")
 @click.option("--tag", is_flag=True, help="Also give new photos the labels of earlier `searcher tag` runs.")
 @library_option
 @model_option

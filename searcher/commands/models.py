@@ -18,7 +18,7 @@ TRYING = "Testing the model in each precision …"
 EXPORTING = "Exporting the model, then testing it in each precision …"
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 def command() -> None:
     """Manage the models on this machine."""
 
@@ -76,7 +76,7 @@ def _list_available(as_json: bool) -> None:
         print_json(rows)
         return
     click.echo("Models to download with `searcher models pull`. ImageNet is the published zero-shot accuracy.\n")
-    sections = (("Without torch", True), ("With the train extra (exported on this machine)", False))
+    sections = (("Without PyTorch", True), ("With the train extra (exported on this machine)", False))
     for title, wanted in sections:
         found = [row for row in rows if (row["hub"] is not None) is wanted]
         print_table(
@@ -234,8 +234,7 @@ def _print_imported(imported: "Imported", as_json: bool) -> None:
 def pull_command(model: str, name: str | None, revision: str | None, precision: str | None, as_json: bool) -> None:
     """Download MODEL and prepare it for searching.
 
-    This is the only command that uses the network. If a download is interrupted, run the same command again to
-    continue it.
+    If a download is interrupted, run the same command again to continue it.
 
     MODEL is one of:
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="DESCRIPTION")
+@click.argument("words", nargs=-1, metavar="[DESCRIPTION]")
 @click.option("--like", type=FilePath(), metavar="IMAGE", help="Find photos that look like IMAGE.")
 @click.option(
     "--tag",
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     "--sheet",
     type=FilePath(),
     metavar="FILE.jpg",
-    help="Also draw the hits as a contact sheet.",
+    help="Also draw the hits as a contact sheet. Other files are never overwritten.",
 )
 @library_option
 @model_option
@@ -81,11 +81,13 @@ def command(
 
     for notice in hits.notices:
         note(notice, quiet)
+    subject = f"“{text}”" if text else ", ".join(tags) if like is None else str(like)
+    if sheet is not None and hits:  # before the hits: after an error, stdout is empty
+        draw_sheet(sheet, subject, hits)
     if as_json:
         print_json([hit.as_dict() for hit in hits])
     else:
         show_hits(hits)
-    subject = f"“{text}”" if text else ", ".join(tags) if like is None else str(like)
     if not hits and tags:
         note("No photo has all of the given labels.", quiet)
     elif not hits:
@@ -93,7 +95,6 @@ def command(
     elif hits.nothing_fits:
         note(f"Nothing seems to match {subject}: a meaningless query scores just as high.", quiet)
     if sheet is not None and hits:
-        draw_sheet(sheet, subject, hits)
         note(f"Contact sheet: {sheet.absolute()}", quiet)
 
 

@@ -46,5 +46,5 @@ def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
     click.echo(f"Photos   {status.images:,}{failed}")
     click.echo(f"Index    {status.kind}, {plural(status.vectors, 'vector')}{pending}")
     for number, root in enumerate(status.roots):
-        away = click.style("  (missing)", fg="yellow") if root in status.missing else ""
-        click.echo(f"{'' if number else 'Folders':<9}{printable(root)}{away}")
+        missing = click.style("  (missing)", fg="yellow") if root in status.missing else ""
+        click.echo(f"{'' if number else 'Folders':<9}{printable(root)}{missing}")

@@ -64,8 +64,8 @@ def command(
 
     You can run this command again at any time. It checks only new photos. Labels that you name again are replaced.
 
-    Photos are never modified. --xmp writes the labels to a small file next to each photo. Only what searcher wrote
-    there is ever removed again.
+    Photos are never modified. --xmp writes the labels to a small file next to each photo. Later runs remove only what
+    searcher wrote there. If a sidecar could not be written, the exit code is 1.
     """
     if as_json and as_csv:
         raise click.UsageError("Use either --json or --csv, not both.")

@@ -74,6 +74,6 @@ def command(
     elif not quiet:
         others = f" and {plural(kept_against, 'counterexample')}" if kept_against else ""
         click.echo(
-            f"{printable(name)}: taught with {plural(kept, 'photo')}{others}; {plural(found, 'photo')} have it now"
+            f"{printable(name)}: taught with {plural(kept, 'photo')}{others}; {plural(found, 'photo')} now labelled"
         )
         click.echo(f'Show them with: searcher search --tag "{printable(name)}"')

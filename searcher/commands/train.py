@@ -36,13 +36,17 @@ class TrainingProgress(Terminal):
 @click.argument("sources", nargs=-1, required=True, type=FilePath())
 @click.option("--out", required=True, type=FilePath(file_okay=False), help="Write the model to this folder.")
 @click.option("--model", help="Config name of open_clip, or a JSON file.  [default: from --init, or resnet18-64]")
-@click.option("--weights", default="", help="How often an epoch uses each record, per source: 1,1,0.5 (default: 1).")
+@click.option(
+    "--weights",
+    default="",
+    help="How often an epoch uses each record: one number per source, such as 1,1,0.5 (default: 1 for all).",
+)
 @click.option("--init", type=FilePath(), help="Start from this open_clip checkpoint, or from `builtin`.")
 @click.option("--freeze", type=click.Choice(["image", "text"]), help="Do not train this encoder.")
 @click.option(
     "--interpolate",
     type=click.FloatRange(0, 1),
-    help="Average the result with the model of --init. This is the share of the result, such as 0.5.",
+    help="Average the result with the model of --init. The value is the share of the result, such as 0.5.",
 )
 @click.option("--val", type=FilePath(), help="Class folders or pairs to measure the model on during training.")
 @click.option(
@@ -88,7 +92,7 @@ class TrainingProgress(Terminal):
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
-    help="Use a moving average of the weights as the result, with this decay, such as 0.999. 0 is off.",
+    help="Decay of a moving average of the weights, such as 0.999. The average becomes the result. 0 turns it off.",
 )
 @click.option(
     "--min-area",
@@ -113,7 +117,7 @@ class TrainingProgress(Terminal):
     show_default=True,
     help="Precision of the weights in the model folder.",
 )
-@click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint.")
+@click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint. Ctrl-C saves one.")
 @quiet_option
 def command(weights: str, quiet: bool, **options: Any) -> None:
     """Train aligned image and text encoders.

@@ -48,6 +48,9 @@ def read_class_folder(path: Path) -> ClassFolder:
         raise NotFound(f"no such folder: {path}")
     found = ClassFolder(path, [], [])
     for folder in sorted(p for p in path.iterdir() if p.is_dir() and not _is_skipped(p)):
+        if path.resolve().is_relative_to(folder.resolve()):
+            found.remarks.append(f"{folder} is left out: it is a link to a folder around it")
+            continue
         files = _photos_in(folder, found.bad)
         if files:
             found.names.append(clean(folder.name.replace("_", " ")))

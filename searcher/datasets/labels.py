@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from searcher.datasets.templates import PLACE
+from searcher.datasets.text import decode_text
 from searcher.errors import InvalidInput, NotFound
 
 SETS = Path(__file__).parent / "sets"
@@ -100,11 +101,12 @@ def _plain(names: Iterable[str], source: str | Path) -> list[Label]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text, guessed = decode_text(path.read_bytes())
     except OSError as error:
         raise InvalidInput(f"cannot read labels from {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise InvalidInput(f"cannot read labels from {path}: not UTF-8 text") from error
+    if guessed:
+        raise InvalidInput(f"cannot read labels from {path}: not UTF-8 text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _read_text(path: Path) -> list[Label]:
@@ -118,6 +120,10 @@ def _read_toml(path: Path) -> list[Label]:
         table = tomllib.loads(_read(path))
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise InvalidInput(f"{path} is not valid TOML: nested too deeply") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise InvalidInput(f"{path} is not valid TOML: a number or date that is out of range") from error
     unknown = table.keys() - {"labels", "templates"}
     if unknown:
         raise InvalidInput(f"{path}: unknown key {sorted(unknown)[0]!r}; put labels under [labels]")

@@ -72,7 +72,7 @@ def _label(value: Any) -> tuple[str | None, str | None]:
         return None, None
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return clean(str(value)) or None, None
-    return None, "its label is not a text, so it is used without a label"
+    return None, "its label is not text, so it is used without a label"
 
 
 def _remark_on(guessed: bool) -> str | None:

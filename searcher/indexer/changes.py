@@ -73,6 +73,7 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
     Yields the number of files seen so far.
     """
     held, count = len(known), 0
+    photos = sum(not row.failed for row in known.values())
     unseen: dict[bytes, OSError] = {}  # nothing at or below these paths counts as deleted
     mounted: set[bytes] = set()
     prefix, root_id = scope.prefix, scope.root.id
@@ -101,14 +102,14 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
         # A missing folder inside a root was deleted. A missing root may be a disk that is not connected.
         if not (prefix and isinstance(error, FileNotFoundError) and places.holds_something(scope.root.path)):
             reason = "not found" if isinstance(error, FileNotFoundError) else f"{error.strerror}"
-            changes.notices.append(f"{os.fsdecode(scope.path)}: {reason}; {_kept(held)}")
+            changes.notices.append(f"{os.fsdecode(scope.path)}: {reason}{_kept(photos)}")
             return
     yield count
     empty = os.path.isdir(scope.path) and not places.holds_something(scope.path)
     if held and not count and not unseen and empty:
         changes.notices.append(
-            f"{os.fsdecode(scope.path)}: the folder is empty but held photos before; {_kept(held)} "
-            "(`searcher forget` removes them)"
+            f"{os.fsdecode(scope.path)}: the folder is empty but held photos before{_kept(photos)}. "
+            "To remove them, use `searcher forget`"
         )
         return
     changes.mounts += [(root_id, relpath) for relpath in sorted(mounted - mounts)]
@@ -140,7 +141,7 @@ def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[byte
             changes.unreadable.append((Place(scope.root.id, relpath, UNREAD, UNREAD), reason))
         elif below.get(relpath) or error.errno not in (errno.ENOENT, errno.ENODEV):
             path = os.fsdecode(os.path.join(scope.root.path, relpath))
-            changes.notices.append(f"{path}: {reason}; {_kept(below.get(relpath, 0))}")
+            changes.notices.append(f"{path}: {reason}{_kept(below.get(relpath, 0))}")
 
 
 def _upwards(relpath: bytes) -> Iterator[bytes]:
@@ -151,7 +152,10 @@ def _upwards(relpath: bytes) -> Iterator[bytes]:
 
 
 def _kept(photos: int) -> str:
-    return f"nothing is removed (the library keeps {photos} {'photo' if photos == 1 else 'photos'} from there)"
+    """The part of a notice that says that photos stay in the library. It is empty if there are none."""
+    if not photos:
+        return ""
+    return f"; nothing is removed (the library keeps {photos:,} {'photo' if photos == 1 else 'photos'} from there)"
 
 
 def _named(scope: Scope) -> Iterator[FoundFile | Unreadable]:

@@ -47,7 +47,7 @@ class Committer:
         with self.catalog.write(progress) as change:
             current = change.view.models.current()
             if current is None or current.id != self.model.id:
-                raise Busy("the library was given another model meanwhile: run `searcher index` again")
+                raise Busy("the library was switched to another model during this run: run `searcher index` again")
             for read in batch:
                 if read.vector is not None and read.facts is not None and read.digest is not None:
                     added = change.files.add_content(_content(read.digest, read.facts))

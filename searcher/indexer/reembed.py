@@ -34,7 +34,7 @@ def reembed(catalog: Catalog, store: VectorStore, model: DualEncoder, progress: 
     job = _Reembedding(catalog, store.model, model, progress)
     while True:
         job.embed()
-        store.fold(catalog, progress)
+        store.rebuild_if_needed(catalog, progress)
         with catalog.lock(progress):  # nobody adds a photo meanwhile
             if next(job.todo(), None) is not None:
                 continue

@@ -22,7 +22,7 @@ from searcher.vectors.store import VectorStore
 
 log = logging.getLogger(__name__)
 
-FOLD_AFTER = 20_000  # files of a long run after which the vector file is renewed, then half as often
+REBUILD_AFTER = 20_000  # files of a long run after which the vector file is renewed, then half as often
 TOUCHED_AT_ONCE = 1000  # rows of one commit where only a size or time changed
 
 
@@ -107,15 +107,15 @@ class _Update:
             for place in places
             if place.root_id in roots
         )
-        next_fold = FOLD_AFTER
+        next_rebuild = REBUILD_AFTER
         with closing(embed_photos(self.model, files, skip_known=(self.catalog, row.id))) as batches:
             for batch in batches:
                 committer.commit(batch, self.progress)
                 log.debug("committed %d files, from %s", len(batch), batch[0].key.relpath)
                 self._advance(len(batch))
-                if self.done >= next_fold:
-                    self.store.fold(self.catalog, self.progress)
-                    next_fold = 2 * self.done
+                if self.done >= next_rebuild:
+                    self.store.rebuild_if_needed(self.catalog, self.progress)
+                    next_rebuild = 2 * self.done
         committer.finish(self.progress)
         return committer.vacated
 

@@ -116,5 +116,5 @@ def _remember(catalog: Catalog, encoders: Encoders, progress: Progress) -> "tupl
             row = change.view.models.current()
         assert row is not None
     if row.digest != model.digest:
-        raise Busy(f"the library {catalog.folder} was given the model {row.name} just now: run it again")
+        raise Busy(f"the library {catalog.folder} was switched to the model {row.name} just now: run the command again")
     return row, model

@@ -21,7 +21,7 @@ def refresh(catalog: Catalog, store: VectorStore, encoders: "Encoders", progress
     import numpy as np
 
     row = store.model
-    store.fold(catalog, progress)
+    store.rebuild_if_needed(catalog, progress)
     with catalog.read() as view:
         stored = view.models.noise_vectors(row.id)
     if stored is None:

@@ -89,7 +89,7 @@ class Thumbnails:
 
 
 def _draw(photos: list[Photo], size: int) -> bytes:
-    reason = "no file of it is known"
+    reason = "the library contains no file with its content"
     for photo in photos:
         try:
             image = decode_guarded(read_bytes(photo.path_bytes), size).image

@@ -30,7 +30,7 @@ def _check_location(encoder: Path, entry: dict[str, str]) -> None:
         file = (encoder.parent / location).resolve()
         needed = [int(entry.get(key) or 0) for key in ("offset", "length")]
     except (ValueError, OSError) as error:  # a path with a NUL, a loop of links, or not a number
-        raise ModelError(f"{encoder} does not say correctly where its weights are") from error
+        raise ModelError(f"{encoder} has an invalid reference to its weights file") from error
     if not location or not file.is_relative_to(encoder.parent.resolve()):
         raise ModelError(f"{encoder} stores its weights outside its folder ({location}), which is not allowed")
     if not file.is_file():

@@ -83,7 +83,7 @@ def _record(folder: ModelFolder, name: str, facts: Mapping[str, Any]) -> None:
         if manifest.digest not in (None, model_digest(folder.path, known)):
             problems = [f"the digest in {MANIFEST} does not match the files"]
     if problems:
-        raise ModelError(f"{folder.path}: {'; '.join(problems)}")
+        raise ModelError(f"model {folder.path}: {'; '.join(problems)}")
     unlisted = {file.relative_to(folder.path).as_posix() for file in model_files(folder.path)} - manifest.files.keys()
     # `precisions` makes it record all files again
     update_manifest(folder.path, name=name, **({"precisions": manifest.precisions} if unlisted else {}))

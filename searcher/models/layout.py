@@ -38,6 +38,8 @@ FLOAT32 = {"visual": VISUAL, "textual": TEXTUAL}
 
 MAX_JSON = 64 << 20  # bytes of a JSON file that is read whole
 MAX_CONTEXT = 1 << 16  # tokens
+MAX_DIM = 1 << 16  # numbers of an embedding
+MAX_DIGITS = 1000  # of a whole number in a JSON file
 
 
 class ModelError(SearcherError):
@@ -55,7 +57,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
             data = file.read(MAX_JSON + 1)
         if len(data) > MAX_JSON:
             raise ValueError(f"larger than {MAX_JSON >> 20} MB")
-        found = json.loads(data.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
+        found = json.loads(data.decode("utf-8"), parse_constant=_finite, parse_float=_finite, parse_int=_whole)
         json.dumps(found, ensure_ascii=False).encode("utf-8")  # a lone surrogate cannot be written or shown
     except (OSError, ValueError) as error:
         raise ModelError(f"model {folder}: {name} cannot be read ({_short(error)})") from error
@@ -71,6 +73,12 @@ def _finite(text: str) -> float:
     if number - number != 0:
         raise ValueError(f"{text[:20]} is not a finite number")
     return number
+
+
+def _whole(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits")
+    return int(text)
 
 
 def _short(error: Exception) -> str:
@@ -92,8 +100,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         if key not in config:
             raise ModelError(f"{wrong} ({key!r} is missing)")
     text = config["text_cfg"]
-    if not is_int(config["embed_dim"]) or config["embed_dim"] < 1:
-        raise ModelError(f"{wrong} (embed_dim must be a positive whole number)")
+    if not is_int(config["embed_dim"]) or not 0 < config["embed_dim"] <= MAX_DIM:
+        raise ModelError(f"{wrong} (embed_dim must be a whole number from 1 to {MAX_DIM})")
     if not isinstance(text, dict) or not isinstance(config["vision_cfg"], dict):
         raise ModelError(f"{wrong} (vision_cfg and text_cfg must be objects)")
     length = text.get("context_length")

@@ -31,6 +31,8 @@ class Encoder:
         Raises ModelError if the file cannot be loaded or is not a supported encoder.
         """
         wanted = providers or available_providers()
+        if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+            raise ModelError(f"{path} cannot be loaded: ONNX Runtime opens no path that is not UTF-8")
         try:
             self._session = _open(path, threads, wanted)
         except Exception as error:  # ONNX Runtime's exceptions have no other common base class

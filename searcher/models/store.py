@@ -122,7 +122,7 @@ def list_models(progress: Progress = SILENT) -> list[StoredModel]:
         try:
             found.append(StoredModel(name, ModelFolder.read(path), default == name))
         except SearcherError as error:
-            progress.notice(f"{name} is left out: {error}")
+            progress.notice(f"skipping the model {name}: {error}")
     return found
 
 

@@ -16,6 +16,7 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 
 DEFAULT_CONTEXT_LENGTH = 77
+MAX_CHARACTERS = 1000  # per token of the context; what follows cannot matter, but cleaning it may take minutes
 # open_clip's pattern, which ignores case. The text is already lower case, so this matters for two characters only: the
 # long s, and the iota subscript (U+0345), which is not in any of the pattern's classes.
 CLIP_PATTERN = r"""'[sſ]|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}\x{345}]+"""
@@ -76,7 +77,7 @@ class TextTokenizer:
         if text_config.get("tokenizer_mode"):
             raise ValueError(f"unknown tokenizer mode {text_config['tokenizer_mode']!r}")
         self.context_length = int(text_config.get("context_length") or DEFAULT_CONTEXT_LENGTH)
-        self._clean = CLEANERS[clean]
+        self._cleaner = CLEANERS[clean]
         self._tokenizer = tokenizer
         self._ends = None if foreign else _clip_ends(tokenizer)
         self._strip = _special_id(tokenizer, settings, "sep_token") if options.get("strip_sep_token") else None
@@ -97,7 +98,7 @@ class TextTokenizer:
     @classmethod
     def load(cls, path: Path, text_config: Mapping[str, Any], settings: Mapping[str, Any]) -> "TextTokenizer":
         """Read a `tokenizer.json` file. See `__init__` for the other arguments."""
-        return cls(Tokenizer.from_file(str(path)), text_config, settings)
+        return cls(Tokenizer.from_buffer(path.read_bytes()), text_config, settings)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Convert texts to a padded int64 array (n, context_length)."""
@@ -113,6 +114,9 @@ class TextTokenizer:
         if self._strip is not None:
             result[result == self._strip] = 0
         return result
+
+    def _clean(self, text: str) -> str:
+        return self._cleaner(text[: MAX_CHARACTERS * self.context_length])
 
     def cuts(self, text: str) -> bool:
         """Whether only the beginning of `text` fits into the context."""

@@ -173,7 +173,7 @@ class _Worker:
             self.kill()
             if not self._begun:
                 raise _NotBegun from error
-            raise PhotoError("the decoder crashed: the file is damaged, or made to do harm") from error
+            raise PhotoError("the decoder crashed: the file is damaged or malicious") from error
         exif = dict(document["exif"])
         if exif["taken_at"] is not None:
             exif["taken_at"] = datetime.fromisoformat(exif["taken_at"])

@@ -8,8 +8,10 @@ within limits, and texts and animations are left out.
 import io
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import IO, cast
 
 from searcher.photos.errors import PhotoError, Unsupported
@@ -129,7 +131,8 @@ class _Spliced(io.RawIOBase):
     def __init__(self, data: bytes, ranges: list[tuple[int, int]]) -> None:
         self._data = memoryview(data)
         self._ranges = ranges
-        self._size = sum(end - start for start, end in ranges)
+        self._ends = list(accumulate(end - start for start, end in ranges))  # where each range ends in this file
+        self._size = self._ends[-1] if ranges else 0
         self._position = 0
 
     def readable(self) -> bool:
@@ -149,14 +152,12 @@ class _Spliced(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._size - self._position)
         left = left if size is None or size < 0 else min(size, left)
-        parts, begin = [], 0
-        for start, end in self._ranges:
-            skip = self._position - begin
-            if left and skip < end - start:
-                parts.append(self._data[start + skip : min(end, start + skip + left)])
-                self._position += len(parts[-1])
-                left -= len(parts[-1])
-            begin += end - start
-            if not left:
-                break
+        parts, number = [], bisect_right(self._ends, self._position)
+        while left:
+            end = self._ranges[number][1]
+            start = end - (self._ends[number] - self._position)
+            parts.append(self._data[start : min(end, start + left)])
+            self._position += len(parts[-1])
+            left -= len(parts[-1])
+            number += 1
         return b"".join(parts)

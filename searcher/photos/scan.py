@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,11 +53,13 @@ class Unreadable:
 
 
 _YIELDED = (FoundFile, Unreadable)
+_MOUNTS = "/proc/self/mountinfo"
+_OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how it writes white space and backslashes
 
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
-    """A folder below the root where another disk is mounted."""
+    """A folder below the root where another disk, or another folder, is mounted."""
 
     relpath: bytes
 
@@ -76,6 +79,7 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
     links: list[bytes] = []
     folders: list[tuple[bytes, int | None]] = [(b"", None)]  # with the device of the folder around it
     real_root = os.path.realpath(root)
+    mounted = _mounted_below(real_root)
     while folders or links:
         if folders:
             relpath, outer_device = folders.pop()
@@ -87,7 +91,7 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
             if (status.st_dev, status.st_ino) in visited:
                 continue
             visited.add((status.st_dev, status.st_ino))
-            if outer_device is not None and status.st_dev != outer_device:
+            if relpath in mounted or (outer_device is not None and status.st_dev != outer_device):
                 yield MountPoint(relpath)
             for found in _list(root, relpath, real_root):
                 if isinstance(found, _YIELDED):
@@ -100,6 +104,21 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
             if not relpath:
                 raise
             yield Unreadable(relpath, error)
+
+
+def _mounted_below(real_root: bytes) -> frozenset[bytes]:
+    """The mount points below a folder, relative to it, as Linux lists them.
+
+    The number of a folder's device does not show a folder of the same disk that is mounted in a second place.
+    """
+    try:
+        with open(_MOUNTS, "rb") as file:  # noqa: PTH123
+            lines = file.read().splitlines()
+    except OSError:  # another system
+        return frozenset()
+    start = real_root.rstrip(b"/") + b"/"
+    points = (_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), line.split(b" ", 5)[4]) for line in lines)
+    return frozenset(point[len(start) :] for point in points if point.startswith(start) and point != start)
 
 
 @dataclass(frozen=True, slots=True)

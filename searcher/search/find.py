@@ -62,7 +62,7 @@ def find(collection: Collection, query: Query, vector: "np.ndarray | None", nois
     noise_floor: the score of a meaningless query here, None if it is not known. Raises NotFound for a tag that no
     photo has.
     """
-    ranked = _ranked(collection, query, vector)
+    ranked = _ranked(collection, query, vector) if all(_is_text(tag) for tag in query.filter.tags) else []
     if not ranked:
         _check_tags(collection, query)
         return Hits()
@@ -83,8 +83,13 @@ def _ranked(collection: Collection, query: Query, vector: "np.ndarray | None") -
 def _check_tags(collection: Collection, query: Query) -> None:
     """Raise NotFound for a tag that no photo has, so that a typing error does not look like an empty result."""
     for tag in query.filter.tags:
-        if not collection.browse(type(query.filter)(tags=(tag,)), limit=1):
-            raise NotFound(f"no photo has the tag {tag!r}: `searcher tags` lists the tags")
+        if not _is_text(tag) or not collection.browse(type(query.filter)(tags=(tag,)), limit=1):
+            raise NotFound(f"no photo has the label {tag!r}: `searcher tags` lists the labels")
+
+
+def _is_text(tag: str) -> bool:
+    """False for bytes of a shell argument that are not UTF-8. No label has such a name."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in tag)
 
 
 def _hit(rank: int, copies: list[Photo], score: float, tags: dict[int, list[PhotoTag]]) -> Hit:

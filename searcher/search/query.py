@@ -24,18 +24,13 @@ class Query:
 
     def __post_init__(self) -> None:
         if self.text is not None and self.like is not None:
-            raise InvalidInput("a query is a text or an image to look like, not both")
+            raise InvalidInput("a query can have a text or an image, not both")
         if self.text is None and self.like is None and not self.filter:
-            raise InvalidInput("a query needs a text, an image to look like, or tags")
+            raise InvalidInput("a query needs a text, an image, or tags")
         if self.text is not None and not self.text.strip():
             raise InvalidInput("the query is empty")
         if self.top < 1:
-            raise InvalidInput("a query must ask for at least one hit")
-
-    @property
-    def filter_alone(self) -> bool:
-        """Whether nothing but the filter is asked for."""
-        return self.text is None and self.like is None
+            raise InvalidInput("the number of hits must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)

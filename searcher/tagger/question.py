@@ -26,7 +26,7 @@ class Question:
     `top`: the largest number of labels per photo. None means 1 with `one`, and MOST_LABELS without.
     `templates`: the prompt templates of labels without their own.
 
-    Raises InvalidInput if there are no labels, if `top` is less than 1, or if a name cannot be encoded as UTF-8.
+    Raises InvalidInput if there are no labels, if `top` is less than 1, or if a name is invalid (see `check_name`).
     """
 
     labels: tuple[Label, ...]
@@ -40,10 +40,7 @@ class Question:
         if self.top is not None and self.top < 1:
             raise InvalidInput("the number of labels must be at least 1")
         for label in self.labels:
-            try:
-                label.name.encode()
-            except UnicodeEncodeError:
-                raise InvalidInput(f"the label {label.name!r} is not UTF-8 text") from None
+            check_name(label.name)
 
     @property
     def most(self) -> int:
@@ -62,6 +59,16 @@ class Question:
     def key(self) -> str:
         """A digest of the definition, which identifies the question."""
         return digest(self.definition())
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidInput if `name` cannot be the name of a label, because a catalog cannot store it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"the label {name!r} is not UTF-8 text") from None
+    if "\0" in name:
+        raise InvalidInput(f"the label {name!r} contains a NUL character")
 
 
 def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) -> Question:

@@ -10,6 +10,7 @@ from searcher.catalog.rows import Example
 from searcher.errors import InvalidInput, NotFound
 from searcher.progress import SILENT, Progress
 from searcher.tagger.context import Context
+from searcher.tagger.question import check_name
 from searcher.tagger.taught import classifier
 
 PICTURE_SIDE = 512  # shorter side in pixels of a stored example; the largest encoders use this size
@@ -23,12 +24,13 @@ def teach(
     The photos can be anywhere. A small copy of each is stored in the catalog. Returns the numbers of different
     examples and of different photos against it.
 
-    Raises InvalidInput if the name is blank, if there are no examples, or if a photo cannot be read or is on both
-    sides. Raises SearcherError if the catalog cannot be written.
+    Raises InvalidInput if the name is blank or invalid, if there are no examples, or if a photo cannot be read or is
+    on both sides. Raises SearcherError if the catalog cannot be written.
     """
     name = " ".join(name.split())
     if not name:
         raise InvalidInput("a label needs a name")
+    check_name(name)
     if not examples:
         raise InvalidInput(f"no example photos for {name!r}; give at least one")
     with context.catalog.read() as view:
@@ -38,7 +40,7 @@ def teach(
     for path in against:
         row = _read(path, False)
         if row.digest in chosen and chosen[row.digest].positive:
-            raise InvalidInput(f"{path} is both an example of {name!r} and a photo against it; remove one of the two")
+            raise InvalidInput(f"{path} is both an example and a counterexample of {name!r}; remove one of the two")
         chosen[row.digest] = row
     with context.catalog.write(progress) as change:
         change.tags.set_examples(change.tags.add_labels({name: None})[name], chosen.values())

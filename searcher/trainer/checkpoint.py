@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
 from searcher.datasets.text import parse_json
-from searcher.errors import InvalidInput, NotFound
+from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.models.store import BUILTIN
 from searcher.trainer.builtin import builtin_config, builtin_weights
 from searcher.trainer.config import CONFIG, no_foreign_code, read_config, tokenizer_options
@@ -71,16 +71,24 @@ def create(config: dict[str, Any]) -> tuple[Any, Any]:
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, Any]) -> None:
-    """Write a safetensors file atomically. `facts` are stored as JSON in its header."""
+    """Write a safetensors file atomically. `facts` are stored as JSON in its header.
+
+    Raises SearcherError if it cannot be written. An older file stays.
+    """
     partial = path.with_name(path.name + ".part")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    partial.touch()
-    mode = partial.stat().st_mode  # of any new file; safetensors makes one that only its owner can read
-    save_file(contiguous, partial, metadata={"searcher": json.dumps(facts)})
-    partial.chmod(mode)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        partial.touch()
+        mode = partial.stat().st_mode  # of any new file; safetensors makes one that only its owner can read
+        save_file(contiguous, partial, metadata={"searcher": json.dumps(facts)})
+        partial.chmod(mode)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        reason = (isinstance(error, OSError) and error.strerror) or str(error).rpartition("I/O error: ")[2]
+        raise SearcherError(f"cannot write {path}: {reason}") from error
 
 
 @dataclass(frozen=True)

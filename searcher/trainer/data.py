@@ -274,5 +274,5 @@ def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
     )
     for part in parts:
         if len(part) == 1:
-            raise InvalidInput("no record of a whole batch could be used: check the images and captions")
+            raise InvalidInput("every record of a batch was unusable: check the images and captions")
         yield part

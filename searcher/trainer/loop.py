@@ -25,7 +25,7 @@ from searcher.trainer.distributed import Processes, join
 from searcher.trainer.ema import averaged
 from searcher.trainer.export import export_model
 from searcher.trainer.metrics import Metrics
-from searcher.trainer.sources import Sources, open_sources
+from searcher.trainer.sources import Sources, first_bad, open_sources
 from searcher.trainer.step import Batch, Objective, backward
 from searcher.trainer.stop import StopRequest
 from searcher.trainer.text import FrozenText
@@ -69,7 +69,7 @@ class Settings:
     def check(self) -> None:
         """Raises InvalidInput if settings contradict each other."""
         if self.interpolate is not None and self.init is None:
-            raise InvalidInput("--interpolate mixes the result with the start, so it needs --init")
+            raise InvalidInput("--interpolate averages the result with the starting model, so it needs --init")
         if self.loss == "sigmoid" and self.label_smoothing:
             raise InvalidInput("--label-smoothing can only be used with the softmax loss")
 
@@ -111,7 +111,7 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     sources = open_sources(settings.sources, settings.weights, settings.freeze)
     validation = Validation(settings.val) if settings.val and processes.first else None
     if sources.bad:
-        progress.notice(f"{len(sources.bad)} records cannot be used, the first: {sources.bad[0]}")
+        progress.notice(first_bad(sources.bad))
     for remark in dict.fromkeys(sources.remarks + (validation.remarks if validation else [])):
         progress.notice(remark)
 
@@ -215,7 +215,7 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
 
 def diverged(step: int, state_file: Path) -> SearcherError:
     """The error of a run whose loss, gradient or weights are no longer finite numbers."""
-    resume = "; --resume continues from the last checkpoint before" if state_file.exists() else ""
+    resume = ". Use --resume to continue from the last checkpoint" if state_file.exists() else ""
     return SearcherError(
         f"training failed at step {step}: the loss is not a finite number. "
         f"Lower --lr, and check the data for wrong values{resume}"
@@ -225,7 +225,7 @@ def diverged(step: int, state_file: Path) -> SearcherError:
 def how_to_go_on(what: str, state_file: Path) -> str:
     """The message of an interrupted run."""
     if state_file.exists():
-        return f"{what}. Run the same command with --resume to continue: searcher train … --resume"
+        return f"{what}. Run the same command with --resume to continue"
     return f"{what} before the first checkpoint. Run the same command again to start from the beginning"
 
 

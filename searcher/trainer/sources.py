@@ -67,6 +67,11 @@ class Sources:
         return Records(PairDataset(pairs, make, layout.seed, teacher), weights, layout)
 
 
+def first_bad(bad: list[str]) -> str:
+    """How many records cannot be used, and the message about the first one."""
+    return f"{len(bad)} {'record' if len(bad) == 1 else 'records'} cannot be used; the first is {bad[0]}"
+
+
 def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: str | None) -> Sources:
     """Open the sources of `searcher train`. Raises SearcherError (one line) if they or the weights cannot be used."""
     if weights and len(weights) != len(paths):
@@ -76,7 +81,7 @@ def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: st
     texts = [path for path in paths if path.suffix == ".txt"]
     if texts:
         if len(paths) > 1 or freeze != "image":
-            raise InvalidInput("sentences cannot be mixed with other sources: give one .txt file and --freeze image")
+            raise InvalidInput("a .txt file of sentences must be the only source, and needs --freeze image")
         if not texts[0].is_file():
             raise NotFound(f"no such file: {texts[0]}")
         return Sources(texts[0], [1.0], [])

@@ -17,6 +17,7 @@ from searcher.models import DualEncoder
 from searcher.models.preprocess import Preprocess
 from searcher.progress import SILENT, Progress
 from searcher.trainer.distributed import Processes
+from searcher.trainer.sources import first_bad
 
 IMAGES = 2000  # the maximum number of images, picked at even intervals
 TEMPLATES = ("a photo of a {}",)
@@ -73,7 +74,7 @@ class Validation:
         self.data = thinned(read_data(path))
         self.remarks = list(self.data.remarks)
         if self.data.bad:
-            self.remarks.append(f"{path}: {len(self.data.bad)} records cannot be used, the first: {self.data.bad[0]}")
+            self.remarks.append(f"{path}: {first_bad(self.data.bad)}")
 
     @torch.no_grad()
     def __call__(self, encoder: TorchEncoder, progress: Progress = SILENT) -> dict[str, float]:

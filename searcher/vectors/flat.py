@@ -41,18 +41,18 @@ class FlatIndex:
         """Map the file. Its size, header and count must be as `expected`; the body is not read. Raises Damaged."""
         try:
             if path.stat().st_size != expected.bytes:
-                raise Damaged(f"{path.name} does not have the size that was written")
-            index = faiss.read_index(os.fspath(path), faiss.IO_FLAG_MMAP_IFC)
+                raise Damaged(f"{path.name} has the wrong size")
+            index = _mapped(path)
         except (OSError, RuntimeError) as error:
             raise Damaged(f"{path.name} cannot be opened: {str(error).splitlines()[0]}") from error
         if not isinstance(index, faiss.IndexIDMap):
-            raise Damaged(f"{path.name} is an index of another kind")
+            raise Damaged(f"{path.name} is not the expected kind of FAISS index")
         inner = faiss.downcast_index(index.index)
         whole = isinstance(inner, faiss.IndexScalarQuantizer) and inner.metric_type == faiss.METRIC_INNER_PRODUCT
         ids = faiss.vector_to_array(index.id_map)
         counts = {int(index.ntotal), int(inner.ntotal), len(ids), expected.vectors}
         if not whole or index.d != dim or len(counts) != 1 or (len(ids) and ids[-1] != expected.last_id):
-            raise Damaged(f"{path.name} does not hold what was written")
+            raise Damaged(f"{path.name} was changed after it was written")
         return cls(index, ids)
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +67,15 @@ class FlatIndex:
             parameters.sel = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
         scores, ids = self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
         return scores, ids
+
+
+def _mapped(path: Path) -> faiss.Index:
+    try:
+        name = os.fspath(path).encode().decode()
+    except UnicodeEncodeError:  # FAISS takes no path that is not UTF-8, so it gets the open file
+        with path.open("rb") as file:
+            return faiss.read_index(f"/dev/fd/{file.fileno()}", faiss.IO_FLAG_MMAP_IFC)
+    return faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
 
 
 def read_digest(path: Path) -> bytes | None:
@@ -115,7 +124,7 @@ def write(path: Path, count: int, dim: int, chunks: Iterable[tuple[np.ndarray, n
                 done += len(ids)
                 put(np.ascontiguousarray(vectors, np.float16).tobytes())
             if done != count:
-                raise ValueError(f"{count} vectors were announced, {done} came")
+                raise ValueError(f"expected {count} vectors, got {done}")
             put(before_ids)
             put(all_ids.tobytes())
             file.write(digest.digest())

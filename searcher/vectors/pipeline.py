@@ -169,7 +169,7 @@ def _prepare(model: DualEncoder, file: PhotoFile[Key], known: _Known | None, sto
             continue
         digest = content_digest(data)
         if file.digest is not None and digest != file.digest:
-            result = Embedded(file.key, error="another content than expected")
+            result = Embedded(file.key, error="its content has changed")
             continue
         if known is not None and not known.claim(digest):
             return _Prepared(Embedded(file.key, digest))

@@ -152,7 +152,7 @@ class VectorStore:
             return str(error)
         return None
 
-    def fold(self, catalog: Catalog, progress: Progress = SILENT) -> bool:
+    def rebuild_if_needed(self, catalog: Catalog, progress: Progress = SILENT) -> bool:
         """Write a new file if many embeddings are pending or gone, or if there is no file. Returns whether it did."""
         with catalog.read() as view:
             status = self.status(view)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -92,13 +93,14 @@ def test_a_command_that_returns_exits_with_0(monkeypatch: pytest.MonkeyPatch) ->
     assert run(monkeypatch, lambda: None) == 0
 
 
-@given(st.binary(max_size=40))
+@given(st.binary(max_size=40) | st.text("a\x7f\x9b\u2028\u202e").map(str.encode))
 def test_json_of_any_file_name_is_utf8_and_keeps_its_bytes(name: bytes) -> None:
     path = os.fsdecode(name)
     with pytest.MonkeyPatch.context() as patch:
         printed: list[str] = []
         patch.setattr(click, "echo", printed.append)
         print_json([path])
+    assert not re.search("[\x7f-\x9f\u2028\u202e]", printed[0])
     document = printed[0].encode("utf-8")  # raises if a surrogate is left
     assert os.fsencode(json.loads(document)[0]) == name
 
@@ -107,7 +109,8 @@ def test_json_of_any_file_name_is_utf8_and_keeps_its_bytes(name: bytes) -> None:
 def test_a_printed_path_is_one_line_without_control_characters(path: str) -> None:
     shown = printable(path)
     assert not set(shown) & {chr(code) for code in [*range(32), *range(127, 160)]}
-    assert printable("/a/ü 東京.jpg") == "/a/ü 東京.jpg"
+    assert printable("/a/ü 東京 👨‍👩‍👧.jpg") == "/a/ü 東京 👨‍👩‍👧.jpg"
+    assert printable("photo\u202egpj.exe \u2028 next") == "photo\\u202egpj.exe \\u2028 next"
 
 
 def test_numbers_are_formatted_with_units_and_plurals() -> None:

@@ -119,7 +119,7 @@ def test_the_confusion_picture_is_drawn(run: Any, classes: Path, tmp_path: Path)
         (["CLASSES", "--templates", "nowhere.txt"], 1, "unknown templates 'nowhere.txt'"),
         (["CLASSES", "--labels", "nowhere.txt"], 1, "no such label file: nowhere.txt"),
         (["CLASSES", "--labels", "@places"], 1, "unknown label set @places"),
-        (["CLASSES", "--confusion", "c.gif"], 2, "--confusion writes .jpg"),
+        (["CLASSES", "--confusion", "c.gif"], 2, "The file of --confusion must end in .jpg"),
         (["CLASSES", "--confusion", "nowhere/c.png"], 1, "no such folder"),
         (["PAIRS", "--templates", "bare"], 2, "only with class folders"),
         (["PAIRS", "--confusion", "c.png"], 2, "only with class folders"),

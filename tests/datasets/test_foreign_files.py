@@ -156,7 +156,7 @@ def test_json_values_of_other_types_are_used_or_counted(folder: Path) -> None:
         "no caption", "no image or no caption", "no image or no caption", "no such image", "not JSON",
     ]  # fmt: skip
     assert len(source.remarks) == 1
-    assert "record 1: its label is not a text" in source.remarks[0]
+    assert "record 1: its label is not text" in source.remarks[0]
 
 
 def test_folders_that_the_index_skips_are_no_classes(tmp_path: Path) -> None:

@@ -102,6 +102,12 @@ def test_a_photo_as_label_file_is_an_error(tmp_path: Path) -> None:
     assert refused(tmp_path / "cat.jpg").endswith("not UTF-8 text")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_label_file_with_a_byte_order_mark_is_read(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_text("Hund\r\nKätzchen\r\n", encoding=encoding, newline="")
+    assert names(tmp_path / "l.txt") == ["Hund", "Kätzchen"]
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_text_file_gives_labels_or_an_error(text: str) -> None:
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -155,6 +161,8 @@ def test_a_parent_does_not_have_to_be_a_label(toml: Path) -> None:
         ("", "no labels in"),
         ("[labels]\n", "no labels in"),
         ("[labels\n", "is not valid TOML"),
+        ("labels = " + "[" * 100_000, "is not valid TOML: nested too deeply"),
+        ("labels = 1" + "0" * 6000, "is not valid TOML: a number or date that is out of range"),
         ("[labels]\na = {}\na = {}\n", "is not valid TOML"),
         ('[labels]\n"a b" = {}\n"a  b" = {}\n', "duplicate label 'a b'"),
         ("cat = {}\n", "unknown key 'cat'; put labels under [labels]"),

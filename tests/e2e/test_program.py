@@ -108,6 +108,11 @@ def test_json_errors_leave_stdout_empty(program: Program) -> None:
     program.fails("status", "--json", code=1)
 
 
+def test_a_sheet_that_cannot_be_written_leaves_stdout_empty(program: Program, photos: Callable[..., Path]) -> None:
+    program.json("index", photos(3))
+    program.fails("search", "a cat", "--json", "--sheet", f"{'x' * 300}.jpg", code=1)
+
+
 def test_the_library_option_overrides_the_environment_variable(program: Program, photos: Callable[..., Path]) -> None:
     other = program.home / "other"
     program.json("index", photos(2), "--library", other)

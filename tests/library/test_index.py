@@ -310,7 +310,7 @@ def test_camera_metadata_is_stored_with_the_photo(album: Album) -> None:
 
 
 def test_a_long_run_writes_the_vector_index_before_it_ends(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "FOLD_AFTER", 64)
+    monkeypatch.setattr(update, "REBUILD_AFTER", 64)
     for number in range(300):
         album.add(f"{number:03}.png", "red", number)
     vectors: list[int] = []

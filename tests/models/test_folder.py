@@ -119,6 +119,11 @@ def test_the_digest_depends_on_everything_that_determines_an_embedding(name: str
     assert ModelFolder.read(folder).digest != before
 
 
+def test_a_path_that_is_not_utf8_is_one_line(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"opens no path that is not UTF-8$"):
+        use(folder.rename(tmp_path / "m\udcff"))
+
+
 def test_verify_finds_a_changed_file_of_the_same_size(folder: Path) -> None:
     assert ModelFolder.read(folder).verify() == []
     data = bytearray((folder / "textual/model.onnx").read_bytes())

@@ -95,7 +95,7 @@ def test_a_wrong_manifest_is_an_error_of_one_line_and_hides_no_other_model(wrong
     assert str(broken) in str(caught.value) or "no precision 'int3'" in str(caught.value)
     progress = Steps()
     assert "good" in [model.name for model in list_models(progress)]
-    assert [notice for notice in progress.notices if "broken is left out" in notice]
+    assert [notice for notice in progress.notices if "skipping the model broken" in notice]
     shutil.rmtree(good)
     assert find_digest(digest) is None
     with pytest.raises(ModelError):
@@ -104,6 +104,8 @@ def test_a_wrong_manifest_is_an_error_of_one_line_and_hides_no_other_model(wrong
 
 OTHER_FILES: dict[str, tuple[str, Callable[[dict[str, Any]], object]]] = {
     "embed_dim is text": ("config.json", lambda c: c.update(embed_dim="48")),
+    "embed_dim is huge": ("config.json", lambda c: c.update(embed_dim=10**30)),
+    "embed_dim has 2000 digits": ("config.json", lambda c: c.update(embed_dim=10**2000)),
     "embed_dim is true": ("config.json", lambda c: c.update(embed_dim=True)),
     "text_cfg is a list": ("config.json", lambda c: c.update(text_cfg=[])),
     "vision_cfg is a number": ("config.json", lambda c: c.update(vision_cfg=3)),

@@ -153,7 +153,7 @@ def test_available_models_are_listed_without_network_access(pull: Pull, hub: Fak
     assert any(row["hub"] is None for row in rows)
     assert hub.requests == 0
     table = pull("list", "--available").stdout
-    assert table.index("Without torch") < table.index("immich-app/ViT-B-32__openai") < table.index("train extra")
+    assert table.index("Without PyTorch") < table.index("immich-app/ViT-B-32__openai") < table.index("train extra")
 
 
 @pytest.mark.slow

@@ -178,7 +178,7 @@ def test_a_broken_model_is_left_out_of_the_list_with_a_notice(small_folder: Path
     progress = Steps()
     assert [model.name for model in list_models(progress)] == ["good"]
     assert len(progress.notices) == 1
-    assert "broken is left out" in progress.notices[0]
+    assert "skipping the model broken" in progress.notices[0]
     with pytest.raises(NotFound, match=r"no model named 'other' \(available: good\)"):
         find_model("other")
     with pytest.raises(NotFound):

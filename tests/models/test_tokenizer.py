@@ -1,4 +1,5 @@
 import json
+import time
 import unicodedata
 from pathlib import Path
 
@@ -43,6 +44,14 @@ def test_a_long_text_is_truncated_and_keeps_its_end_token() -> None:
     assert ids.shape == (1, 77)
     assert ids[0, 0] == SIMPLE.sot_token_id
     assert ids[0, -1] == SIMPLE.eot_token_id
+
+
+def test_a_text_of_megabytes_takes_little_time() -> None:
+    start = time.perf_counter()
+    for text in ("é" * 3_000_000, "x" * 3_000_000, "one two " * 400_000):
+        assert OURS([text])[0, -1] == SIMPLE.eot_token_id
+        assert OURS.cuts(text)
+    assert time.perf_counter() - start < 5
 
 
 def test_the_context_length_comes_from_the_model_config() -> None:

@@ -238,7 +238,7 @@ def test_a_worker_that_dies_before_it_begins_is_not_the_fault_of_the_file(
     monkeypatch.setattr(sys, "executable", "/absent/python")
     before = psutil.Process().num_fds()
     for _ in range(3):
-        with pytest.raises(Unavailable, match="cannot start .*: No such file"):
+        with pytest.raises(Unavailable, match=r"cannot start .*: No such file"):
             decode_guarded(SMALL)
     assert psutil.Process().num_fds() == before
     monkeypatch.undo()

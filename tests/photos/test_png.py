@@ -65,6 +65,15 @@ def test_data_after_the_end_and_a_missing_end_are_ignored() -> None:
         assert difference(decode(changed).image, PIXELS) == 0
 
 
+def test_texts_between_ten_thousands_of_small_parts_cost_little_time() -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (400, 500, 3), dtype=np.uint8))
+    head, packed, end = (png_of(image)[part] for part in (slice(33), slice(41, -16), slice(-12, None)))
+    parts = (chunk(b"IDAT", packed[at : at + 10]) for at in range(0, len(packed), 10))
+    start = time.perf_counter()
+    assert difference(decode(head + chunk(b"tEXt", b"a\0b").join(parts) + end).image, np.asarray(image)) == 0
+    assert time.perf_counter() - start < 10
+
+
 def test_a_profile_larger_than_a_mebibyte_is_used() -> None:
     profile = grey_profile(1.0) + bytes(2_000_000)
     linear = Image.fromarray(((np.asarray(picture().convert("L")) / 255) ** 2.2 * 255).round().astype(np.uint8))

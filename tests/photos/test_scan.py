@@ -135,6 +135,22 @@ def test_a_folder_on_another_disk_is_a_mount_point(tmp_path: Path, monkeypatch: 
     ]
 
 
+def test_a_folder_of_the_same_disk_that_is_mounted_again_is_a_mount_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "all photos"
+    touch(root, "a.jpg", "at home/b.jpg", "other/c.jpg")
+    name = str(root / "at home").replace(" ", "\\040")
+    mounts = f"22 1 8:1 / / rw - ext4 /dev/sda1 rw\n40 22 8:1 /pictures {name} rw,relatime - ext4 /dev/sda1 rw\n"
+    (tmp_path / "mountinfo").write_text(mounts)  # a copy of the list, because mounting needs rights
+    monkeypatch.setattr("searcher.photos.scan._MOUNTS", str(tmp_path / "mountinfo"))
+    found = list(scan(os.fsencode(root)))
+    assert [file for file in found if isinstance(file, MountPoint)] == [MountPoint(b"at home")]
+    assert len(found) == 4
+    monkeypatch.setattr("searcher.photos.scan._MOUNTS", str(tmp_path / "missing"))  # as on another system
+    assert len(list(scan(os.fsencode(root)))) == 3
+
+
 def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path: Path) -> None:
     touch(tmp_path, "outside/out.jpg", "root/a.jpg", "root/sub/b.jpg")
     root = tmp_path / "root"

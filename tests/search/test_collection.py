@@ -121,7 +121,7 @@ def test_a_search_sees_photos_that_were_just_committed(place: Place) -> None:
     place.check(10)
     add(place.catalog, 30, start=200)
     place.check(230)
-    place.store.fold(place.catalog)
+    place.store.rebuild_if_needed(place.catalog)
     place.check(230)
 
 
@@ -165,6 +165,8 @@ def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) 
         find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None, None)
     with pytest.raises(NotFound, match="nobody"):
         find(place.collection, Query(text="x", filter=Filter(("nobody",))), unit_vectors(1, 1), None)
+    with pytest.raises(NotFound, match="udcff"):  # a byte of a shell argument that is not UTF-8
+        find(place.collection, Query(filter=Filter(("cat", "\udcff"))), None, None)
 
 
 def test_the_noise_floor_is_the_lowest_best_score(place: Place) -> None:

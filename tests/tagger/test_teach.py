@@ -148,9 +148,11 @@ def test_invalid_examples_are_an_error(garden: Album, catalog: Catalog, tmp_path
     wrong = [
         ("Rex", [tmp_path / "broken.jpg"], [], "broken.jpg"),
         ("Rex", [tmp_path / "missing.jpg"], [], "missing.jpg"),
-        ("Rex", [red], [red], "both an example of 'Rex' and a photo against it"),
+        ("Rex", [red], [red], "both an example and a counterexample of 'Rex'"),
         ("Rex", [], [], "no example photos for 'Rex'; give at least one"),
         (" ", [red], [], "name"),
+        ("\udcff", [red], [], "is not UTF-8 text"),
+        ("a\0b", [red], [], "contains a NUL character"),
     ]
     for name, examples, against, message in wrong:
         with pytest.raises(SearcherError, match=message) as raised:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -174,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_state_before(
 
     with monkeypatch.context() as patch:
         patch.setattr(loop, "backward", spoilt)
-        with pytest.raises(SearcherError, match=r"at step 4: .*--resume continues from the last checkpoint"):
+        with pytest.raises(SearcherError, match=r"at step 4: .*Use --resume to continue from the last checkpoint"):
             train(settings_for(folder, out, **values))
     saved = load_file(out / "training.safetensors")
     assert all(bool(tensor.isfinite().all()) for tensor in saved.values())
@@ -259,4 +260,18 @@ def test_labels_that_are_lists_do_not_end_the_training(folder: Path, tmp_path: P
     progress = Recorder([])
     values: dict[str, Any] = {"sources": (tmp_path / "x.jsonl",), "batch_size": 2, "epochs": 1}
     train(settings_for(folder, tmp_path / "run", **values), progress)
-    assert "its label is not a text" in progress.notices[0]
+    assert "its label is not text" in progress.notices[0]
+
+
+def test_a_checkpoint_that_cannot_be_written_is_one_line_and_keeps_the_older_one(tmp_path: Path) -> None:
+    file = tmp_path / "training.safetensors"
+    checkpoint.save_tensors({"a": torch.ones(3)}, file, {})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # in place of a full disk
+    try:
+        with pytest.raises(SearcherError, match=r"^cannot write .*training.safetensors: File too large"):
+            checkpoint.save_tensors({"a": torch.ones(30_000)}, file, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == [file]
+    assert load_file(file)["a"].tolist() == [1, 1, 1]

@@ -215,7 +215,7 @@ def test_unusable_records_are_counted_and_reported(folder: Path, tmp_path: Path)
     remarks: list[str] = []
     changes = {"batch_size": 12, "epochs": 2, "model": str(folder / "vit.json")}
     train(settings_for(tmp_path, tmp_path / "run", **changes), Recorder(lines, remarks))
-    assert remarks == ["2 records cannot be used, the first: record 9: no such image: gone.png"]
+    assert remarks == ["2 records cannot be used; the first is record 9: no such image: gone.png"]
     assert lines[-1]["bad"] == 2 + 2  # the broken image, once per epoch
 
 
@@ -238,7 +238,7 @@ def test_one_row_is_enough_for_a_run_but_no_row_is_an_error(folder: Path, tmp_pa
     for name, said in (
         ("none", "no usable .image, caption. pair"),
         ("other", "has no column image or filepath; its columns are: photo, caption"),
-        ("broken", "no record of a whole batch could be used"),
+        ("broken", "every record of a batch was unusable"),
     ):
         with pytest.raises(SearcherError, match=said):
             sources = (tmp_path / f"{name}.csv",)

@@ -16,6 +16,7 @@ from tests.histogram_model import HistogramModel
 from tests.pictures import draw
 
 
+@pytest.mark.slow  # exports a model with torch
 def test_a_file_gets_exactly_the_embedding_that_index_stores(small_folder: Path, tmp_path: Path) -> None:
     photos = sample_photos()
     assert any(path.suffix == ".jpg" for path in photos)  # JPEG files are decoded at a reduced scale

@@ -1,5 +1,6 @@
 """The vector file: written as FAISS writes it, opened only if it is what was written, searched exactly."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_a_search_is_exact_apart_from_float16_rounding(tmp_path: Path) -> None:
     assert (found == ids[order]).all()
     np.testing.assert_allclose(scores, np.take_along_axis(exact, order, 1), atol=1e-5)
     assert (len(index), index.last_id) == (500, ids[-1])
+
+
+def test_a_file_in_a_folder_whose_name_is_not_utf8_is_opened(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n"))
+    folder.mkdir()
+    file, ids, vectors = written(folder / "index")
+    _, found = FlatIndex.open(folder / "index", file, DIM).search(vectors[3:4].astype(np.float32), 1)
+    assert found[0, 0] == ids[3]
 
 
 def test_a_search_with_allowed_ids_returns_only_those_best_first(tmp_path: Path) -> None:
@@ -127,7 +136,7 @@ def test_another_kind_of_faiss_index_is_refused(tmp_path: Path) -> None:
     other = faiss.IndexFlatIP(DIM)
     other.add(unit_vectors(10).astype(np.float32))
     faiss.write_index(other, str(path))
-    with pytest.raises(Damaged, match="another kind"):
+    with pytest.raises(Damaged, match="is not the expected kind of FAISS index"):
         FlatIndex.open(path, VectorFile(b"", 9, 10, path.stat().st_size), DIM)
 
 

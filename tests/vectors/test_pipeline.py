@@ -113,7 +113,7 @@ def test_the_first_path_with_the_wanted_content_is_taken(photos: list[Path], tmp
     assert found.digest == wanted and found.vector is not None and found.facts is not None
     assert found.facts.width == 22
     ((found,),) = embed_photos(HistogramModel(), [PhotoFile(7, paths[:2], wanted)])
-    assert found.vector is None and found.facts is None and found.error == "another content than expected"
+    assert found.vector is None and found.facts is None and found.error == "its content has changed"
     ((found,),) = embed_photos(HistogramModel(), [PhotoFile(8, ())])
     assert found.error == "cannot be read"
 

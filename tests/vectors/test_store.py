@@ -74,7 +74,7 @@ def damage(path: Path, kind: str) -> None:
     put(path, bytes(data))
 
 
-STEPS = ("add", "remove", "fold", "rebuild", "delete", "header", "cut", "foreign", "older", "fresh", "orphans")
+STEPS = ("add", "remove", "if needed", "rebuild", "delete", "header", "cut", "foreign", "older", "fresh", "orphans")
 
 
 @settings(max_examples=20, deadline=None)
@@ -92,8 +92,8 @@ def test_a_search_equals_an_exact_search_whatever_happens(steps: list[str]) -> N
                 added += 5
             elif step in ("remove", "orphans"):
                 remove(catalog, range(added // 2, added // 2 + 4), orphans=step == "remove")
-            elif step == "fold":
-                vectors.fold(catalog)
+            elif step == "if needed":
+                vectors.rebuild_if_needed(catalog)
             elif step == "rebuild":  # as another process does
                 older = vectors.path.read_bytes() if there else None
                 other.rebuild(catalog)
@@ -115,7 +115,7 @@ def test_an_empty_library_finds_nothing(catalog: Catalog) -> None:
     vectors = VectorStore(catalog.folder, model)
     check(catalog, vectors)
     assert vectors.size == 0
-    assert not vectors.fold(catalog)
+    assert not vectors.rebuild_if_needed(catalog)
     vectors.rebuild(catalog)
     check(catalog, vectors)
     assert status(catalog, vectors) == StoreStatus("none", 0, 0, 0)
@@ -130,7 +130,7 @@ def test_fewer_hits_than_asked_for_are_filled_up_with_minus_one(catalog: Catalog
         assert sorted(ids[0].tolist()) == [-1, -1, 1, 2, 3] and ids[0, 3:].tolist() == [-1, -1]
         _, ids = vectors.search(unit_vectors(1, 1), 5, np.array([2, 77], np.int64))
         assert ids.tolist() == [[2, -1, -1, -1, -1]]
-        assert vectors.fold(catalog)
+        assert vectors.rebuild_if_needed(catalog)
         vectors = VectorStore(catalog.folder, vectors.model)
         with catalog.read() as view:
             vectors.sync(view)
@@ -157,13 +157,13 @@ def test_status_counts_what_is_in_the_file_pending_and_gone(catalog: Catalog) ->
 
 def test_a_new_file_is_written_when_a_tenth_is_outside(catalog: Catalog) -> None:
     vectors = VectorStore(catalog.folder, add(catalog, 50))
-    assert vectors.fold(catalog)
-    assert not vectors.fold(catalog)
+    assert vectors.rebuild_if_needed(catalog)
+    assert not vectors.rebuild_if_needed(catalog)
     add(catalog, 3, start=50)
     remove(catalog, [0])
-    assert not vectors.fold(catalog)
+    assert not vectors.rebuild_if_needed(catalog)
     remove(catalog, [1])
-    assert vectors.fold(catalog)
+    assert vectors.rebuild_if_needed(catalog)
     assert status(catalog, vectors) == StoreStatus("flat", 51, 0, 0)
 
 
@@ -172,11 +172,11 @@ def test_a_new_file_is_written_when_many_are_outside_of_a_large_one(
 ) -> None:
     monkeypatch.setattr(store, "MAX_OUTSIDE", 3)
     vectors = VectorStore(catalog.folder, add(catalog, 100))
-    assert vectors.fold(catalog)
+    assert vectors.rebuild_if_needed(catalog)
     add(catalog, 2, start=100)
-    assert not vectors.fold(catalog)
+    assert not vectors.rebuild_if_needed(catalog)
     add(catalog, 1, start=102)
-    assert vectors.fold(catalog)
+    assert vectors.rebuild_if_needed(catalog)
 
 
 @pytest.mark.parametrize("kind", ["missing", "cut", "foreign", "header"])
@@ -194,7 +194,7 @@ def test_a_file_that_is_missing_or_damaged_is_written_again(catalog: Catalog, ki
     if kind == "header" and is_open:
         return  # its digest is that of the good file, which this store has open: `problem` finds it
     assert status(catalog, vectors) == StoreStatus("none", 0, 30, 0)
-    assert vectors.fold(catalog)
+    assert vectors.rebuild_if_needed(catalog)
     assert flat.verify(vectors.path)
     assert status(catalog, vectors) == StoreStatus("flat", 30, 0, 0)
 
@@ -328,7 +328,7 @@ def test_threads_search_while_embeddings_come_and_go_and_files_are_written(catal
         for start in range(100, 220, 10):
             add(catalog, 10, start)
             remove(catalog, range(start, start + 4))
-            vectors.fold(catalog)
+            vectors.rebuild_if_needed(catalog)
             if start % 30 == 0:
                 vectors.path.unlink(missing_ok=True)
             if start % 40 == 0 and vectors.path.exists():
