@@ -7,6 +7,7 @@ from searcher.datasets import ClassFolder, Source
 from searcher.errors import SearcherError
 from searcher.evaluate import Retrieval, ZeroShot, retrieval, zero_shot
 from searcher.models import Model
+from searcher.models.layout import CARD
 
 
 def write_card(
@@ -56,7 +57,7 @@ def write_card(
         "| --- | --- |",
         *(f"| {name} | {value} |" for name, value in run.items()),
     ]
-    (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / CARD).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def measure(folder: Path, data: ClassFolder | Source) -> list[str]:

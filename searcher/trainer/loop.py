@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from searcher.errors import Interrupted, InvalidInput, SearcherError
+from searcher.models.layout import CARD
 from searcher.models.preprocess import Preprocess
 from searcher.progress import SILENT, Progress
 from searcher.trainer import checkpoint
@@ -103,6 +104,8 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     out, state_file = settings.out, settings.out / checkpoint.STATE
     if state_file.exists() and not settings.resume:
         raise InvalidInput(f"{out} already contains a run: use --resume to continue it, or choose another --out")
+    if not state_file.exists() and (out / CARD).exists():
+        raise InvalidInput(f"{out / CARD} already exists and would be replaced: choose another --out")
     layout = Layout(settings.batch_size, settings.accumulate, settings.workers, settings.seed, processes)
     start = checkpoint.config_of_checkpoint(settings.init)
     config = start["model_cfg"] if start and not settings.model else model_config(settings.model or DEFAULT_MODEL)

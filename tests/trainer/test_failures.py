@@ -275,3 +275,12 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line_and_keeps_the_older_one
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == [file]
     assert load_file(file)["a"].tolist() == [1, 1, 1]
+
+
+def test_a_readme_that_is_not_from_a_run_is_not_replaced(folder: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("my notes")
+    with pytest.raises(InvalidInput, match=r"README\.md already exists and would be replaced: choose another --out"):
+        train(settings_for(folder, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+    assert readme.read_text() == "my notes"
