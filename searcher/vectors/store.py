@@ -61,7 +61,8 @@ class _State:
 class VectorStore:
     """The embeddings of one model in the library in `folder`. Safe to share by threads.
 
-    Call `sync` before `search`: a search sees what the last view held.
+    Call `sync` before `search`: a search sees what the last view held. If another thread has synced with a newer view,
+    embeddings that are gone since may be missing, and newer ones are found.
     """
 
     def __init__(self, folder: Path, model: ModelRow) -> None:

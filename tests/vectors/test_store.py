@@ -305,7 +305,9 @@ def look_for_everything(catalog: Catalog, vectors: VectorStore, query: np.ndarra
         vectors.sync(view)
         expected = all_vectors(view, vectors.model)
         _, ids = vectors.search(query, 1000)
-        assert expected.keys() <= set(ids[0].tolist())
+    with catalog.read() as view:  # another thread may have synced with a view that no longer held some of them
+        kept = all_vectors(view, vectors.model).keys()
+    assert expected.keys() & kept <= set(ids[0].tolist())
 
 
 def test_threads_search_while_embeddings_come_and_go_and_files_are_written(catalog: Catalog) -> None:
