@@ -1,6 +1,6 @@
 """Sidecars in the form in which other programs write them, and readers that are independent of our code.
 
-The content of the sidecars is made up. Only `names` uses our code.
+The content of the sidecars is made up. Only `names` and `update` use our code.
 """
 
 import codecs
@@ -16,7 +16,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from searcher.sidecars import Sidecar, read_sidecar
+from searcher.sidecars import Sidecar, read_sidecar, update_sidecar
+
+DOG = ("animal", "dog")
 
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 LISTS = {
@@ -177,6 +179,16 @@ IMMICH = """\
 <?xpacket end='w'?>"""
 
 PROGRAMS = {"darktable": DARKTABLE, "digiKam": DIGIKAM, "Lightroom": LIGHTROOM, "Immich": IMMICH}
+
+
+def sidecar(folder: Path, text: str | bytes) -> Path:
+    file = folder / "photo.jpg.xmp"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+def update(file: Path, *tags: tuple[str, ...], remove: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return update_sidecar(bytes(file), tags, remove).added
 
 
 def document(properties: str = "", attributes: str = "") -> str:

@@ -5,20 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from searcher.sidecars import Sidecar, SidecarError, read_sidecar, update_sidecar
-from tests.sidecars.sidecars import DARKTABLE, DIGIKAM, content, document
-
-DOG = ("animal", "dog")
-
-
-def sidecar(tmp_path: Path, text: str | bytes) -> Path:
-    file = tmp_path / "photo.jpg.xmp"
-    file.write_bytes(text.encode() if isinstance(text, str) else text)
-    return file
-
-
-def update(file: Path, *tags: tuple[str, ...], remove: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return update_sidecar(bytes(file), tags, remove).added
+from searcher.sidecars import Sidecar, SidecarError, read_sidecar
+from tests.sidecars.sidecars import DARKTABLE, DIGIKAM, DOG, content, document, sidecar, update
 
 
 def bomb() -> str:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,10 @@ with open(sys.argv[1], "r+b") as file:
 """
 
 
-@pytest.fixture
-def locked(tmp_path: Path) -> Iterator[Path]:
-    """A temporary file that another process has locked."""
-    path = tmp_path / ".searcher-0123456789abcdef.tmp"
+@contextmanager
+def locked_by_a_process(folder: Path) -> Iterator[Path]:
+    """A temporary file that another process holds a lock on, until that process is killed at the end."""
+    path = folder / ".searcher-0123456789abcdef.tmp"
     path.write_bytes(b"half")
     with subprocess.Popen(
         [sys.executable, "-c", LOCKED, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -30,6 +31,12 @@ def locked(tmp_path: Path) -> Iterator[Path]:
         assert process.stdout and process.stdout.readline() == b"locked\n"
         yield path
         process.kill()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[Path]:
+    with locked_by_a_process(tmp_path) as path:
+        yield path
 
 
 def test_an_abandoned_temporary_file_is_removed_and_a_locked_one_stays(tmp_path: Path, locked: Path) -> None:
@@ -40,13 +47,9 @@ def test_an_abandoned_temporary_file_is_removed_and_a_locked_one_stays(tmp_path:
 
 
 def test_the_file_of_a_process_that_was_killed_is_removed(tmp_path: Path) -> None:
-    path = tmp_path / ".searcher-0123456789abcdef.tmp"
-    path.write_bytes(b"half")
-    with subprocess.Popen(
-        [sys.executable, "-c", LOCKED, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
-        assert process.stdout and process.stdout.readline() == b"locked\n"
-        process.kill()
+    with locked_by_a_process(tmp_path) as path:
+        pass
+    assert path.exists()
     remove_leftovers(bytes(tmp_path))
     assert not [*tmp_path.iterdir()]
 

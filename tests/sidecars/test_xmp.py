@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searcher.sidecars import SidecarError, read_sidecar, update_sidecar
+from searcher.sidecars import SidecarError, read_sidecar
 from tests.sidecars.sidecars import (
     DARKTABLE,
     DIGIKAM,
+    DOG,
     IMMICH,
     LIGHTROOM,
     LISTS,
@@ -24,20 +25,11 @@ from tests.sidecars.sidecars import (
     exiftool_of_many,
     names,
     read,
+    sidecar,
+    update,
 )
 
-DOG = ("animal", "dog")
 OURS = {"XMP-dc:Subject": "dog", "XMP-lr:HierarchicalSubject": "animal|dog", "XMP-digiKam:TagsList": "animal/dog"}
-
-
-def sidecar(tmp_path: Path, text: str | bytes) -> Path:
-    file = tmp_path / "photo.jpg.xmp"
-    file.write_bytes(text.encode() if isinstance(text, str) else text)
-    return file
-
-
-def update(file: Path, *tags: tuple[str, ...], remove: tuple[str, ...] = ()) -> tuple[str, ...]:
-    return update_sidecar(bytes(file), tags, remove).added
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
