@@ -59,11 +59,11 @@ class Content(NamedTuple):
 
 
 class MissingEmbedding(NamedTuple):
-    """A content that a model has not embedded, and where its files are: (root, relative path) each."""
+    """A content that a model has not embedded, and where its files are: (root id, root, relative path) each."""
 
     content_id: int
     digest: bytes
-    places: tuple[tuple[bytes, bytes], ...]
+    places: tuple[tuple[int, bytes, bytes], ...]
 
 
 class ModelRow(NamedTuple):

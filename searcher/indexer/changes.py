@@ -13,7 +13,7 @@ from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
 from searcher.indexer.places import Scope
 from searcher.photos.own import is_own_picture
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, scan, stored_time
+from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, is_mount_point, scan, stored_time
 from searcher.progress import Progress
 
 Known = dict[bytes, KnownFile]  # by relative path
@@ -80,7 +80,7 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
     try:
         for file in scan(scope.path) if scope.files is None else _named(scope):
             if isinstance(file, Unreadable):
-                unseen[file.relpath] = file.error
+                unseen[prefix + file.relpath] = file.error
                 continue
             if isinstance(file, MountPoint):
                 mounted.add(prefix + file.relpath)
@@ -113,10 +113,10 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
         )
         return
     changes.mounts += [(root_id, relpath) for relpath in sorted(mounted - mounts)]
-    if scope.files is None:
-        unmounted = {relpath for relpath in mounts - mounted if relpath.startswith(prefix)}
-        unseen |= {relpath[len(prefix) :]: OSError(errno.ENODEV, "the disk is not mounted") for relpath in unmounted}
-    _note_unseen(scope, known, changes, {prefix + relpath: error for relpath, error in unseen.items()})
+    for relpath in mounts - mounted:
+        if not is_mount_point(os.path.join(scope.root.path, relpath)):
+            unseen[relpath] = OSError(errno.ENODEV, "the disk is not mounted")
+    _note_unseen(scope, known, changes, unseen)
     for relpath, row in known.items():
         if not os.path.lexists(os.path.join(scope.root.path, relpath)):
             changes.gone.append((root_id, relpath))

@@ -1,8 +1,5 @@
-# Paths are bytes here, because names need not be UTF-8 and pathlib does not know bytes.
-# ruff: noqa: PTH118
 """What a file that was read means for the catalog: a photo added, changed or moved, a copy, a failure."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +8,7 @@ from searcher.catalog.read.view import View
 from searcher.catalog.rows import UNREAD, Content, ImageAt, ModelRow, Place
 from searcher.catalog.write.transaction import Transaction
 from searcher.errors import Busy
-from searcher.indexer.places import holds_something
+from searcher.indexer.places import is_gone
 from searcher.indexer.report import Counts
 from searcher.photos.decode import PhotoFacts
 from searcher.progress import Progress
@@ -34,10 +31,10 @@ class Committer:
     catalog: Catalog
     model: ModelRow
     precision: str
-    roots: dict[int, bytes]
     unread: set[Spot]
     counts: Counts
     vacated: list[Spot] = field(default_factory=list)
+    _roots: dict[int, bytes] = field(default_factory=dict)  # as of this transaction
     _swapped: set[Spot] = field(default_factory=set)
     _copies: list[Embedded[Place]] = field(default_factory=list)
     _failed: dict[bytes, str] = field(default_factory=dict)
@@ -54,13 +51,13 @@ class Committer:
                     change.embeddings.add(added, self.model.id, self.precision, read.vector)
                 elif read.digest is not None and read.error is not None and not read.try_again:
                     self._failed[read.digest] = read.error
-            roots = {root.id for root in change.view.files.roots()}
+            self._roots = change.view.files.root_paths()
             waiting, self._copies = [*self._copies, *batch], []
             for read in waiting:
                 content_id, error = self._outcome(change.view, read)
                 if content_id is None and error is None and not last:
                     self._copies.append(read)  # the same content is under way under another name
-                elif read.key.root_id in roots:  # else the folder was forgotten, or merged into one around it
+                elif read.key.root_id in self._roots:  # else the folder was forgotten, or merged into one around it
                     self._put(change, read, content_id, error)
 
     def finish(self, progress: Progress) -> None:
@@ -111,7 +108,7 @@ class Committer:
         for image in view.files.images_of(content_id, COPIES_CHECKED):
             if may_swap and (image.root_id, image.relpath) in self.unread:
                 return image
-            if image.root_id in self.roots and is_gone(self.roots[image.root_id], image.relpath):
+            if is_gone(view, image.root_id, self._roots[image.root_id], image.relpath):
                 return image
         return None
 
@@ -128,8 +125,3 @@ def _content(digest: bytes, facts: PhotoFacts) -> Content:
         latitude=facts.exif.latitude,
         longitude=facts.exif.longitude,
     )
-
-
-def is_gone(root: bytes, relpath: bytes) -> bool:
-    """Whether a file is deleted, and not only its disk missing: its root exists and holds something."""
-    return not os.path.lexists(os.path.join(root, relpath)) and holds_something(root)

@@ -8,7 +8,6 @@ neither SQLAlchemy nor a model is loaded.
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +25,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Look:
-    """What a run found, and what it did about it so far. started: `time.monotonic()`."""
+    """What a run found, and what it did about it so far."""
 
     catalog: Catalog
     scopes: list[Scope]
     changes: Changes
     notices: list[str]
-    started: float
     counts: Counts = field(default_factory=Counts)
 
-    def report(self) -> IndexReport:
+    def report(self, seconds: float) -> IndexReport:
         """What the run did, and every failure in the folders that were looked at."""
         failures = self._failures()
         return IndexReport(
@@ -45,7 +43,7 @@ class Look:
             removed=self.counts.removed,
             unchanged=self.counts.unchanged,
             failed=len(failures),
-            seconds=time.monotonic() - self.started,
+            seconds=seconds,
             failures=tuple(failures),
             notices=tuple(self.notices),
         )
@@ -80,7 +78,6 @@ def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, 
 
     `progress` is told how many files were seen. retry: see `compare`.
     """
-    started = time.monotonic()
     notices: list[str] = []
     scopes = None
     if catalog.exists:
@@ -97,7 +94,6 @@ def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, 
         scopes=scopes,
         changes=changes,
         notices=notices + changes.notices,
-        started=started,
         counts=Counts(unchanged=changes.unchanged),
     )
 

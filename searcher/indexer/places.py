@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.scan import SKIPPED_FOLDERS
+from searcher.photos.scan import SKIPPED_FOLDERS, is_mount_point
 
 if TYPE_CHECKING:
     from searcher.catalog.write.transaction import Transaction
@@ -58,6 +58,19 @@ def holds_something(folder: bytes) -> bool:
             return any(not entry.name.startswith(b".") for entry in entries)
     except OSError:
         return False
+
+
+def is_gone(view: View, root_id: int, root: bytes, relpath: bytes) -> bool:
+    """Whether a file is deleted, and not only its disk missing."""
+    return not os.path.lexists(os.path.join(root, relpath)) and missing_disk(view, root_id, root, relpath) is None
+
+
+def missing_disk(view: View, root_id: int, root: bytes, relpath: bytes) -> bytes | None:
+    """The folder of a disk that should hold a file but is not connected: the root, or a mount point below it."""
+    if not holds_something(root):
+        return root
+    around = (os.path.join(root, mount) for mount in view.files.mounts(root_id) if relpath.startswith(mount + b"/"))
+    return next((folder for folder in around if not is_mount_point(folder)), None)
 
 
 def existing(paths: Sequence[str | Path], view: View | None) -> list[bytes]:

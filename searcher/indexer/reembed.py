@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import MissingEmbedding, ModelRow
-from searcher.indexer.places import holds_something
+from searcher.indexer.places import missing_disk
 from searcher.models.encoder import DualEncoder
 from searcher.progress import Progress
 from searcher.vectors.pipeline import Embedded, PhotoFile, embed_photos
@@ -40,7 +40,7 @@ def reembed(catalog: Catalog, store: VectorStore, model: DualEncoder, progress: 
                 continue
             if job.out_of_reach:
                 waiting = sorted(job.out_of_reach.items())
-                return [_waiting(root, count, store.model, old) for root, count in waiting]
+                return [_waiting(disk, count, store.model, old) for disk, count in waiting]
             with catalog.write(progress) as change:
                 change.models.use(store.model.id)
                 change.files.read_again(store.model.id)
@@ -49,7 +49,9 @@ def reembed(catalog: Catalog, store: VectorStore, model: DualEncoder, progress: 
 
 @dataclass(slots=True)
 class _Reembedding:
-    """One under way. skipped: ids of contents that cannot be embedded now. out_of_reach: how many, by missing root."""
+    """One under way. skipped: ids of contents that cannot be embedded now. out_of_reach: how many, by
+    the folder of the missing disk.
+    """
 
     catalog: Catalog
     row: ModelRow
@@ -75,7 +77,9 @@ class _Reembedding:
             total, done = view.embeddings.missing_count(self.row.id) - len(self.skipped), 0
         self.progress.advance(0, total)
         files = (
-            PhotoFile(content, tuple(os.path.join(root, relpath) for root, relpath in content.places), content.digest)
+            PhotoFile(
+                content, tuple(os.path.join(root, relpath) for _, root, relpath in content.places), content.digest
+            )
             for content in self.todo()
         )
         with closing(embed_photos(self.model, files)) as batches:
@@ -87,10 +91,10 @@ class _Reembedding:
     def _commit(self, batch: list[Embedded[MissingEmbedding]]) -> None:
         for read in batch:
             if read.vector is None:
-                content = read.key
-                self.skipped.add(content.content_id)
-                if not any(holds_something(root) for root, _ in content.places):
-                    self.out_of_reach[content.places[0][0]] += 1
+                self.skipped.add(read.key.content_id)
+                with self.catalog.read() as view:
+                    missing = [disk for place in read.key.places if (disk := missing_disk(view, *place)) is not None]
+                self.out_of_reach.update(missing[:1])
         found = [(read.key, read.vector) for read in batch if read.vector is not None]
         if not found:
             return
@@ -101,10 +105,10 @@ class _Reembedding:
                     change.embeddings.add(content.content_id, self.row.id, self.model.precision, vector)
 
 
-def _waiting(root: bytes, count: int, new: ModelRow, old: ModelRow | None) -> str:
+def _waiting(disk: bytes, count: int, new: ModelRow, old: ModelRow | None) -> str:
     kept = f"searches still use {old.label}" if old is not None else "searches do not use that model yet"
     photos = "1 photo in it is" if count == 1 else f"{count:,} photos in it are"
     return (
-        f"{os.fsdecode(root)} is missing, and {photos} not embedded with {new.label}, so {kept}: reconnect it "
+        f"{os.fsdecode(disk)} is missing, and {photos} not embedded with {new.label}, so {kept}: reconnect it "
         "or remove it with `searcher forget`, and run `searcher index --model …` again"
     )

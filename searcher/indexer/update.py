@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from searcher.catalog import Catalog
 from searcher.catalog.rows import Place
-from searcher.indexer.commit import Committer, Spot, is_gone
+from searcher.indexer.commit import Committer, Spot
 from searcher.indexer.look import Look
+from searcher.indexer.places import is_gone
 from searcher.models.encoder import DualEncoder
 from searcher.progress import Progress
 from searcher.vectors.pipeline import PhotoFile, embed_photos, hash_files
@@ -31,7 +31,7 @@ def update(look: Look, store: VectorStore, model: DualEncoder, progress: Progres
 
     `progress` is told how many of the files that must be read are done. Raises SearcherError.
     """
-    job = _Update(look, look.catalog, store, model, progress, look.changes.todo)
+    job = _Update(look, store, model, progress)
     vacated: list[Spot] = []
     if look.changes.todo:
         progress.advance(0, look.changes.todo)
@@ -42,14 +42,12 @@ def update(look: Look, store: VectorStore, model: DualEncoder, progress: Progres
 
 @dataclass(slots=True)
 class _Update:
-    """One update under way: `done` of `total` files."""
+    """One update under way. done: how many of the files that must be read."""
 
     look: Look
-    catalog: Catalog
     store: VectorStore
     model: DualEncoder
     progress: Progress
-    total: int
     done: int = 0
 
     def only_touched(self, places: list[Place]) -> list[Place]:
@@ -73,7 +71,7 @@ class _Update:
     def _is_known(self, place: Place, digest: bytes | None) -> bool:
         if digest is None:
             return False
-        with self.catalog.read() as view:
+        with self.look.catalog.read() as view:
             return digest == view.files.content_digest(place.root_id, place.relpath) and view.embeddings.has(
                 digest, self.store.model.id
             )
@@ -81,7 +79,7 @@ class _Update:
     def _touch(self, places: list[Place]) -> None:
         if not places:
             return
-        with self.catalog.write(self.progress) as change:
+        with self.look.catalog.write(self.progress) as change:
             for place in places:
                 change.files.touch_image(place)
         self.look.counts.unchanged += len(places)
@@ -95,10 +93,9 @@ class _Update:
         """
         roots, row = self._roots(), self.store.model
         committer = Committer(
-            self.catalog,
+            self.look.catalog,
             row,
             self.model.precision,
-            roots,
             {(place.root_id, place.relpath) for place in unread},
             self.look.counts,
         )
@@ -108,13 +105,13 @@ class _Update:
             if place.root_id in roots
         )
         next_rebuild = REBUILD_AFTER
-        with closing(embed_photos(self.model, files, skip_known=(self.catalog, row.id))) as batches:
+        with closing(embed_photos(self.model, files, skip_known=(self.look.catalog, row.id))) as batches:
             for batch in batches:
                 committer.commit(batch, self.progress)
                 log.debug("committed %d files, from %s", len(batch), batch[0].key.relpath)
                 self._advance(len(batch))
                 if self.done >= next_rebuild:
-                    self.store.rebuild_if_needed(self.catalog, self.progress)
+                    self.store.rebuild_if_needed(self.look.catalog, self.progress)
                     next_rebuild = 2 * self.done
         committer.finish(self.progress)
         return committer.vacated
@@ -122,11 +119,11 @@ class _Update:
     def remove(self, vacated: list[Spot]) -> None:
         """Remove images whose file is gone and contents that no image has, and note what cannot be examined."""
         changes = self.look.changes
-        if changes.new and not (changes.perhaps or changes.gone or changes.unreadable or changes.mounts or vacated):
-            return  # only photos that were never there
-        with self.catalog.write(self.progress) as change:
+        if not (changes.perhaps or changes.gone or changes.unreadable or changes.mounts or vacated):
+            return  # only photos that were never there before
+        with self.look.catalog.write(self.progress) as change:
             # another process may have forgotten a folder, or merged it into one around it
-            roots = {root.id: root.path for root in change.view.files.roots()}
+            roots = change.view.files.root_paths()
             for place, reason in changes.unreadable:
                 if place.root_id in roots:
                     change.files.put_image(place, None, reason)
@@ -134,14 +131,14 @@ class _Update:
                 if root_id in roots:
                     change.files.add_mounts(root_id, [relpath])
             for root_id, relpath in (*changes.gone, *vacated):
-                if root_id in roots and is_gone(roots[root_id], relpath):
+                if root_id in roots and is_gone(change.view, root_id, roots[root_id], relpath):
                     self.look.counts.removed += change.files.remove_image(root_id, relpath)
             change.files.remove_orphans()
 
     def _roots(self) -> dict[int, bytes]:
-        with self.catalog.read() as view:
-            return {root.id: root.path for root in view.files.roots()}
+        with self.look.catalog.read() as view:
+            return view.files.root_paths()
 
     def _advance(self, files: int) -> None:
         self.done += files
-        self.progress.advance(self.done, self.total)
+        self.progress.advance(self.done, self.look.changes.todo)

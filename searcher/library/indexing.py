@@ -1,6 +1,7 @@
 """One index run, from what the user named to the report."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ def index(
     retry: bool,
 ) -> IndexReport:
     """See `Library.index`."""
+    started = time.monotonic()
     named = named_paths(catalog, paths)
     new_model = encoders.new()
     if not catalog.exists:
@@ -36,6 +38,10 @@ def index(
     notices = _unfinished(catalog)
     if new_model is not None:
         notices = _give_model(catalog, encoders, store_of, new_model, progress)
+        with catalog.read() as view:
+            row = view.models.current()
+        if row is not None and row.digest != new_model.digest:  # a disk is missing
+            encoders = Encoders(catalog, None)  # what is new is embedded with the model that searches still use
     found = look(catalog, named, progress, retry=retry)
     found.notices[:0] = notices
     if found.changes.any:
@@ -49,7 +55,7 @@ def index(
         from searcher.library.refresh import refresh
 
         refresh(catalog, store_of(row_now), encoders, progress)
-    return found.report()
+    return found.report(time.monotonic() - started)
 
 
 def _unfinished(catalog: Catalog) -> list[str]:

@@ -79,7 +79,8 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
     links: list[bytes] = []
     folders: list[tuple[bytes, int | None]] = [(b"", None)]  # with the device of the folder around it
     real_root = os.path.realpath(root)
-    mounted = _mounted_below(real_root)
+    start = real_root.rstrip(b"/") + b"/"
+    mounted = {point[len(start) :] for point in _mount_points() if point.startswith(start) and point != start}
     while folders or links:
         if folders:
             relpath, outer_device = folders.pop()
@@ -106,8 +107,13 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
             yield Unreadable(relpath, error)
 
 
-def _mounted_below(real_root: bytes) -> frozenset[bytes]:
-    """The mount points below a folder, relative to it, as Linux lists them.
+def is_mount_point(folder: bytes) -> bool:
+    """Whether another disk, or another folder, is mounted at `folder`."""
+    return os.path.ismount(folder) or os.path.realpath(folder) in _mount_points()
+
+
+def _mount_points() -> frozenset[bytes]:
+    """All mount points as Linux lists them, and none on other systems.
 
     The number of a folder's device does not show a folder of the same disk that is mounted in a second place.
     """
@@ -116,9 +122,7 @@ def _mounted_below(real_root: bytes) -> frozenset[bytes]:
             lines = file.read().splitlines()
     except OSError:  # another system
         return frozenset()
-    start = real_root.rstrip(b"/") + b"/"
-    points = (_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), line.split(b" ", 5)[4]) for line in lines)
-    return frozenset(point[len(start) :] for point in points if point.startswith(start) and point != start)
+    return frozenset(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), line.split(b" ", 5)[4]) for line in lines)
 
 
 @dataclass(frozen=True, slots=True)

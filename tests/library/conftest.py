@@ -78,3 +78,35 @@ def album(tmp_path: Path, model: HistogramModel) -> Iterator[Album]:
     folder.mkdir()
     with Library.open(tmp_path / "library", model=model, create=True) as library:
         yield Album(folder, library, model)
+
+
+@dataclass
+class Disk:
+    """A disk that is mounted below a folder, as far as the list of mounts says. Mounting needs rights."""
+
+    folder: Path
+    mounts: Path
+    contents: Path
+
+    def plug(self) -> None:
+        self.contents.rename(self.folder)
+        self.mounts.write_text(f"40 22 8:1 / {self.folder} rw - ext4 /dev/sdb1 rw\n")
+
+    def unplug(self, leave_folder: bool = True) -> None:
+        self.folder.rename(self.contents)
+        if leave_folder:
+            self.folder.mkdir()
+        self.mounts.write_text("")
+
+
+@pytest.fixture
+def disk(album: Album, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """A disk with two photos below an indexed folder with four."""
+    monkeypatch.setattr("searcher.photos.scan._MOUNTS", str(tmp_path / "mountinfo"))
+    disk = Disk(album.folder / "disk", tmp_path / "mountinfo", tmp_path / "unplugged")
+    album.add("disk/sub/yellow.png", "yellow", 4)
+    album.add("disk/black.png", "black", 5)
+    disk.folder.rename(disk.contents)
+    disk.plug()
+    album.fill()
+    return disk

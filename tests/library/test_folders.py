@@ -9,7 +9,7 @@ import pytest
 from searcher import Library, SearcherError
 from searcher.vectors import pipeline
 from tests.histogram_model import HistogramModel
-from tests.library.conftest import Album
+from tests.library.conftest import Album, Disk
 
 # folders
 
@@ -205,6 +205,41 @@ def test_photos_behind_broken_links_are_kept(album: Album, tmp_path: Path) -> No
     assert album.library.status().images == before
     (tmp_path / "unplugged").rename(disk)
     assert album.index().notices == ()
+
+
+@pytest.mark.parametrize("leave_folder", [True, False])
+@pytest.mark.parametrize("name", ["", "disk", "disk/sub", "disk/black.png"])
+def test_a_disk_below_a_root_that_is_not_mounted_removes_nothing(
+    album: Album, disk: Disk, name: str, leave_folder: bool
+) -> None:
+    ids = album.ids()
+    disk.unplug(leave_folder)
+    report = album.index(album.folder / name)
+    assert (report.removed, report.failed) == (0, 0)
+    assert len(report.notices) == 1
+    assert album.ids() == ids
+    if disk.folder.exists():
+        disk.folder.rmdir()
+    disk.plug()
+    report = album.index()
+    assert (report.added, report.unchanged, report.notices) == (0, 6, ())
+
+
+def test_a_copy_of_a_photo_on_a_disk_that_is_not_mounted_has_not_moved(album: Album, disk: Disk) -> None:
+    ids = album.ids()
+    disk.unplug()
+    shutil.copy(disk.contents / "black.png", album.folder / "copy.png")
+    report = album.index()
+    assert (report.added, report.moved, report.removed) == (1, 0, 0)
+    disk.folder.rmdir()
+    disk.plug()
+    assert album.index().unchanged == 7
+    assert ids["disk/black.png"] == album.ids()["disk/black.png"]
+
+
+def test_a_photo_that_is_deleted_on_a_mounted_disk_is_removed(album: Album, disk: Disk) -> None:
+    (disk.folder / "black.png").unlink()
+    assert album.counts() == {"removed": 1, "unchanged": 5}
 
 
 def test_a_disk_mounted_elsewhere_is_recognised_without_reading_photos(

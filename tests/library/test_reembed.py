@@ -18,7 +18,7 @@ from searcher.errors import SearcherError
 from searcher.indexer import IndexReport
 from searcher.library import encoders, refresh
 from tests.histogram_model import HistogramModel, OtherModel
-from tests.library.conftest import Album
+from tests.library.conftest import Album, Disk
 from tests.library.test_processes import start, wait_for
 from tests.watcher import Watcher
 
@@ -243,6 +243,25 @@ def test_a_missing_disk_delays_the_switch_until_it_is_back(many: Album, tmp_path
     give(many, model)
     assert model.encoded == 1
     assert seen(many.library.folder) == "321 0.8"
+
+
+def test_a_disk_below_a_root_that_is_not_mounted_delays_the_switch(
+    album: Album, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("searcher.library.encoders.remembered", lambda row: HistogramModel())
+    album.copy("disk/black.png", "copy.png")
+    album.index()
+    (album.folder / "copy.png").unlink()
+    album.add("new.png", "red", 9)
+    disk.unplug()
+    report = give(album)
+    assert "2 photos" in report.notices[0] and str(disk.folder) in report.notices[0]
+    assert (report.added, report.removed) == (1, 1)  # by the model that searches still use
+    assert embeddings(album) == {"histogram": 7, "other": 4}
+    disk.folder.rmdir()
+    disk.plug()
+    give(album)
+    assert embeddings(album) == {"other": 7}
 
 
 def test_a_library_can_switch_back_to_its_first_model(many: Album) -> None:

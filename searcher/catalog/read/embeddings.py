@@ -131,14 +131,14 @@ class Embeddings(Queries):
         """Up to `limit` contents with ids greater than `after` that a model has not embedded yet, ascending."""
         sql = f"SELECT c.id, c.digest FROM {_MISSING} AND c.id > ? ORDER BY c.id LIMIT ?"
         digests: dict[int, bytes] = dict(self._rows(sql, model_id, after, limit))
-        places: dict[int, list[tuple[bytes, bytes]]] = {content_id: [] for content_id in digests}
+        places: dict[int, list[tuple[int, bytes, bytes]]] = {content_id: [] for content_id in digests}
         rows = self._rows(
-            "SELECT i.content_id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
+            "SELECT i.content_id, r.id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
             f"WHERE i.content_id IN {IN_LIST} ORDER BY i.id",
             in_list(digests),
         )
-        for content_id, root, relpath in rows:
-            places[content_id].append((root, relpath))
+        for content_id, *place in rows:
+            places[content_id].append(tuple(place))
         return [MissingEmbedding(content_id, digests[content_id], tuple(found)) for content_id, found in places.items()]
 
     def images_without(self, model_id: int) -> int:

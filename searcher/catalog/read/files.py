@@ -12,6 +12,10 @@ class Files(Queries):
         rows = self._rows("SELECT id, path, whole FROM roots ORDER BY path")
         return [Root(id, path, bool(whole)) for id, path, whole in rows]
 
+    def root_paths(self) -> dict[int, bytes]:
+        """root id → path of the folder."""
+        return {root.id: root.path for root in self.roots()}
+
     def mounts(self, root_id: int) -> set[bytes]:
         """The folders below a root where another disk was mounted when it was last scanned."""
         return {row[0] for row in self._rows("SELECT relpath FROM mounts WHERE root_id = ?", root_id)}
