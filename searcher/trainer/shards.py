@@ -20,7 +20,7 @@ import numpy as np
 import webdataset
 from braceexpand import braceexpand
 from torch.utils.data import IterableDataset, get_worker_info
-from webdataset.tariterators import base_plus_ext, tarfile_samples
+from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expander
 
 from searcher.datasets import CAPTION_COLUMNS, Source
 from searcher.datasets.text import clean_all, decode_text, parse_json
@@ -211,7 +211,7 @@ def _from_shards(source: Shards, rng: np.random.Generator, slot: int, slots: int
     files = [source.files[i] for i in rng.permutation(len(source.files))]
     by_shard = len(files) >= slots
     own = files[slot::slots] if by_shard else files
-    samples = tarfile_samples([{"url": str(file)} for file in own], handler=lambda error: True)
+    samples = group_by_keys(tar_file_expander(_opened(own), handler=_skip), handler=_skip)
     found = False
     for sample in samples if by_shard else islice(samples, slot, None, slots):
         image = next((sample[suffix] for suffix in SUFFIXES if suffix in sample), None)
@@ -219,6 +219,25 @@ def _from_shards(source: Shards, rng: np.random.Generator, slot: int, slots: int
         found = True
     if not found:
         raise InvalidInput(f"records can no longer be read from {source.path}")
+
+
+def _opened(files: list[Path]) -> Iterator[dict[str, Any]]:
+    """The files, in the form that webdataset takes.
+
+    webdataset would take a name for a URL, and a name that begins with "pipe:" for a shell command.
+    """
+    for file in files:
+        try:
+            stream = file.open("rb")
+        except OSError:
+            continue
+        with stream:
+            yield {"url": str(file), "stream": stream}
+
+
+def _skip(error: Exception) -> bool:
+    """Let webdataset go on after an error."""
+    return True
 
 
 def _captions(sample: dict[str, Any]) -> tuple[str, ...]:

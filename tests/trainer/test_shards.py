@@ -130,3 +130,15 @@ def test_a_record_is_augmented_differently_in_each_epoch(folder: Path, tmp_path:
     common = first.keys() & second.keys()
     assert len(common) > 40
     assert not any(np.array_equal(first[key], second[key]) for key in common)
+
+
+@pytest.mark.parametrize("name", ["pipe:touch PWNED; cat discs-0.tar", "photos:1.tar", "file:discs-0.tar"])
+def test_a_file_name_is_not_a_command_or_a_url(
+    name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_shards(folder, tmp_path, 1)
+    Path("discs-0.tar").rename(name)
+    data = streams([read_shards(Path(name))])
+    assert len({key for part in names(data, 0, 6) for key in part}) == 48
+    assert [path.name for path in tmp_path.iterdir()] == [name]
