@@ -45,7 +45,7 @@ def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
     if photos is None:
         paths, queries, name = sample_photos(), SAMPLE_QUERIES, "demo"
     else:
-        photos = photos.expanduser().absolute()
+        photos = Path(os.path.expanduser(photos)).absolute()
         paths, queries, name = [photos], OWN_QUERIES, f"demo-{_short_digest(photos)}"
     library_dir = library_dir or default_library_dir() / name
     sheet = library_dir.with_name("demo.jpg").absolute()

@@ -1,5 +1,6 @@
 """`searcher models …`: manages the models on this machine."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,10 +181,11 @@ def import_command(path: str, name: str | None, precision: str | None, as_json: 
     """
     from searcher.errors import SearcherError
     from searcher.models.importing import finish, import_folder, is_model_folder
+    from searcher.models.layout import CHECKPOINT_CONFIG
     from searcher.models.store import staging
 
-    folder = Path(path.removeprefix("local-dir:")).expanduser()
-    if folder.is_file() and (folder.parent / "open_clip_config.json").is_file():
+    folder = Path(os.path.expanduser(path.removeprefix("local-dir:")))
+    if folder.is_file() and (folder.parent / CHECKPOINT_CONFIG).is_file():
         folder = folder.parent
     if not folder.is_dir():
         problem = "is a file, not a model folder" if folder.exists() else "does not exist"

@@ -13,6 +13,7 @@ wordings, parents and templates:
 """
 
 import csv
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from searcher.datasets.templates import PLACE
-from searcher.datasets.text import decode_text
+from searcher.datasets.text import read_list, read_text
 from searcher.errors import InvalidInput, NotFound
 
 SETS = Path(__file__).parent / "sets"
@@ -58,14 +59,14 @@ def read_labels(spec: str) -> list[Label]:
     if re.fullmatch(r"@\S*", spec) and "," not in spec:
         if spec not in set_names():
             raise NotFound(f"unknown label set {spec}; the label sets are {', '.join(set_names())}")
-        return _read_text(SETS / f"{spec[1:]}.txt")
+        return _list(SETS / f"{spec[1:]}.txt")
     try:
-        path = Path(spec).expanduser()
+        path = Path(os.path.expanduser(spec))
         is_file = path.exists() and not path.is_dir()
-    except (OSError, ValueError, RuntimeError):  # the name is too long, has a NUL, or has an unknown user after ~
+    except (OSError, ValueError):  # the name is too long or has a NUL
         is_file = False
     if is_file:
-        return _read_toml(path) if path.suffix.lower() == ".toml" else _read_text(path)
+        return _read_toml(path) if path.suffix.lower() == ".toml" else _list(path)
     if _looks_like_path(spec):
         raise NotFound(f"no such label file: {spec}")
     rows = list(csv.reader([spec.replace("\n", " ")], skipinitialspace=True))
@@ -99,25 +100,13 @@ def _plain(names: Iterable[str], source: str | Path) -> list[Label]:
     return labels
 
 
-def _read(path: Path) -> str:
-    try:
-        text, guessed = decode_text(path.read_bytes())
-    except OSError as error:
-        raise InvalidInput(f"cannot read labels from {path}: {error.strerror or error}") from error
-    if guessed:
-        raise InvalidInput(f"cannot read labels from {path}: not UTF-8 text")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _read_text(path: Path) -> list[Label]:
-    # Not splitlines(), because it also splits at characters that a label may contain, such as U+2028.
-    lines = _read(path).split("\n")
-    return _plain((line for line in lines if not line.lstrip().startswith("#")), path)
+def _list(path: Path) -> list[Label]:
+    return _plain(read_list(path, "labels"), path)
 
 
 def _read_toml(path: Path) -> list[Label]:
     try:
-        table = tomllib.loads(_read(path))
+        table = tomllib.loads(read_text(path, "labels"))
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{path} is not valid TOML: {error}") from error
     except RecursionError as error:

@@ -55,14 +55,15 @@ def _record_of_json(line: str, guessed: bool) -> Record | str:
         return "not JSON"
     if not isinstance(row, dict):
         return "not a JSON object"
-    image, captions = _first(row, IMAGE_COLUMNS), _first(row, CAPTION_COLUMNS)
+    image, captions = first_value(row, IMAGE_COLUMNS), first_value(row, CAPTION_COLUMNS)
     if not isinstance(image, str) or not isinstance(captions, str | list):
         return "no image or no caption"
     label, remark = _label(row.get("label"))
     return Record(image, clean_all(captions), label, remark or _remark_on(guessed))
 
 
-def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+def first_value(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """The value of the first column in `names` that the row has. None if it has none of them."""
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 

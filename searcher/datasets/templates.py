@@ -1,7 +1,9 @@
 """Prompt templates: sentences with `{}` in place of a class name."""
 
+import os
 from pathlib import Path
 
+from searcher.datasets.text import read_list
 from searcher.errors import InvalidInput
 
 PLACE = "{}"
@@ -57,28 +59,14 @@ def read_templates(spec: str) -> tuple[str, ...]:
         return NAMED[spec]
     if PLACE in spec:
         return (spec,)
-    try:
-        lines = Path(spec).expanduser().read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError:
+    path = os.path.expanduser(spec)
+    if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises if the name is too long)
         known = ", ".join(NAMED)
-        raise InvalidInput(f"unknown templates {spec!r}; use {known}, a template with {{}}, or a file") from None
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"cannot read templates from {spec}: {_reason(error)}") from error
-    templates = dict.fromkeys(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
-    return checked(templates, spec)
-
-
-def checked(templates: "dict[str, None] | list[str]", source: str) -> tuple[str, ...]:
-    """Return the templates as a tuple. Raises InvalidInput, naming `source`, if there are none or one has no `{}`."""
+        raise InvalidInput(f"unknown templates {spec!r}; use {known}, a template with {{}}, or a file")
+    templates = tuple(dict.fromkeys(read_list(Path(path), "templates")))
     if not templates:
-        raise InvalidInput(f"no templates in {source}")
+        raise InvalidInput(f"no templates in {spec}")
     for template in templates:
         if PLACE not in template:
-            raise InvalidInput(f"{source}: the template {template!r} must contain {{}} for the name")
-    return tuple(templates)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return "not UTF-8 text"
+            raise InvalidInput(f"{spec}: the template {template!r} must contain {{}} for the name")
+    return templates

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from searcher.errors import InvalidInput
+
 MAX_LINE = 1 << 24  # bytes; a longer line is not read
 # UTF-32 comes first, because its mark begins with that of UTF-16.
 MARKS = (
@@ -34,6 +36,31 @@ def _decode_bytes(data: bytes) -> tuple[str, bool]:
         return data.decode(), False
     except UnicodeDecodeError:
         return data.decode(LATIN, "replace"), True
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of a file, with "\\n" at the line ends.
+
+    Raises InvalidInput, with `what` ("labels") in the message, if the file cannot be read or its encoding is a guess.
+    """
+    try:
+        text, guessed = decode_text(path.read_bytes())
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InvalidInput(f"cannot read {what} from {path}: {reason or error}") from error
+    if guessed:
+        raise InvalidInput(f"cannot read {what} from {path}: not UTF-8 text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_list(path: Path, what: str) -> list[str]:
+    """The lines of a file that are not blank and do not begin with `#`, without white space around them.
+
+    Raises as `read_text` does.
+    """
+    # Not splitlines(), because it also splits at characters that a line may contain, such as U+2028.
+    lines = (line.strip() for line in read_text(path, what).split("\n"))
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def read_lines(path: Path) -> Iterator[tuple[str | None, bool]]:

@@ -1,5 +1,5 @@
 # Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
-# ruff: noqa: PTH120, PTH100, PTH110, PTH111, PTH112, PTH116, PTH118
+# ruff: noqa: PTH120, PTH100, PTH110, PTH112, PTH116, PTH118
 """Map the user's paths to the roots of the library, and to the parts of roots to be indexed.
 
 No folder is in the library twice. A folder inside a known root is a part of that root. A known root inside a new root

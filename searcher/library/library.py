@@ -45,7 +45,7 @@ class Library(LabelMethods):
         model: a name or a folder; by default the model that the library remembers, and the built-in model for a new
         library. With `create`, a library that does not exist yet is made by its first `index`. Without it, NotFound.
         """
-        folder = default_library_dir() if path is None else Path(path).expanduser()
+        folder = default_library_dir() if path is None else Path(os.path.expanduser(path))
         library = cls(folder.absolute(), model)
         if not create:
             with library._catalog.read():

@@ -15,7 +15,7 @@ def default_library_dir() -> Path:
     the user.
     """
     if given := os.environ.get("SEARCHER_LIBRARY"):
-        return Path(given).expanduser()
+        return Path(os.path.expanduser(given))
     local = Path("index_data")
     if (local / CATALOG_NAME).exists() or _is_checkout(local / "README.md"):
         return local

@@ -1,5 +1,6 @@
 """A model on disk, read and checked. See `layout` for its files and `manifest` for its searcher.json."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from searcher.models.layout import (
     VISUAL,
     ModelError,
     check_sides,
-    expanded,
     file_digest,
     model_files,
     read_config,
@@ -51,7 +51,7 @@ class ModelFolder:
 
         Raises NotFound if there is no folder, and ModelError with one line that names the broken or missing file.
         """
-        path = expanded(path).absolute()
+        path = Path(os.path.expanduser(path)).absolute()
         if not path.is_dir():
             raise NotFound(f"no model folder at {path}")
         try:

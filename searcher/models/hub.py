@@ -13,6 +13,8 @@ from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.models.folder import ModelFolder
 from searcher.models.layout import (
     CARD,
+    CHECKPOINT_CONFIG,
+    CHECKPOINT_WEIGHTS,
     CONFIG,
     PREPROCESS,
     TEXTUAL,
@@ -24,14 +26,6 @@ from searcher.models.layout import (
 from searcher.models.store import DOWNLOAD, check_name, models_dir, open_store
 
 LAYOUT = (CONFIG, PREPROCESS, TOKENIZER, VISUAL, TEXTUAL)
-CHECKPOINT_CONFIG = "open_clip_config.json"
-# In order of preference. safetensors comes first because it cannot contain code.
-CHECKPOINTS = (
-    "open_clip_model.safetensors",
-    "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
-)
-
 TOKENIZER_FILES = ("special_tokens_map.json", "vocab.json", "vocab.txt", "merges.txt", "added_tokens.json")
 
 
@@ -64,7 +58,7 @@ class Repository:
     def wanted(self) -> list[str]:
         """The names of the files to download. Raises ModelError if searcher cannot use this repository."""
         if self.is_checkpoint:
-            weights = [name for name in CHECKPOINTS if name in self.files][:1]
+            weights = [name for name in CHECKPOINT_WEIGHTS if name in self.files][:1]
             if weights:
                 small = [name for name in self.files if re.fullmatch(r"[^./\\][^/\\]*", name) and _about_tokens(name)]
                 return [CHECKPOINT_CONFIG, *weights, *sorted(small)]
@@ -148,9 +142,10 @@ def _other_format(name: str) -> bool:
 def _announced_digest(announced: Any) -> str:
     """The digest that the hub reports: SHA-256 for a large (LFS) file, git blob id (SHA-1) for a small one."""
     lfs = announced.lfs
-    if lfs is None:
-        return str(announced.blob_id)
-    return str(lfs["sha256"] if isinstance(lfs, Mapping) else lfs.sha256)
+    digest = str(announced.blob_id if lfs is None else lfs["sha256"] if isinstance(lfs, Mapping) else lfs.sha256)
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", digest):  # it becomes part of a file name
+        raise ModelError(f"the hub reports no digest of {announced.rfilename}")
+    return digest
 
 
 def _is_announced(path: Path, announced: Any) -> bool:

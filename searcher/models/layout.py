@@ -33,6 +33,14 @@ TOKENIZER = "textual/tokenizer.json"
 TOKENIZER_SETTINGS = "textual/tokenizer_config.json"
 CONFIG = "config.json"
 CARD = "README.md"
+CHECKPOINT_CONFIG = "open_clip_config.json"
+# The weights of an open_clip checkpoint, in order of preference. safetensors comes first: it cannot contain code.
+CHECKPOINT_WEIGHTS = (
+    "open_clip_model.safetensors",
+    "open_clip_pytorch_model.safetensors",
+    "open_clip_pytorch_model.bin",
+    "open_clip_pytorch_model.pth",
+)
 SIDES = ("visual", "textual")
 FLOAT32 = {"visual": VISUAL, "textual": TEXTUAL}
 
@@ -135,14 +143,6 @@ def read_tokenizer_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def expanded(path: str | Path) -> Path:
-    """`path` with the home folder in place of `~`. A user who does not exist is left as a file name."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        return Path(path)
-
-
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file. Readers see the old file or the whole new one. The mode is that of a new file."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -191,7 +191,7 @@ def model_digest(folder: Path, known: Mapping[str, str] | None = None) -> str:
         data = [
             file
             for file in model_files(folder)
-            if file.parent.name == side and ".onnx" not in file.name[-5:] and file.suffix not in (".json", ".txt")
+            if file.parent.name == side and file.suffix not in (".onnx", ".json", ".txt")
         ]
         if not (folder / encoder).is_file():
             raise ModelError(f"model {folder}: {encoder} is missing")

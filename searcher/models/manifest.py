@@ -148,9 +148,11 @@ def write_manifest(folder: Path, *, name: str, precision: str = "float32", **fac
     """
     _check_known(facts, FACTS)
     content = {"name": name, "precision": precision, **facts}
-    content["digest"] = facts.get("digest") or model_digest(folder)
+    files = _records(folder)
+    known = {name: record["sha256"] for name, record in files.items()}
+    content["digest"] = facts.get("digest") or model_digest(folder, known)
     content["precisions"] = facts.get("precisions") or {precision: FLOAT32}
-    return _write(folder, content | {"files": _records(folder)})
+    return _write(folder, content | {"files": files})
 
 
 def update_manifest(folder: Path, **facts: Any) -> Manifest:

@@ -28,7 +28,6 @@ from searcher.models.folder import ModelFolder
 from searcher.models.layout import FLOAT32, ModelError
 from searcher.models.manifest import read_manifest, update_manifest
 from searcher.models.model import Model
-from searcher.models.store import remove_abandoned
 
 INT8 = "int8"
 COMPACT = "compact"
@@ -48,7 +47,6 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
     float32 = Model.open(folder, precision="float32")
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
     for side, name in files.items():
-        remove_abandoned(folder / side)
         if precision == COMPACT:
             store_small(folder / FLOAT32[side], folder / name, INT8)
         else:

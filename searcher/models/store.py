@@ -18,7 +18,7 @@ from pathlib import Path
 from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.models.encoder import DualEncoder
 from searcher.models.folder import ModelFolder
-from searcher.models.layout import CARD, CONFIG, MANIFEST, SIDES, expanded, write_atomically
+from searcher.models.layout import CARD, CONFIG, MANIFEST, SIDES, write_atomically
 from searcher.models.manifest import read_manifest
 from searcher.progress import SILENT, Progress
 
@@ -47,7 +47,7 @@ def models_dir() -> Path:
     """The folder of the store: $SEARCHER_MODELS or `models` in the user's cache folder. It may not exist yet."""
     given = os.environ.get("SEARCHER_MODELS")
     if given:
-        return expanded(given).absolute()
+        return Path(os.path.expanduser(given)).absolute()
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("searcher", appauthor=False)) / "models"
@@ -80,7 +80,7 @@ def find_model(name_or_path: str | Path) -> Path:
             return BUILTIN_FOLDER
         if _in_store(text):
             return models_dir() / text
-    path = expanded(text)
+    path = Path(os.path.expanduser(text))
     if text and path.is_dir():
         return path
     if not text or (isinstance(name_or_path, str) and path.name == text):

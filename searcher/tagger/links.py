@@ -1,5 +1,6 @@
 """Sorts photos into one folder per label, as symbolic links."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -29,7 +30,7 @@ def link_photos(photos: Iterable[Photo], names: Sequence[str], folder: Path, dry
     SearcherError if a folder or link cannot be read, made or removed.
     """
     report = LinkReport()
-    folder = folder.expanduser().absolute()
+    folder = Path(os.path.expanduser(folder)).absolute()
     wanted: dict[Path, dict[str, Path]] = {folder / folder_name(name): {} for name in names}
     chosen, library = frozenset(names), set[Path]()
     for photo in photos:

@@ -5,8 +5,9 @@ an interruption the catalog knows which entries are ours, and they are never mis
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from searcher.catalog import Catalog
@@ -80,7 +81,8 @@ def write_sidecars(
     """
     report = SidecarReport()
     job = _Job(catalog, parents, adobe, dry_run, report)
-    for some in _batches(photos):
+    remaining = iter(photos)
+    while some := list(islice(remaining, AT_ONCE)):
         plans, moved = job.plan(some)
         if dry_run or not (plans or moved):
             continue
@@ -96,17 +98,6 @@ def write_sidecars(
             change.sidecars.put(row for row in done if _has_ours(row))
             change.sidecars.remove(row.path for row in done if not _has_ours(row))
     return report
-
-
-def _batches(photos: Iterable[Photo]) -> Iterator[list[Photo]]:
-    batch: list[Photo] = []
-    for photo in photos:
-        batch.append(photo)
-        if len(batch) == AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _intended(plan: _Plan) -> SidecarRow:

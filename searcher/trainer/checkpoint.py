@@ -24,13 +24,12 @@ from torch.optim.swa_utils import AveragedModel
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
 from searcher.datasets.text import parse_json
 from searcher.errors import InvalidInput, NotFound, SearcherError
+from searcher.models.layout import CHECKPOINT_CONFIG, CHECKPOINT_WEIGHTS
 from searcher.models.store import BUILTIN
 from searcher.trainer.builtin import builtin_config, builtin_weights
-from searcher.trainer.config import CONFIG, no_foreign_code, read_config, tokenizer_options
+from searcher.trainer.config import no_foreign_code, read_config, tokenizer_options
 
 STATE = "training.safetensors"
-WEIGHTS = "open_clip_model.safetensors"
-OTHER_WEIGHTS = ("open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin", "open_clip_pytorch_model.pth")
 FACTS: dict[str, type] = {"step": int, "bad": int, "best": dict, "total": int, "settings": dict}
 
 
@@ -42,7 +41,7 @@ def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
     """
     if checkpoint and _is_builtin(checkpoint):
         return builtin_config()
-    if checkpoint is None or not (checkpoint / CONFIG).is_file():
+    if checkpoint is None or not (checkpoint / CHECKPOINT_CONFIG).is_file():
         return {}
     return read_config(checkpoint)
 
@@ -171,8 +170,8 @@ def read_facts(path: Path) -> dict[str, Any]:
 def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], preprocess: dict[str, Any]) -> None:
     """Write the checkpoint that `open_clip.create_model_and_transforms("local-dir:…")` loads."""
     document = {"model_cfg": config, "preprocess_cfg": preprocess}
-    (folder / CONFIG).write_text(json.dumps(document, indent=2) + "\n")
-    save_tensors(dict(model.state_dict()), folder / WEIGHTS, {})
+    (folder / CHECKPOINT_CONFIG).write_text(json.dumps(document, indent=2) + "\n")
+    save_tensors(dict(model.state_dict()), folder / CHECKPOINT_WEIGHTS[0], {})
 
 
 def _is_builtin(checkpoint: Path) -> bool:
@@ -182,7 +181,7 @@ def _is_builtin(checkpoint: Path) -> bool:
 
 def weights_file(checkpoint: Path) -> Path:
     """The weights file of an open_clip checkpoint (a folder or a file). Raises NotFound if there is none."""
-    places = [checkpoint / name for name in (WEIGHTS, *OTHER_WEIGHTS)] if checkpoint.is_dir() else [checkpoint]
+    places = [checkpoint / name for name in CHECKPOINT_WEIGHTS] if checkpoint.is_dir() else [checkpoint]
     for path in places:
         if path.is_file() and path.suffix in (".safetensors", ".pt", ".pth", ".bin"):
             return path

@@ -17,10 +17,10 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from searcher.datasets.text import parse_json
 from searcher.errors import InvalidInput, NotFound
+from searcher.models.layout import CHECKPOINT_CONFIG
 from searcher.models.preprocess import Preprocess
 
 CONFIGS = Path(__file__).parent / "configs"
-CONFIG = "open_clip_config.json"
 REQUIRED = frozenset(["embed_dim", "vision_cfg", "text_cfg"])
 TOWERS: dict[str, Any] = {"vision_cfg": CLIPVisionCfg, "text_cfg": CLIPTextCfg, "multimodal_cfg": MultimodalCfg}
 KEYS = REQUIRED | {
@@ -55,7 +55,7 @@ def read_config(folder: Path) -> dict[str, dict[str, Any]]:
 
     Raises InvalidInput (one line) if the file cannot be read, or has a value that is not allowed.
     """
-    path = folder / CONFIG
+    path = folder / CHECKPOINT_CONFIG
     found = _read(path)
     if not isinstance(found, dict) or not isinstance(found.get("model_cfg"), dict):
         raise InvalidInput(f"{path} cannot be read as an open_clip config: it has no model_cfg")

@@ -20,8 +20,11 @@ from tokenizers.models import BPE
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
 from searcher.errors import InvalidInput, NotFound
 from searcher.models.layout import (
+    CHECKPOINT_CONFIG,
     CONFIG,
+    MANIFEST,
     PREPROCESS,
+    SIDES,
     TEXTUAL,
     TOKENIZER,
     TOKENIZER_SETTINGS,
@@ -31,10 +34,10 @@ from searcher.models.manifest import write_manifest
 from searcher.models.preprocess import Preprocess
 from searcher.models.quantize import add_precision, keep_only
 from searcher.models.tokenizer import DEFAULT_CONTEXT_LENGTH, use_clip_splitting
-from searcher.trainer.config import CONFIG as CHECKPOINT_CONFIG
 from searcher.trainer.config import no_foreign_code, read_config, tokenizer_options
 from searcher.trainer.rewrite import rewritten
 
+MODEL_PARTS = (*SIDES, CONFIG, MANIFEST)  # of a model folder, in the order in which they are replaced
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
 
 
@@ -88,7 +91,7 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".export.", dir=folder))
     try:
-        for side in ("visual", "textual"):
+        for side in SIDES:
             (partial / side).mkdir()
         write_tokenizer(tokenizer, partial / TOKENIZER)
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -102,9 +105,9 @@ def export_model(
         if precision != "float32":
             add_precision(partial, precision)
             keep_only(partial, precision)
-        for part in ("visual", "textual"):
+        for part in SIDES:
             shutil.rmtree(folder / part, ignore_errors=True)
-        for part in ("visual", "textual", CONFIG, "searcher.json"):
+        for part in MODEL_PARTS:
             (partial / part).replace(folder / part)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

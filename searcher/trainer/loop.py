@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from searcher.errors import Interrupted, InvalidInput, SearcherError
-from searcher.models.layout import CARD
+from searcher.models.layout import CARD, CHECKPOINT_CONFIG, CHECKPOINT_WEIGHTS
 from searcher.models.preprocess import Preprocess
 from searcher.progress import SILENT, Progress
 from searcher.trainer import checkpoint
@@ -24,7 +24,7 @@ from searcher.trainer.curves import draw_curves
 from searcher.trainer.data import Layout
 from searcher.trainer.distributed import Processes, join
 from searcher.trainer.ema import averaged
-from searcher.trainer.export import export_model
+from searcher.trainer.export import MODEL_PARTS, export_model
 from searcher.trainer.metrics import Metrics
 from searcher.trainer.sources import Sources, first_bad, open_sources
 from searcher.trainer.step import Batch, Objective, backward
@@ -32,6 +32,7 @@ from searcher.trainer.stop import StopRequest
 from searcher.trainer.text import FrozenText
 from searcher.trainer.validate import TorchEncoder, Validation
 
+RESULTS = (CARD, *MODEL_PARTS, CHECKPOINT_CONFIG, CHECKPOINT_WEIGHTS[0])  # what a run writes at its end
 DEFAULT_MODEL = "resnet18-64"
 MAX_LOGIT_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
 LOG_EVERY = 20  # steps
@@ -104,8 +105,9 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     out, state_file = settings.out, settings.out / checkpoint.STATE
     if state_file.exists() and not settings.resume:
         raise InvalidInput(f"{out} already contains a run: use --resume to continue it, or choose another --out")
-    if not state_file.exists() and (out / CARD).exists():
-        raise InvalidInput(f"{out / CARD} already exists and would be replaced: choose another --out")
+    theirs = [] if state_file.exists() else [out / name for name in RESULTS if (out / name).exists()]
+    if theirs:
+        raise InvalidInput(f"{theirs[0]} already exists and would be replaced: choose another --out")
     layout = Layout(settings.batch_size, settings.accumulate, settings.workers, settings.seed, processes)
     start = checkpoint.config_of_checkpoint(settings.init)
     config = start["model_cfg"] if start and not settings.model else model_config(settings.model or DEFAULT_MODEL)

@@ -23,6 +23,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from webdataset.tariterators import base_plus_ext, group_by_keys, tar_file_expander
 
 from searcher.datasets import CAPTION_COLUMNS, Source
+from searcher.datasets.tables import first_value
 from searcher.datasets.text import clean_all, decode_text, parse_json
 from searcher.errors import InvalidInput, NotFound
 from searcher.photos.decode import PhotoError, read_bytes
@@ -250,4 +251,4 @@ def _captions(sample: dict[str, Any]) -> tuple[str, ...]:
         return ()
     if not isinstance(row, dict):
         return ()
-    return tuple(clean_all(next((row[name] for name in CAPTION_COLUMNS if row.get(name) is not None), [])))
+    return tuple(clean_all(first_value(row, CAPTION_COLUMNS)))

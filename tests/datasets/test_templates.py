@@ -33,7 +33,7 @@ def test_any_name_is_inserted_unchanged(name: str) -> None:
         (b"", "no templates in"),
         (b"# nothing\n", "no templates in"),
         (b"a photo of a {}\na photo\n", "the template 'a photo' must contain {}"),
-        (b"\xff\xfe", "not UTF-8 text"),
+        (b"caf\xe9 {}", "not UTF-8 text"),
     ],
 )
 def test_an_unusable_template_file_is_an_error(tmp_path: Path, content: bytes, said: str) -> None:
@@ -49,3 +49,13 @@ def test_the_error_for_an_unknown_name_lists_the_choices(tmp_path: Path) -> None
         read_templates("bear")
     with pytest.raises(SearcherError, match="cannot read templates"):
         read_templates(str(tmp_path))
+
+
+def test_a_template_file_is_read_as_a_label_file_is(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_bytes("# mine\r\na photo of a {}\r\n\r\na {}\u2028or two\r\n".encode("utf-16"))
+    assert read_templates(str(tmp_path / "t.txt")) == ("a photo of a {}", "a {}\u2028or two")
+
+
+def test_an_unknown_user_after_a_tilde_is_not_a_bug(tmp_path: Path) -> None:
+    with pytest.raises(SearcherError, match="unknown templates"):
+        read_templates("~nobody-here/t.txt")

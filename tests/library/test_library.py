@@ -357,3 +357,10 @@ def test_a_copied_library_can_be_searched(full: Album, tmp_path: Path) -> None:
     with Library.open(tmp_path / "copy", model=full.model) as library:
         assert library.search("red", top=60) == expected
         assert library.check().ok
+
+
+def test_an_unknown_user_after_a_tilde_is_a_part_of_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHER_LIBRARY", "~nobody-here/library")
+    for path in ("~nobody-here/library", None):
+        with pytest.raises(SearcherError, match="~nobody-here/library"):
+            Library.open(path)

@@ -23,6 +23,7 @@ class FakeHub:
         self.dies_when_cut = False  # and then no request is answered until `dead` is reset
         self.dead = False
         self.damaged: set[str] = set()  # files that are sent with changed content of the same size
+        self.blobs: dict[str, str] = {}  # digests that are reported instead of the right ones
         self.sent: dict[str, int] = {}  # bytes of content sent per file
         self.ranges: list[str] = []  # the Range headers of all requests
         self.requests = 0
@@ -37,7 +38,7 @@ class FakeHub:
         for name in self.names:
             data = (self.folder / name).read_bytes()
             blob = hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-            entry: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": blob}
+            entry: dict[str, object] = {"rfilename": name, "size": len(data), "blobId": self.blobs.get(name, blob)}
             if len(data) >= LARGE:
                 sha256 = hashlib.sha256(data).hexdigest()
                 entry["lfs"] = {"sha256": sha256, "size": len(data), "pointerSize": 130}

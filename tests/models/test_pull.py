@@ -123,6 +123,12 @@ def test_a_file_with_a_wrong_digest_is_rejected_and_downloaded_again(
     assert pull().returncode == 0
 
 
+def test_a_digest_that_is_none_does_not_become_a_path(hub: FakeHub, pull: Pull, tmp_path: Path) -> None:
+    hub.blobs = {"config.json": "../../../escaped/"}
+    assert "reports no digest of config.json" in refused(pull())
+    assert not [*tmp_path.rglob("*escaped*")]
+
+
 def test_the_error_for_an_unreachable_hub_is_one_line(pull: Pull) -> None:
     line = refused(pull("pull", REPO, at="http://127.0.0.1:9"))
     assert "cannot reach http://127.0.0.1:9" in line

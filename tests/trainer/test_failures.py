@@ -277,10 +277,15 @@ def test_a_checkpoint_that_cannot_be_written_is_one_line_and_keeps_the_older_one
     assert load_file(file)["a"].tolist() == [1, 1, 1]
 
 
-def test_a_readme_that_is_not_from_a_run_is_not_replaced(folder: Path, tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text("my notes")
-    with pytest.raises(InvalidInput, match=r"README\.md already exists and would be replaced: choose another --out"):
+@pytest.mark.parametrize(
+    "name", ["README.md", "visual/notes.md", "config.json", "open_clip_config.json", "open_clip_model.safetensors"]
+)
+def test_files_that_are_not_from_a_run_are_not_replaced(name: str, folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine")
+    first = name.partition("/")[0]
+    with pytest.raises(InvalidInput, match=rf"{first} already exists and would be replaced: choose another --out"):
         train(settings_for(folder, tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
-    assert readme.read_text() == "my notes"
+    assert [path.name for path in tmp_path.iterdir()] == [first]
+    assert path.read_text() == "mine"
