@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searcher.catalog.rows import LabelCount, Photo
-from searcher.errors import InvalidInput, NotFound
+from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.core import LibraryCore
 from searcher.progress import SILENT, Progress
@@ -96,19 +96,25 @@ class LabelMethods(LibraryCore):
         return clear(self._catalog, names, progress)
 
     def add_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
-        """Give photos a label by hand. Returns how many did not have it."""
-        name = " ".join(label.split())
-        if not name:
-            raise InvalidInput("a label needs a name")
+        """Give photos a label by hand. Returns how many did not have it. Raises InvalidInput for an invalid name."""
+        from searcher.tagger.question import label_name
+
+        name = label_name(label)
         with self._catalog.write(progress) as change:
             return change.tags.add_user_tag(image_ids, change.tags.add_labels({name: None})[name])
 
     def remove_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
-        """Take back a label that was given by hand. Returns how many photos had it. NotFound for an unknown label."""
+        """Take back a label that was given by hand. Returns how many photos had it.
+
+        Raises NotFound for an unknown label, InvalidInput for an invalid name.
+        """
+        from searcher.tagger.question import label_name
+
+        name = label_name(label)
         with self._catalog.write(progress) as change:
-            label_id = change.view.tags.label_ids([label]).get(label)
+            label_id = change.view.tags.label_ids([name]).get(name)
             if label_id is None:
-                raise NotFound(f"no such label: {label!r}; `searcher tags` lists the labels")
+                raise NotFound(f"no such label: {name!r}; `searcher tags` lists the labels")
             return change.tags.remove_user_tag(image_ids, label_id)
 
     def teach(

@@ -71,6 +71,18 @@ def check_name(name: str) -> None:
         raise InvalidInput(f"the label {name!r} contains a NUL character")
 
 
+def label_name(text: str) -> str:
+    """The name of the label that a user calls `text`: runs of white space become one space.
+
+    Raises InvalidInput if it is blank or invalid (see `check_name`).
+    """
+    name = " ".join(text.split())
+    if not name:
+        raise InvalidInput("a label needs a name")
+    check_name(name)
+    return name
+
+
 def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) -> Question:
     """Make a question from a list of label names, or from a string in the format of `searcher tag --labels`.
 

@@ -10,7 +10,7 @@ from searcher.catalog.rows import Example
 from searcher.errors import InvalidInput, NotFound
 from searcher.progress import SILENT, Progress
 from searcher.tagger.context import Context
-from searcher.tagger.question import check_name
+from searcher.tagger.question import label_name
 from searcher.tagger.taught import classifier
 
 PICTURE_SIDE = 512  # shorter side in pixels of a stored example; the largest encoders use this size
@@ -27,10 +27,7 @@ def teach(
     Raises InvalidInput if the name is blank or invalid, if there are no examples, or if a photo cannot be read or is
     on both sides. Raises SearcherError if the catalog cannot be written.
     """
-    name = " ".join(name.split())
-    if not name:
-        raise InvalidInput("a label needs a name")
-    check_name(name)
+    name = label_name(name)
     if not examples:
         raise InvalidInput(f"no example photos for {name!r}; give at least one")
     with context.catalog.read() as view:
@@ -52,8 +49,9 @@ def teach(
 def forget(catalog: Catalog, name: str, progress: Progress = SILENT) -> None:
     """Delete the examples of a taught label. The tags that it gave stay until they are cleared.
 
-    Raises NotFound if the label was never taught.
+    Raises NotFound if the label was never taught, InvalidInput if the name is blank or invalid.
     """
+    name = label_name(name)
     with catalog.write(progress) as change:
         tags = change.view.tags
         if name not in tags.taught():

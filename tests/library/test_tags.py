@@ -42,15 +42,27 @@ def test_only_photos_that_get_or_lose_the_label_count(filled: Album) -> None:
 
 
 def test_white_space_around_and_in_a_label_becomes_one_space(filled: Album) -> None:
-    filled.library.add_tag("  my \n dog ", filled.ids().values())
-    assert filled.library.labels() == ["my dog"]
+    library, ids = filled.library, filled.ids().values()
+    library.add_tag("  my \n dog ", ids)
+    assert library.labels() == ["my dog"]
+    assert library.remove_tag(" my  dog", ids) == 4
+    library.teach("my  cup", [filled.folder / "red.png"])
+    library.forget_label("my \t cup")
+    with pytest.raises(NotFound, match="never taught"):
+        library.forget_label("my cup")
 
 
-@pytest.mark.parametrize("label", ["", "  \n"])
-def test_a_blank_label_is_refused(filled: Album, label: str) -> None:
-    with pytest.raises(InvalidInput, match="name"):
-        filled.library.add_tag(label, filled.ids().values())
-    assert filled.library.labels() == []
+@pytest.mark.parametrize(
+    ("label", "reason"), [("", "name"), ("  \n", "name"), ("a\0b", "NUL"), ("caf\udce9", "not UTF-8")]
+)
+def test_a_name_that_no_label_can_have_is_refused(filled: Album, label: str, reason: str) -> None:
+    library, ids = filled.library, filled.ids().values()
+    for change in (library.add_tag, library.remove_tag):
+        with pytest.raises(InvalidInput, match=reason):
+            change(label, ids)
+    with pytest.raises(InvalidInput, match=reason):
+        library.teach(label, [filled.folder / "red.png"])
+    assert library.labels() == []
 
 
 def test_removing_an_unknown_label_is_an_error(filled: Album) -> None:
