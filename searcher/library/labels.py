@@ -145,20 +145,23 @@ class LabelMethods(LibraryCore):
     ) -> "Iterator[Classified]":
         """The labels of loose image files, in their order.
 
-        The library's model answers, and labels that it was taught can be asked. Without a library, or with `model`,
-        that model or the default one answers. `progress` gets a notice if the answers may be poor.
+        The model of the library answers, and labels that it was taught can be asked. With `model`, that one answers,
+        and no taught labels. Before anything is indexed, it is the model that `Library.open` was given, or the default
+        one. `progress` gets a notice if the answers may be poor.
         """
         from searcher.tagger.classify import classify
         from searcher.tagger.taught import taught_labels
 
-        if model is None and self.has_model:
+        taught = {}
+        if model is not None:
+            from searcher.models import Model
+
+            encoder: DualEncoder = Model.open(model)
+        elif self.has_model:
             context = self._context()
             encoder, taught = context.model, taught_labels(context, question)
         else:
-            from searcher.models import Model
-            from searcher.models.store import default_name
-
-            encoder, taught = Model.open(default_name() if model is None else model), {}
+            encoder = self.model
         _remark(question, encoder, progress)
         return classify(encoder, question, paths, taught)
 

@@ -48,6 +48,15 @@ def test_the_background_is_the_mean_of_its_prompts() -> None:
     assert len(BACKGROUND) == len(set(BACKGROUND)) == 20
 
 
+def test_before_anything_is_indexed_the_model_that_was_asked_for_answers(album: Album) -> None:
+    photo = album.add("red.png", "red")
+    before = album.model.encoded
+    (found,) = album.library.classify(ask(["red", "green"], one=True), [photo])
+    assert album.model.encoded == before + 1
+    assert [tag.label for tag in found.tags] == ["red"]
+    assert not album.library.exists
+
+
 def test_taught_labels_can_be_asked_and_nothing_is_stored(album: Album, catalog: Catalog) -> None:
     album.fill()
     album.library.teach("Rex", [album.folder / "red.png"])
