@@ -25,7 +25,8 @@ class Encoders:
     def __init__(self, catalog: Catalog, asked: "str | Path | DualEncoder | None") -> None:
         self._catalog, self._asked = catalog, asked
         self._lock = threading.Lock()
-        self._open: DualEncoder | None = None
+        self._asked_open: DualEncoder | None = None  # what `asked` names, as it was opened
+        self._open: DualEncoder | None = None  # the model of the library, in the precision that it needs
 
     def of(self, row: ModelRow | None) -> "DualEncoder":
         """The model of the library whose current model is `row`, None for a library without one.
@@ -53,7 +54,8 @@ class Encoders:
             row = view.models.current()
         if row is None:
             return None
-        model = self._open_asked()
+        with self._lock:
+            model = self._open_asked()
         if model.digest == row.digest:
             return None
         with self._catalog.read() as view:
@@ -61,12 +63,15 @@ class Encoders:
         return model if begun is None else self._fitting(model, begun)
 
     def _open_asked(self) -> "DualEncoder":
+        """The model that was asked for, or the default one. It is opened once. Call this under the lock."""
         if self._asked is not None and not isinstance(self._asked, str | os.PathLike):
             return self._asked
-        from searcher.models import Model
-        from searcher.models.store import default_name
+        if self._asked_open is None:
+            from searcher.models import Model
+            from searcher.models.store import default_name
 
-        return Model.open(default_name() if self._asked is None else self._asked)
+            self._asked_open = Model.open(default_name() if self._asked is None else self._asked)
+        return self._asked_open
 
     def _fitting(self, model: "DualEncoder", row: ModelRow) -> "DualEncoder":
         """`model`, in the precision of the embeddings that are here if its own strays from them."""

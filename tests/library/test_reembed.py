@@ -17,6 +17,7 @@ from searcher.catalog.connect import CATALOG_NAME
 from searcher.errors import SearcherError
 from searcher.indexer import IndexReport
 from searcher.library import encoders, refresh
+from searcher.models import Model
 from tests.histogram_model import HistogramModel, OtherModel
 from tests.library.conftest import Album, Disk
 from tests.library.test_processes import start, wait_for
@@ -275,3 +276,21 @@ def test_a_run_with_the_librarys_own_model_embeds_nothing(many: Album) -> None:
     model = HistogramModel()
     assert give(many, model).notices == ()
     assert model.encoded == 0
+
+
+@pytest.mark.parametrize("model", [HistogramModel(), OtherModel()])
+def test_a_run_opens_the_model_that_was_asked_for_once(
+    album: Album, monkeypatch: pytest.MonkeyPatch, model: HistogramModel
+) -> None:
+    album.fill()
+    album.add("yellow.png", "yellow", 4)
+    opened: list[str] = []
+
+    def open_model(name: str) -> HistogramModel:
+        opened.append(name)
+        return model
+
+    monkeypatch.setattr(Model, "open", open_model)
+    with Library.open(album.library.folder, model="named") as library:
+        assert library.index().added == 1
+    assert opened == ["named"]
