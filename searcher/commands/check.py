@@ -8,7 +8,7 @@ from searcher.commands.common import json_option, library_option, print_json, pr
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Repair what can be rebuilt (the index, from the catalog).")
+@click.option("--repair", is_flag=True, help="Build the FAISS file again, and remove damaged embeddings.")
 @library_option
 @json_option
 def command(repair: bool, library_dir: Path | None, as_json: bool) -> None:
@@ -28,5 +28,7 @@ def command(repair: bool, library_dir: Path | None, as_json: bool) -> None:
         for problem in report.repaired:
             click.echo(f"repaired: {printable(problem)}")
         click.echo("The library has no problems." if report.ok else "The library has problems.")
+        if report.advice is not None:
+            click.echo(report.advice)
     if not report.ok:
         raise click.exceptions.Exit(1)

@@ -7,6 +7,7 @@ from searcher.progress import SILENT, Progress
 from searcher.vectors.store import VectorStore
 
 NORM_TOLERANCE = 0.01  # rounding to float16 changes the length of a unit vector by far less
+_NO_EMBEDDING = "no embedding"
 
 
 def find_problems(catalog: Catalog, store: VectorStore) -> CheckReport:
@@ -14,28 +15,41 @@ def find_problems(catalog: Catalog, store: VectorStore) -> CheckReport:
     problems = []
     with catalog.read() as view:
         if without := view.embeddings.images_without(store.model.id):
-            problems.append(f"catalog: {without} photos have no embedding")
+            problems.append(f"catalog: {_count(without, 'photo has', 'photos have')} {_NO_EMBEDDING}")
         if wrong := len(bad_embeddings(view, store)):
-            problems.append(f"catalog: {wrong} embeddings are damaged")
+            problems.append(f"catalog: {_count(wrong, 'embedding is', 'embeddings are')} damaged")
         if file_problem := store.problem(view):
             problems.append(file_problem)
-    return CheckReport(tuple(problems))
+    return CheckReport(tuple(problems), advice="Repair it with: searcher check --repair" if problems else None)
+
+
+def _count(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def bad_embeddings(view: View, store: VectorStore) -> list[int]:
-    """The ids of the embeddings that are not unit vectors."""
+    """The ids of the embeddings that have a wrong length or are not unit vectors."""
     import numpy as np
 
-    bad: list[int] = []
-    for ids, rows in view.embeddings.chunks(store.model):
+    bad = view.embeddings.of_wrong_length()
+    for ids, rows in view.embeddings.chunks(store.model, skip_wrong_length=True):
         norms = np.linalg.norm(rows.astype(np.float32), axis=1)
         bad += ids[~(np.abs(norms - 1) <= NORM_TOLERANCE)].tolist()  # written so that NaN is bad, too
     return bad
 
 
-def repair(catalog: Catalog, store: VectorStore, progress: Progress = SILENT) -> None:
-    """Make again what can be derived: the vector file. Photos without a good embedding are read by the next run."""
+def repair(catalog: Catalog, store: VectorStore, found: CheckReport, progress: Progress = SILENT) -> CheckReport:
+    """Make again what can be derived: the vector file. Photos without a good embedding are read by the next run.
+
+    found: what was wrong before. Returns what is still wrong, and what was repaired.
+    """
     with catalog.write(progress) as change:
         change.embeddings.remove(bad_embeddings(change.view, store))
         change.files.read_again(store.model.id)
     store.rebuild(catalog, progress)
+    with catalog.read() as view:
+        without = view.embeddings.images_without(store.model.id)
+    left = find_problems(catalog, store).problems
+    repaired = [line for line in found.problems if line not in left and not line.endswith(_NO_EMBEDDING)]
+    advice = "Run `searcher index` to embed these photos again." if without else None
+    return CheckReport(left, tuple(repaired), advice)

@@ -203,9 +203,7 @@ class Library(LabelMethods):
         report = check.find_problems(self._catalog, store)
         if not repair or report.ok:
             return report
-        check.repair(self._catalog, store, progress)
-        left = check.find_problems(self._catalog, store).problems
-        return CheckReport(left, tuple(line for line in report.problems if line not in left))
+        return check.repair(self._catalog, store, report, progress)
 
 
 def _size(file: Path) -> int:

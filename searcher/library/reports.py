@@ -60,10 +60,13 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What `check` found wrong, one line each. repaired: those of the problems that were repaired."""
+    """What `check` found wrong, one line each. repaired: those of the problems that were repaired. advice: a line
+    that says what to do next, or None.
+    """
 
     problems: tuple[str, ...]
     repaired: tuple[str, ...] = ()
+    advice: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -311,10 +311,15 @@ def test_damaged_and_missing_embeddings_are_found_and_replaced_by_the_next_run(f
         catalog.execute("UPDATE embeddings SET vector = ? WHERE id = 1", [zeros])
         catalog.execute("UPDATE embeddings SET vector = ? WHERE id = 2", [nan])
         catalog.execute("DELETE FROM embeddings WHERE id = 3")
+        catalog.execute("UPDATE embeddings SET vector = ? WHERE id = 4", [zeros[:-2]])
     with reopened(full) as library:
         report = library.check()
-        assert len(report.problems) == 2
-        assert library.check(repair=True).repaired
+        assert report.problems == ("catalog: 1 photo has no embedding", "catalog: 3 embeddings are damaged")
+        assert "check --repair" in (report.advice or "")
+        report = library.check(repair=True)
+        assert report.problems == ("catalog: 4 photos have no embedding",)
+        assert report.repaired[0] == "catalog: 3 embeddings are damaged"
+        assert "searcher index" in (report.advice or "")
         again = library.index(full.folder)
         assert (again.unchanged, again.added, again.changed) == (60, 0, 0)
         assert library.check().ok

@@ -70,12 +70,23 @@ class Embeddings(Queries):
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
         return ids, np.fromiter((row[1] for row in rows), np.float64, len(rows))
 
-    def chunks(self, model: ModelRow, after: int = 0) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
-        """Embeddings with ids greater than `after`, ascending, in chunks: ids (n,) int64, vectors (n, dim) float16."""
+    def of_wrong_length(self) -> list[int]:
+        """The ids of the embeddings, of any model, that do not have as many numbers as their model says."""
+        sql = "SELECT e.id FROM embeddings e JOIN models m ON m.id = e.model_id WHERE length(e.vector) <> 2 * m.dim"
+        return [row[0] for row in self._rows(sql)]
+
+    def chunks(
+        self, model: ModelRow, after: int = 0, *, skip_wrong_length: bool = False
+    ) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
+        """Embeddings with ids greater than `after`, ascending, in chunks: ids (n,) int64, vectors (n, dim) float16.
+
+        Raises Damaged for an embedding of a wrong length, unless these are skipped.
+        """
         import numpy as np  # here: a run that finds nothing changed does not need it
 
         # no cursor stays open between chunks: it would keep the connection in its old state after the view is closed
-        sql = "SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? ORDER BY id LIMIT ?"
+        whole = f"AND length(vector) = {2 * model.dim} " if skip_wrong_length else ""
+        sql = f"SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? {whole}ORDER BY id LIMIT ?"
         while rows := self._rows(sql, model.id, after, CHUNK):
             after = rows[-1][0]
             ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
