@@ -12,7 +12,7 @@ from tests.library.conftest import Album, album, model
 __all__ = ["album", "model"]
 
 
-def test_check_and_repair_say_what_to_do_next(album: Album, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: F811
+def test_check_and_repair_say_what_to_do_next(album: Album, capsys: pytest.CaptureFixture[str]) -> None:
     album.fill()
     folder = album.library.folder
 
