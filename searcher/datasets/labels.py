@@ -27,6 +27,7 @@ from searcher.errors import InvalidInput, NotFound
 
 SETS = Path(__file__).parent / "sets"
 FIELDS = ("wordings", "parent", "templates")
+_FILE_SUFFIX = re.compile(r"\.(txt|toml|csv|tsv|json|jsonl|ya?ml|md|lst)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,11 @@ def read_labels(spec: str) -> list[Label]:
     """Read labels from a user's argument: `a,b,"c, d"`, the path of a text or TOML file, or one of `set_names()`.
 
     Runs of white space become one space. Duplicates in a list or a text file are dropped. If the argument looks like
-    a path, the file must exist, so that a mistyped file name never becomes a label.
+    a path, the file must exist, so that a mistyped file name never becomes a label. With a comma at its end (`AC/DC,`)
+    it is a list of one label.
 
-    Raises NotFound if the file or label set does not exist, and InvalidInput if it is invalid or has no labels.
+    Raises NotFound if the file or label set does not exist, and InvalidInput if it is invalid or has no labels, or if
+    a list contains a file or label set.
     """
     if re.fullmatch(r"@\S*", spec) and "," not in spec:
         if spec not in set_names():
@@ -67,10 +70,16 @@ def read_labels(spec: str) -> list[Label]:
         is_file = False
     if is_file:
         return _read_toml(path) if path.suffix.lower() == ".toml" else _list(path)
-    if _looks_like_path(spec):
-        raise NotFound(f"no such label file: {spec}")
     rows = list(csv.reader([spec.replace("\n", " ")], skipinitialspace=True))
-    return _plain(rows[0] if rows else [], "--labels")
+    labels = _plain(rows[0] if rows else [], "--labels")
+    if len(labels) > 1:
+        for label in labels:
+            if label.name.startswith("@") or _FILE_SUFFIX.search(label.name):
+                what = "label set" if label.name.startswith("@") else "label file"
+                raise InvalidInput(f"{label.name} must stand alone: other labels cannot be added to a {what}")
+    elif _looks_like_path(spec):
+        raise NotFound(f'no such label file: {spec}; if it is the name of a label, add a comma: "{spec},"')
+    return labels
 
 
 def lineage(name: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ def lineage(name: str, parents: Mapping[str, str | None]) -> tuple[str, ...]:
 
 def _looks_like_path(spec: str) -> bool:
     """True for `labels.txt`, `a/b`, `~/labels` and `.\\labels`. False for `St. Bernard` and `cat,dog/wolf`."""
-    if re.search(r"\.(txt|toml|csv|tsv|json|jsonl|ya?ml|md|lst)$", spec, re.IGNORECASE):
+    if _FILE_SUFFIX.search(spec):
         return True
     return "," not in spec and (re.search(r"[/\\]|\w\.\w{1,5}$", spec) is not None or spec.startswith(("~", ".")))
 

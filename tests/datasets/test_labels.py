@@ -45,6 +45,9 @@ def toml(tmp_path: Path) -> Path:
         ("a dog or a wolf, resting/sleeping", ["a dog or a wolf", "resting/sleeping"]),
         ("St. Bernard", ["St. Bernard"]),
         ("mail@home,cat", ["mail@home", "cat"]),
+        ("AC/DC,", ["AC/DC"]),  # with a comma it is a list, and not the name of a file
+        ("@coco,", ["@coco"]),
+        ("notes.txt,", ["notes.txt"]),
     ],
 )
 def test_labels_on_the_command_line(spec: str, expected: list[str]) -> None:
@@ -52,11 +55,17 @@ def test_labels_on_the_command_line(spec: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", ["labels.txt", "lables.toml", "a,b.txt", "my/labels", "~/labels", "./labels", "../l", "labels.foo"]
+    "spec", ["labels.txt", "lables.toml", "my/labels", "~/labels", "./labels", "../l", "labels.foo"]
 )
 def test_a_spec_that_looks_like_a_path_must_exist(spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert refused(spec) == f"no such label file: {spec}"
+    assert refused(spec) == f'no such label file: {spec}; if it is the name of a label, add a comma: "{spec},"'
+    assert names(f"{spec},") == [spec]
+
+
+@pytest.mark.parametrize("spec", ["@coco,dog", "dog,@coco", "cat, @nonsense", "labels.txt,dog", "dog,pets.TOML,cat"])
+def test_a_file_or_label_set_in_a_list_of_labels_is_an_error(spec: str) -> None:
+    assert "must stand alone" in refused(spec)
 
 
 def test_an_existing_file_is_read_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
