@@ -181,7 +181,7 @@ def import_command(path: str, name: str | None, precision: str | None, as_json: 
     """
     from searcher.errors import SearcherError
     from searcher.models.importing import finish, import_folder, is_model_folder
-    from searcher.models.layout import CHECKPOINT_CONFIG
+    from searcher.models.layout import CHECKPOINT_CONFIG, CONFIG
     from searcher.models.store import staging
 
     folder = Path(os.path.expanduser(path.removeprefix("local-dir:")))
@@ -195,6 +195,11 @@ def import_command(path: str, name: str | None, precision: str | None, as_json: 
         note(TRYING, quiet=as_json)
         _print_imported(import_folder(folder, name, precision), as_json)
         return
+    if not (folder / CHECKPOINT_CONFIG).is_file():
+        raise SearcherError(
+            f"{folder} is not a model: it contains neither {CONFIG} (model folder) nor {CHECKPOINT_CONFIG} "
+            "(open_clip checkpoint)"
+        )
     export = _trainer_export(f"{folder} must be exported first")
     with staging(name) as partial:
         note(EXPORTING, quiet=as_json)
