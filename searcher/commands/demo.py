@@ -56,11 +56,15 @@ def command(photos: Path | None, library_dir: Path | None, quiet: bool) -> None:
             note(line, quiet)
         images = library.status().images
         if not images:
-            click.echo(f"No photos found in {printable(str(photos))}.")
+            if not quiet:
+                click.echo(f"No photos found in {printable(str(photos))}.")
             return
         new = f"{report.added:,} of them new" if report.added else "nothing new"
-        click.echo(f"{plural(images, 'photo')}, {new} ({report.seconds:.1f} s)")
+        if not quiet:
+            click.echo(f"{plural(images, 'photo')}, {new} ({report.seconds:.1f} s)")
         search_all(library, queries, sheet, names_only=photos is None)
+    if quiet:
+        return
     click.echo(f"\nContact sheet: {printable(str(sheet))}")
     click.echo('Try your own photos: searcher index ~/Pictures, then searcher search "a dog on the beach"')
 

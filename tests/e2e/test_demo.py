@@ -36,10 +36,12 @@ def test_the_demo_ranks_a_right_photo_in_the_top_three_of_each_query(program: Pr
 
 
 def test_a_second_demo_embeds_nothing(program: Program) -> None:
-    program("demo", "--quiet")
+    quiet = program("demo", "--quiet")
     done = program("demo")
     assert done.returncode == 0
     assert "nothing new" in done.stdout
+    hits = done.stdout.split("\n", 1)[1].rpartition("\nContact sheet")[0]
+    assert (quiet.stdout, quiet.stderr) == (hits, "")
 
 
 def test_the_demo_with_photos_uses_only_the_photos_of_that_folder(
