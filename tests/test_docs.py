@@ -103,6 +103,19 @@ def test_the_readme_shows_every_command() -> None:
     assert set(COMMANDS) <= shown
 
 
+def test_the_commands_without_json_or_quiet_are_named() -> None:
+    models = main.get_command(click.Context(main), "models")
+    assert isinstance(models, click.Group)
+    names = [*COMMANDS, *(f"models {name}" for name in models.commands)]
+    names.remove("models")
+    page = " ".join((CHECKOUT / "docs" / "programs.md").read_text(encoding="utf-8").split())
+    (without_json,) = re.findall(r"Every command accepts `--json` except ([^.]*)\.", page)
+    assert re.findall("`([^`]*)`", without_json) == [name for name in names if check([*name.split(), "--json"])]
+    (without_quiet,) = re.findall(r"`--quiet` turns them off\. Every command accepts it except ([^.]*), which", page)
+    found = dict.fromkeys(name.split()[0] for name in names if check([*name.split(), "--quiet"]))
+    assert set(re.findall("`([^`]*)`", without_quiet)) == set(found)
+
+
 def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert "make test" in (CHECKOUT / "README.md").read_text(encoding="utf-8")
     last = (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8").strip().splitlines()[-1]

@@ -18,7 +18,7 @@ def _table() -> dict[str, Any]:
 
 
 def available_models() -> list[dict[str, Any]]:
-    """One dict per model, smallest model first.
+    """One dict per model, smallest first, then by name. Models of unknown size come last.
 
     The keys are `name` (ARCHITECTURE/TAG), `hub` (the hub repository that needs no torch, or None), `dim`,
     `image_size` (pixels), `millions` (of parameters), `languages` (None: many) and `imagenet` (published

@@ -156,6 +156,7 @@ def test_available_models_are_listed_without_network_access(pull: Pull, hub: Fak
     assert (row["dim"], row["image_size"], row["languages"]) == (512, 224, ["en"])
     assert row["imagenet"] == pytest.approx(0.633, abs=0.001)
     assert any(row["languages"] is None for row in rows)
+    assert rows == sorted(rows, key=lambda row: (row["millions"] is None, row["millions"], row["name"]))
     assert any(row["hub"] is None for row in rows)
     assert hub.requests == 0
     table = pull("list", "--available").stdout
