@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 SHOWN_LABELS = 20
 SHOWN_FAILURES = 5
-OWN = ("user", "file")  # sources of tags that --clear leaves alone
 
 
 @click.command()
@@ -139,10 +138,7 @@ class _Outputs:
             self._link(self.photos(question, Terminal(quiet=True)), list(parents), self.link_to)
 
     def clear(self, names: list[str] | None) -> None:
-        counts = {count.label: count.photos for count in self.library.label_counts() if count.source not in OWN}
-        gone = sum(count for label, count in counts.items() if names is None or label in names)
-        if not self.dry_run:
-            gone = self.library.untag(names, Terminal(self.quiet))
+        gone = self.library.untag(names, Terminal(self.quiet), dry_run=self.dry_run)
         chosen = self.library.labels() if names is None else names
         if self.as_json:
             print_json({"cleared": gone}, indent=None)
@@ -150,7 +146,7 @@ class _Outputs:
             click.echo(f"{plural(gone, 'label')} {'would be removed' if self.dry_run else 'removed'}")
         if self.xmp:
             without = (photo._replace(tags=()) for photo in self.library.tagged([]))
-            self._write_sidecars(without, dict.fromkeys(chosen))
+            self._write_sidecars(without, dict.fromkeys(chosen), "cleared")
 
     def _link(self, photos: "Iterable[Photo]", names: list[str], folder: Path) -> None:
         links = self.library.link_photos(photos, names, folder, dry_run=self.dry_run)
@@ -160,8 +156,12 @@ class _Outputs:
             f"{links.removed:,} {would}removed"
         )
 
-    def _write_sidecars(self, photos: "Iterable[Photo]", parents: "Mapping[str, str | None]") -> None:
-        """parents: each label with its broader label, or with None to look it up in the catalog."""
+    def _write_sidecars(
+        self, photos: "Iterable[Photo]", parents: "Mapping[str, str | None]", done: str = "written"
+    ) -> None:
+        """parents: each label with its broader label, or with None to look it up in the catalog. done: what happens to
+        the sidecars.
+        """
         report = self.library.write_sidecars(
             photos, parents, adobe=self.adobe, dry_run=self.dry_run, progress=Terminal(self.quiet)
         )
@@ -169,7 +169,7 @@ class _Outputs:
             self._show_change(change)
         would = "would be " if self.dry_run else ""
         missing = f", {plural(report.missing, 'photo')} missing" if report.missing else ""
-        self.notice(f"{plural(report.changed, 'sidecar')} {would}written, {report.unchanged:,} unchanged{missing}")
+        self.notice(f"{plural(report.changed, 'sidecar')} {would}{done}, {report.unchanged:,} unchanged{missing}")
         for failure in report.failures[1:SHOWN_FAILURES]:
             self.notice(failure)
         if report.failures:

@@ -86,14 +86,16 @@ class LabelMethods(LibraryCore):
 
         return tagged_photos(self._catalog, names)
 
-    def untag(self, names: Sequence[str] | None = None, progress: Progress = SILENT) -> int:
+    def untag(self, names: Sequence[str] | None = None, progress: Progress = SILENT, *, dry_run: bool = False) -> int:
         """Remove what `tag` and `teach` gave for the labels `names` (None: for all). What a person gave stays.
 
-        Returns how many tags were removed. Raises NotFound for a name that is not a label.
+        Returns how many tags were removed, or would be with `dry_run`. Raises NotFound for a name that is not a label.
         """
+        from searcher.tagger.question import label_name
         from searcher.tagger.run import clear
 
-        return clear(self._catalog, names, progress)
+        wanted = None if names is None else [label_name(name) for name in names]
+        return clear(self._catalog, wanted, progress, dry_run=dry_run)
 
     def add_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
         """Give photos a label by hand. Returns how many did not have it. Raises InvalidInput for an invalid name."""

@@ -123,19 +123,29 @@ def preview(context: Context, question: Question, progress: Progress = SILENT) -
         progress.advance(done, total)
 
 
-def clear(catalog: Catalog, names: Sequence[str] | None, progress: Progress = SILENT) -> int:
+def clear(catalog: Catalog, names: Sequence[str] | None, progress: Progress = SILENT, *, dry_run: bool = False) -> int:
     """Remove the tags that runs gave for the labels `names`, or for all labels if `names` is None.
 
-    Tags that a person added stay. Returns how many tags were removed. Raises NotFound if a name is not a label.
+    Tags that a person added stay. Returns how many tags were removed, or would be with `dry_run`. Raises NotFound if a
+    name is not a label.
     """
+    if dry_run:
+        with catalog.read() as view:
+            return sum(view.tags.photos_with(_chosen(view.tags, names)).values())
     with catalog.write(progress) as change:
-        ids = {label.name: label.id for label in change.view.tags.labels().values()}
-        if names is not None:
-            if missing := [name for name in names if name not in ids]:
-                raise NotFound(f"no such label: {missing[0]!r}; `searcher tags` lists the labels")
-            ids = {name: ids[name] for name in names}
-        _retract(change, frozenset(ids.values()))
-        return change.tags.clear(ids.values())
+        ids = _chosen(change.view.tags, names)
+        _retract(change, ids)
+        return change.tags.clear(ids)
+
+
+def _chosen(tags: "Tags", names: Sequence[str] | None) -> frozenset[int]:
+    """The ids of the labels `names`, or of all labels. Raises NotFound if a name is not a label."""
+    ids = {label.name: label.id for label in tags.labels().values()}
+    if names is None:
+        return frozenset(ids.values())
+    if missing := [name for name in names if name not in ids]:
+        raise NotFound(f"no such label: {missing[0]!r}; `searcher tags` lists the labels")
+    return frozenset(ids[name] for name in names)
 
 
 def tagged_photos(catalog: Catalog, names: Sequence[str]) -> Iterator[Photo]:
