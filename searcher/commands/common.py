@@ -116,7 +116,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, bars: 
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    Console(highlight=False, width=width, color_system="auto" if width is None else None).print(table)
+    console = Console(highlight=False, width=width, color_system="auto" if width is None else None)
+    with console.capture() as printed:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 class Terminal(Progress):

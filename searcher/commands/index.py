@@ -71,18 +71,17 @@ def command(
 def show_report(report: "IndexReport") -> None:
     """Print what was done, and then the first files that failed."""
     counts = report.as_dict()
-    embedded = report.added + report.changed
-    rate = (
-        f", {plural(round(embedded / report.seconds), 'photo')} per second" if embedded and report.seconds > 0 else ""
-    )
+    rate = (report.added + report.changed) / report.seconds if report.seconds > 0 else 0
+    speed = f", {plural(round(rate), 'photo')} per second" if rate >= 1 else f", {rate:.2f} photos per second"
     names = ("added", "changed", "moved", "removed", "unchanged", "failed")
     parts = [f"{counts[name]:,} {name}" for name in names if counts[name]]
     if not parts:
         click.echo("No photos found.")
         return
-    click.echo(f"{', '.join(parts)} ({report.seconds:.1f} s{rate})")
+    click.echo(f"{', '.join(parts)} ({report.seconds:.1f} s{speed if rate else ''})")
     if report.failed:
         for failure in counts["failures"][:SHOWN_FAILURES]:
             click.echo(printable(f"  {failure['path']}: {failure['error']}"))
-        more = "" if report.failed <= SHOWN_FAILURES else f"{report.failed - SHOWN_FAILURES:,} more. "
-        click.echo(f"  {more}List all failed files with: searcher status --failed")
+        if report.failed > SHOWN_FAILURES:
+            more = report.failed - SHOWN_FAILURES
+            click.echo(f"  {more:,} more. List all failed files with: searcher status --failed")

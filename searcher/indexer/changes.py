@@ -137,9 +137,10 @@ def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[byte
         below[dark] = below.get(dark, 0) + (not failed)
     for relpath, error in unseen.items():
         reason = error.strerror or str(error)
-        if relpath not in below and os.path.splitext(relpath)[1].lower() in PHOTO_SUFFIXES:
+        is_photo = os.path.splitext(relpath)[1].lower() in PHOTO_SUFFIXES
+        if is_photo and relpath not in below:
             changes.unreadable.append((Place(scope.root.id, relpath, UNREAD, UNREAD), reason))
-        elif below.get(relpath) or error.errno not in (errno.ENOENT, errno.ENODEV):
+        elif below.get(relpath) or (not is_photo and error.errno not in (errno.ENOENT, errno.ENODEV)):
             path = os.fsdecode(os.path.join(scope.root.path, relpath))
             changes.notices.append(f"{path}: {reason}{_kept(below.get(relpath, 0))}")
 

@@ -1,5 +1,5 @@
 # Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
-# ruff: noqa: PTH120, PTH100, PTH110, PTH112, PTH116, PTH118
+# ruff: noqa: PTH120, PTH100, PTH110, PTH112, PTH114, PTH116, PTH118
 """Map the user's paths to the roots of the library, and to the parts of roots to be indexed.
 
 No folder is in the library twice. A folder inside a known root is a part of that root. A known root inside a new root
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.scan import SKIPPED_FOLDERS, is_mount_point
+from searcher.photos.scan import BROKEN_LINK, SKIPPED_FOLDERS, is_mount_point
 
 if TYPE_CHECKING:
     from searcher.catalog.write.transaction import Transaction
@@ -78,6 +78,8 @@ def existing(paths: Sequence[str | Path], view: View | None) -> list[bytes]:
     found = [absolute(path) for path in paths]
     for path in found:
         if not os.path.exists(path) and not (view and _was_there(path, view)):
+            if os.path.islink(path):
+                raise NotFound(f"{os.fsdecode(path)} is {BROKEN_LINK}")
             raise NotFound(f"there is no file or folder {os.fsdecode(path)}")
     return found
 

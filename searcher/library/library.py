@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.rows import ModelRow
-from searcher.errors import Failure, NotFound
+from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
@@ -44,8 +44,11 @@ class Library(LabelMethods):
 
         model: a name or a folder; by default the model that the library remembers, and the built-in model for a new
         library. With `create`, a library that does not exist yet is made by its first `index`. Without it, NotFound.
+        Raises InvalidInput if `path` is a file.
         """
         folder = default_library_dir() if path is None else Path(os.path.expanduser(path))
+        if folder.is_file():
+            raise InvalidInput(f"{folder} is a file: name a folder for the library")
         library = cls(folder.absolute(), model)
         if not create:
             with library._catalog.read():

@@ -52,6 +52,7 @@ class Unreadable:
     error: OSError
 
 
+BROKEN_LINK = "a broken link: its target does not exist"
 _YIELDED = (FoundFile, Unreadable)
 _MOUNTS = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how it writes white space and backslashes
@@ -136,7 +137,7 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
     apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
     with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118
         for entry in entries:
-            name = entry.name
+            name, is_link = entry.name, False
             if name.startswith(b"."):
                 continue
             try:
@@ -150,7 +151,8 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                     continue
                 status = entry.stat()
             except OSError as error:
-                yield Unreadable(prefix + name, error)
+                broken = is_link and error.errno == errno.ENOENT
+                yield Unreadable(prefix + name, OSError(errno.ENOENT, BROKEN_LINK) if broken else error)
                 continue
             if is_link and stat.S_ISDIR(status.st_mode):
                 yield _FolderLink(prefix + name)

@@ -152,6 +152,8 @@ def test_a_table_in_a_pipe_has_one_whole_row_per_line(capsys: pytest.CaptureFixt
     print_table(("name", "size"), [("x" * 200, "1 MB"), ("y\x1b", "23 MB")])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [["name", "size"], ["x" * 200, "1", "MB"], ["y\\x1b", "23", "MB"]]
+    print_table(("", "", ""), [("dog", "4", "████"), ("cat", "1", "█"), ("car", "0", "")], bars=True)
+    assert capsys.readouterr().out.splitlines() == ["dog  4  ████", "cat  1  █", "car  0"]
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "status"], ["status", "--debug"]])

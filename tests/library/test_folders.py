@@ -207,6 +207,12 @@ def test_photos_behind_broken_links_are_kept(album: Album, tmp_path: Path) -> No
     assert album.index().notices == ()
 
 
+def test_naming_a_broken_link_says_that_it_is_one(album: Album) -> None:
+    (album.folder / "link.png").symlink_to("nowhere")
+    with pytest.raises(SearcherError, match=r"link\.png is a broken link"):
+        album.index(album.folder / "link.png")
+
+
 @pytest.mark.parametrize("leave_folder", [True, False])
 @pytest.mark.parametrize("name", ["", "disk", "disk/sub", "disk/black.png"])
 def test_a_disk_below_a_root_that_is_not_mounted_removes_nothing(

@@ -188,6 +188,7 @@ def test_unreadable_files_are_listed_with_a_reason_and_do_not_stop_the_run(album
     failures = {album.name(failure.path): failure.error for failure in album.library.failures()}
     assert set(failures) == {"text.jpg", "empty.png", "short.png", "link.jpg", "pipe.jpg"}
     assert all(failures.values()) and "empty" in failures["empty.png"]
+    assert album.index().notices == ()  # each of them is listed among the failures
     assert album.counts() == {"unchanged": 2, "failed": 5}
     assert album.library.status().failed == 5
 

@@ -71,6 +71,13 @@ def test_opening_a_missing_library_is_an_error_and_creates_nothing(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_is_not_a_library(tmp_path: Path, create: bool) -> None:
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(SearcherError, match="file is a file: name a folder for the library"):
+        Library.open(tmp_path / "file", create=create)
+
+
 # searching
 
 

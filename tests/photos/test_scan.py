@@ -189,7 +189,7 @@ def test_paths_that_cannot_be_listed_are_reported_and_the_scan_continues(tmp_pat
     assert photos == ["good.jpg"]
     assert set(errors) == {"pipe.jpg", "gone.jpg", "unplugged", "loop1.jpg", "loop2.jpg"}
     assert errors["pipe.jpg"] == "not a regular file"
-    assert errors["gone.jpg"] == errors["unplugged"] == "No such file or directory"
+    assert errors["gone.jpg"] == errors["unplugged"] == "a broken link: its target does not exist"
     assert "symbolic links" in errors["loop1.jpg"]
 
 
