@@ -62,6 +62,13 @@ def test_indexing_and_searching_load_no_torch_and_no_training_code(tmp_path: Pat
     assert not loaded & (NEVER_FOR_SEARCH | {"rich", "pillow_heif"})
 
 
+def test_a_library_loads_only_the_parts_that_are_used(tmp_path: Path) -> None:
+    code = "import sys\nfrom searcher import Library\nlibrary = Library.open('library', create=True)\n"
+    parts = ("searcher.search", "searcher.indexer", "searcher.tagger", "searcher.vectors", "searcher.models")
+    unused = (*parts, "searcher.library.reports", "searcher.library.check", "searcher.library.thumbnails")
+    loaded_by(f"{code}assert not [name for name in sys.modules if name.startswith({unused})]", tmp_path)
+
+
 def test_importing_the_package_loads_no_dependencies(tmp_path: Path) -> None:
     bare = loaded_by("", tmp_path)
     assert loaded_by("import searcher", tmp_path) - bare - set(sys.stdlib_module_names) == {"searcher"}

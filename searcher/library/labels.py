@@ -9,7 +9,6 @@ from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.core import LibraryCore
 from searcher.progress import SILENT, Progress
-from searcher.search.find import language_remark
 
 if TYPE_CHECKING:
     from searcher.models.encoder import DualEncoder
@@ -206,4 +205,6 @@ def _remark(question: "Question", model: "DualEncoder", progress: Progress) -> N
         )
     strange = [name for name in question.names if not model.known_script(name)]
     if strange:
+        from searcher.search.find import language_remark
+
         progress.notice(language_remark(model, strange[0]))

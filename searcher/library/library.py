@@ -12,15 +12,14 @@ from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
-from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
 from searcher.progress import SILENT, Progress
-from searcher.search import find as searching
-from searcher.search.query import Hits, Query
 
 if TYPE_CHECKING:
     from searcher.indexer import IndexReport
+    from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection
+    from searcher.search.query import Hits, Query
 
 
 log = logging.getLogger(__name__)
@@ -78,8 +77,10 @@ class Library(LabelMethods):
             refresh(self._catalog, self._store_of(row), self._encoders, progress)
         return count
 
-    def folders(self) -> list[Folder]:
+    def folders(self) -> "list[Folder]":
         """The indexed folders, by path."""
+        from searcher.library.reports import Folder
+
         with self._catalog.read() as view:
             roots, counts = view.files.roots(), view.files.counts_by_root()
         return [
@@ -93,8 +94,10 @@ class Library(LabelMethods):
             rows = view.files.failures()
         return [Failure(os.fsdecode(os.path.join(root.path, relpath)), error) for root, relpath, error in rows]  # noqa: PTH118
 
-    def photo(self, image_id: int) -> PhotoDetails:
+    def photo(self, image_id: int) -> "PhotoDetails":
         """Everything the catalog knows about one photo, its tags included. Raises NotFound for an unknown id."""
+        from searcher.library.reports import PhotoDetails
+
         with self._catalog.read() as view:
             photo = view.photos.one(image_id)
             if photo is None:
@@ -124,17 +127,20 @@ class Library(LabelMethods):
 
     def search(
         self,
-        query: str | Query | None = None,
+        query: "str | Query | None" = None,
         *,
         like: str | Path | None = None,
         top: int = 20,
         filter: Filter = EVERYTHING,
-    ) -> Hits:
+    ) -> "Hits":
         """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
 
         Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
         photo has.
         """
+        from searcher.search import find as searching
+        from searcher.search.query import Hits, Query
+
         if not isinstance(query, Query):
             query = Query(text=query, like=None if like is None else Path(like), top=top, filter=filter)
         while (row := self._current()) is not None:
@@ -164,20 +170,21 @@ class Library(LabelMethods):
 
     # the library itself
 
-    def status(self) -> Status:
+    def status(self) -> "Status":
         """Counts and sizes. Raises NotFound if there is no library."""
+        from searcher.library.reports import Status
+
         with self._catalog.read() as view:
             row = view.models.current()
             state = None if row is None else self._store_of(row).status(view)
-            images, failed = view.files.image_count(), view.files.failed_count()
         folders = self.folders()
         return Status(
             library=os.fspath(self.folder),
             model=None if row is None else row.name,
             roots=tuple(folder.path for folder in folders),
             missing=tuple(folder.path for folder in folders if folder.missing),
-            images=images,
-            failed=failed,
+            images=sum(folder.images for folder in folders),
+            failed=sum(folder.failed for folder in folders),
             kind="none" if state is None else state.kind,
             vectors=0 if state is None else state.vectors,
             pending=0 if state is None else state.pending,
@@ -192,9 +199,10 @@ class Library(LabelMethods):
         )
         return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
 
-    def check(self, repair: bool = False, progress: Progress = SILENT) -> CheckReport:
+    def check(self, repair: bool = False, progress: Progress = SILENT) -> "CheckReport":
         """Verify everything that can be verified. `repair` makes again what can be derived."""
         from searcher.library import check
+        from searcher.library.reports import CheckReport
 
         with self._catalog.read() as view:
             damage, row = view.problems(), None

@@ -70,10 +70,6 @@ class Files(Queries):
         )
         return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in self._rows(sql)]
 
-    def failed_count(self) -> int:
-        """How many files could not be indexed."""
-        return self._number("SELECT count(*) FROM images WHERE error IS NOT NULL")
-
     def image_count(self) -> int:
         """How many images can be found. Each copy of a photo counts."""
         return self._number("SELECT count(*) FROM images WHERE content_id IS NOT NULL")
