@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from searcher.catalog.connect import (
     CATALOG_NAME,
     SCHEMA_VERSION,
-    SQLITE_ERRORS,
     ReadOnlyError,
     check_version,
     connect_reader,
-    plain_error,
+    plain_errors,
 )
 from searcher.catalog.read.view import View
 from searcher.errors import Busy
@@ -69,7 +68,7 @@ class Catalog:
         """
         connection = self._reading_connection()
         try:
-            with self._plain_errors("read"):
+            with plain_errors(self.folder, "read"):
                 connection.execute("BEGIN")
                 yield View(connection, self.folder)
         finally:
@@ -137,7 +136,7 @@ class Catalog:
                 return self._idle.pop()
         connection = connect_reader(self.folder)
         try:
-            with self._plain_errors("read"):
+            with plain_errors(self.folder, "read"):
                 older = check_version(connection, self.folder) < SCHEMA_VERSION
             if not older:
                 return connection
@@ -158,13 +157,3 @@ class Catalog:
                     self._idle.append(connection)
                     return
         connection.close()
-
-    @contextmanager
-    def _plain_errors(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except SQLITE_ERRORS as error:
-            plain = plain_error(error, self.folder, action)
-            if plain is error:
-                raise
-            raise plain from error

@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -116,6 +118,18 @@ def plain_error(error: Exception, folder: Path, action: str) -> Exception:
     if name.startswith(_DISK):
         return SearcherError(f"cannot {action} the library {folder}: {error}")
     return error
+
+
+@contextmanager
+def plain_errors(folder: Path, action: str) -> Iterator[None]:
+    """Turn an error of SQLite in the block into the SearcherError that explains it: see `plain_error`."""
+    try:
+        yield
+    except Exception as error:
+        cause = getattr(error, "orig", error)  # an error of SQLAlchemy holds the one of SQLite
+        if isinstance(cause, SQLITE_ERRORS) and (plain := plain_error(cause, folder, action)) is not cause:
+            raise plain from error
+        raise
 
 
 def check_version(connection: sqlite3.Connection, folder: Path) -> int:

@@ -6,10 +6,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, ExceptionContext, create_engine, event
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from searcher.catalog.connect import SCHEMA_VERSION, SQLITE_ERRORS, check_version, connect_writer, plain_error
+from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect_writer, plain_errors
 from searcher.catalog.migrations import upgrade
 from searcher.catalog.read.view import View
 from searcher.catalog.write.embeddings import EmbeddingChanges
@@ -39,16 +38,15 @@ class Writer:
         self._folder = folder
         self._raw = connect_writer(folder)
         try:
-            version = check_version(self._raw, folder)
-            if version < SCHEMA_VERSION:
-                upgrade(self._raw, version)
-            engine = create_engine("sqlite://", creator=lambda: self._raw, poolclass=StaticPool)
-            event.listen(engine, "handle_error", _keep_open)
-            self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        except BaseException as error:
+            with plain_errors(folder, "write to"):
+                version = check_version(self._raw, folder)
+                if version < SCHEMA_VERSION:
+                    upgrade(self._raw, version)
+                engine = create_engine("sqlite://", creator=lambda: self._raw, poolclass=StaticPool)
+                event.listen(engine, "handle_error", _keep_open)
+                self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        except BaseException:
             self._raw.close()
-            if isinstance(error, SQLITE_ERRORS) and (plain := plain_error(error, folder, "write to")) is not error:
-                raise plain from error
             raise
 
     def close(self) -> None:
@@ -60,19 +58,15 @@ class Writer:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """All of it is committed, or nothing after an error."""
-        try:
-            self._raw.execute("BEGIN IMMEDIATE")
-            yield Transaction(self._connection, View(self._raw, self._folder))
-            self._raw.execute("COMMIT")
-        except BaseException as error:
-            if self._raw.in_transaction:
-                self._raw.execute("ROLLBACK")
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            if isinstance(cause, SQLITE_ERRORS):
-                plain = plain_error(cause, self._folder, "write to")
-                if plain is not cause:
-                    raise plain from error
-            raise
+        with plain_errors(self._folder, "write to"):
+            try:
+                self._raw.execute("BEGIN IMMEDIATE")
+                yield Transaction(self._connection, View(self._raw, self._folder))
+                self._raw.execute("COMMIT")
+            except BaseException:
+                if self._raw.in_transaction:
+                    self._raw.execute("ROLLBACK")
+                raise
 
 
 def _keep_open(context: ExceptionContext) -> None:
