@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from searcher.catalog.rows import Photo, PhotoTag
 from searcher.errors import NotFound
+from searcher.filters import Filter
 from searcher.search.collection import Collection
 from searcher.search.query import Hit, Hits, Query
 
@@ -83,7 +84,7 @@ def _ranked(collection: Collection, query: Query, vector: "np.ndarray | None") -
 def _check_tags(collection: Collection, query: Query) -> None:
     """Raise NotFound for a tag that no photo has, so that a typing error does not look like an empty result."""
     for tag in query.filter.tags:
-        if not _is_text(tag) or not collection.browse(type(query.filter)(tags=(tag,)), limit=1):
+        if not _is_text(tag) or not collection.browse(Filter(tags=(tag,)), limit=1):
             raise NotFound(f"no photo has the label {tag!r}: `searcher tags` lists the labels")
 
 

@@ -154,8 +154,9 @@ def test_contents_that_are_embedded_are_only_hashed(photos: list[Path], catalog:
         each for batch in embed_photos(model, files(photos[:30]), skip_known=(catalog, model_id)) for each in batch
     ]
     assert model.encoded == 30
-    for each, path in zip(found[:20], photos, strict=False):
-        assert each == Embedded(path.name, content_digest(path.read_bytes())) or each.digest is not None
+    for each, path in zip(found, photos[:30], strict=True):
+        assert (each.key, each.digest) == (path.name, content_digest(path.read_bytes()))
+    for each in found[:20]:
         assert each.facts is None and each.vector is None and each.error is None
     assert all(each.vector is not None for each in found[20:])
     other = HistogramModel("another model")
