@@ -2,17 +2,30 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from searcher.commands.common import FilePath, Terminal, printable, quiet_option
 from searcher.errors import Interrupted, SearcherError
 
+SAY_EVERY = 10  # seconds
+
 
 class TrainingProgress(Terminal):
-    """Prints the numbers of a step as a line, on stderr."""
+    """Prints the numbers of a step as a line, on stderr. So does it with the computation of features."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__(quiet)
+        self._said = time.monotonic()
+
+    def advance(self, done: int, total: int | None) -> None:
+        if not self.quiet and time.monotonic() - self._said > SAY_EVERY:
+            self._said = time.monotonic()
+            click.echo(f"features of {done:,} of {total:,} photos", err=True)
 
     def metrics(self, values: Mapping[str, Any]) -> None:
         if self.quiet:
@@ -42,7 +55,21 @@ class TrainingProgress(Terminal):
     help="How often an epoch uses each record: one number per source, such as 1,1,0.5 (default: 1 for all).",
 )
 @click.option("--init", type=FilePath(), help="Start from this open_clip checkpoint, or from `builtin`.")
-@click.option("--freeze", type=click.Choice(["image", "text"]), help="Do not train this encoder.")
+@click.option("--image-tower", metavar="NAME", help="Image encoder: a model of timm, in place of that of --model.")
+@click.option("--image-weights", type=FilePath(), help="Pretrained weights of --image-tower: safetensors or .pth.")
+@click.option("--text-tower", type=FilePath(), help="Text encoder with its weights: a Hugging Face folder.")
+@click.option(
+    "--freeze",
+    default="",
+    metavar="[image|text|image,text]",
+    help="Do not train the image encoder before its head, the text encoder, or both.",
+)
+@click.option(
+    "--views",
+    default="whole,middle",
+    show_default=True,
+    help="With --freeze image: the views of each photo that are trained on. Add -mirrored for the other side.",
+)
 @click.option(
     "--interpolate",
     type=click.FloatRange(0, 1),
@@ -119,7 +146,8 @@ class TrainingProgress(Terminal):
 )
 @click.option("--resume", is_flag=True, help="Continue the run in --out from its last checkpoint. Ctrl-C saves one.")
 @quiet_option
-def command(weights: str, quiet: bool, **options: Any) -> None:
+@click.pass_context
+def command(context: click.Context, /, weights: str, freeze: str, views: str, quiet: bool, **options: Any) -> None:
     """Train aligned image and text encoders.
 
     SOURCES can be:
@@ -138,6 +166,15 @@ def command(weights: str, quiet: bool, **options: Any) -> None:
         numbers = tuple(float(part) for part in weights.split(",") if part.strip())
     except ValueError as error:
         raise click.UsageError(f"--weights must be numbers separated by commas, not {weights!r}.") from error
+    locked = tuple(side.strip() for side in freeze.split(",") if side.strip())
+    if not set(locked) <= {"image", "text"} or len(set(locked)) < len(locked):
+        raise click.UsageError(f"--freeze must be image, text or image,text, not {freeze!r}.")
+    given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    for name in ("min_area", "grayscale"):
+        if "image" in locked and name in given:
+            option = name.replace("_", "-")
+            raise click.UsageError(f"--{option} cannot be used with --freeze image: its views are fixed. See --views.")
+    options |= {"freeze": locked, "views": tuple(view.strip() for view in views.split(","))}
     try:
         from searcher.trainer.loop import Settings, train
     except ImportError as error:

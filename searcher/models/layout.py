@@ -6,6 +6,7 @@
     textual/model.onnx                token ids int32 or int64 (b, context) → (b, dim)
     textual/tokenizer.json            for the `tokenizers` library
     textual/tokenizer_config.json     its padding token (optional)
+    textual/config.json               of a text model of Hugging Face, to train it further (optional)
     searcher.json                     name, precision, digests, logit scale, … (missing if another program made
                                       the folder)
 
@@ -31,6 +32,7 @@ TEXTUAL = "textual/model.onnx"
 PREPROCESS = "visual/preprocess_cfg.json"
 TOKENIZER = "textual/tokenizer.json"
 TOKENIZER_SETTINGS = "textual/tokenizer_config.json"
+TEXT_CONFIG = "textual/config.json"
 CONFIG = "config.json"
 CARD = "README.md"
 CHECKPOINT_CONFIG = "open_clip_config.json"

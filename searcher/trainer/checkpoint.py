@@ -24,10 +24,17 @@ from torch.optim.swa_utils import AveragedModel
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
 from searcher.datasets.text import parse_json
 from searcher.errors import InvalidInput, NotFound, SearcherError
-from searcher.models.layout import CHECKPOINT_CONFIG, CHECKPOINT_WEIGHTS
+from searcher.models.layout import CHECKPOINT_CONFIG, CHECKPOINT_WEIGHTS, TEXT_CONFIG
 from searcher.models.store import BUILTIN
 from searcher.trainer.builtin import builtin_config, builtin_weights
-from searcher.trainer.config import no_foreign_code, read_config, tokenizer_options
+from searcher.trainer.config import (
+    no_foreign_code,
+    read_config,
+    tokenizer_options,
+    uses_hugging_face,
+    with_own_text,
+    write_text_config,
+)
 
 STATE = "training.safetensors"
 FACTS: dict[str, type] = {"step": int, "bad": int, "best": dict, "total": int, "settings": dict}
@@ -43,7 +50,8 @@ def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
         return builtin_config()
     if checkpoint is None or not (checkpoint / CHECKPOINT_CONFIG).is_file():
         return {}
-    return read_config(checkpoint)
+    found = read_config(checkpoint)
+    return found | {"model_cfg": with_own_text(found["model_cfg"], checkpoint)}
 
 
 def create(config: dict[str, Any]) -> tuple[Any, Any]:
@@ -167,8 +175,18 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def save_open_clip(folder: Path, model: nn.Module, config: dict[str, Any], preprocess: dict[str, Any]) -> None:
-    """Write the checkpoint that `open_clip.create_model_and_transforms("local-dir:…")` loads."""
+def save_open_clip(
+    folder: Path, model: nn.Module, tokenizer: Any, config: dict[str, Any], preprocess: dict[str, Any]
+) -> None:
+    """Write the checkpoint that `open_clip.create_model_and_transforms("local-dir:…")` loads.
+
+    A text model of Hugging Face is made from its own config, which is stored in the folder `textual`. open_clip looks
+    for the tokenizer of such a model beside the weights.
+    """
+    if uses_hugging_face(config):
+        write_text_config(model, folder / TEXT_CONFIG)
+        tokenizer.tokenizer.save_pretrained(folder)
+        config = with_own_text(config, folder)
     document = {"model_cfg": config, "preprocess_cfg": preprocess}
     (folder / CHECKPOINT_CONFIG).write_text(json.dumps(document, indent=2) + "\n")
     save_tensors(dict(model.state_dict()), folder / CHECKPOINT_WEIGHTS[0], {})

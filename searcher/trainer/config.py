@@ -4,6 +4,7 @@ The configs of others are untrusted. open_clip hands some of their values on to 
 download files and run Python code that lies beside a model. So only known keys with plain values are accepted.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from open_clip.model import CLIPTextCfg, CLIPVisionCfg
 
 from searcher.datasets.text import parse_json
 from searcher.errors import InvalidInput, NotFound
-from searcher.models.layout import CHECKPOINT_CONFIG
+from searcher.models.layout import CHECKPOINT_CONFIG, TEXT_CONFIG
 from searcher.models.preprocess import Preprocess
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -122,6 +123,31 @@ def _check_keys(found: Mapping[str, Any], known: frozenset[str] | set[str], path
     unknown = sorted(found.keys() - known)
     if unknown:
         raise InvalidInput(f"{path}: {place}{unknown[0][:60]} is refused: it is not a setting that searcher knows")
+
+
+def uses_hugging_face(config: Mapping[str, Any]) -> bool:
+    """Whether the text tower of a model config is a model of Hugging Face."""
+    return bool(config["text_cfg"].get("hf_model_name"))
+
+
+def with_own_text(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`config` with the text model and tokenizer in `folder`, if it is of Hugging Face and the folder has its config.
+
+    A checkpoint holds the config that its text tower was made from, so that it can be loaded without a network, and
+    after it was moved.
+    """
+    if not uses_hugging_face(config) or not (folder / TEXT_CONFIG).is_file():
+        return config
+    own = str((folder / TEXT_CONFIG).parent.absolute())
+    return config | {"text_cfg": config["text_cfg"] | {"hf_model_name": own, "hf_tokenizer_name": own}}
+
+
+def write_text_config(model: Any, path: Path) -> None:
+    """Write the Hugging Face config of a model's text tower."""
+    found = model.text.config.to_dict()
+    found.pop("_name_or_path", None)  # a folder of this machine
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager

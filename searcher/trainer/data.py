@@ -23,6 +23,7 @@ from searcher.errors import InvalidInput, NotFound
 from searcher.photos.decode import PhotoError, decode, read_bytes
 from searcher.trainer.augment import Augment
 from searcher.trainer.distributed import Processes
+from searcher.trainer.features import Features
 from searcher.trainer.stop import ignore_interrupts
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)  # such a caption would be wrong for a mirrored image
@@ -95,11 +96,16 @@ class SampleMaker:
         """
         caption = captions[int(rng.integers(len(captions)))]
         image = decode(data, min_side=2 * self.augment.size).image
-        return {
-            "images": self.augment(image, rng, mirror=not SIDES.search(caption)),
-            "texts": self._tokens(caption),
-            "ids": torch.tensor([caption_id(caption), caption_id(same)]),
-        }
+        return {"images": self.augment(image, rng, mirror=not SIDES.search(caption)), **self._text(caption, same)}
+
+    def locked(self, views: np.ndarray, captions: Sequence[str], same: str, rng: np.random.Generator) -> Sample:
+        """The same for a locked image trunk: one of the features of the image's views [v, f], drawn at random."""
+        caption = captions[int(rng.integers(len(captions)))]
+        features = torch.from_numpy(views[int(rng.integers(len(views)))].astype(np.float32))
+        return {"features": features, **self._text(caption, same)}
+
+    def _text(self, caption: str, same: str) -> Sample:
+        return {"texts": self._tokens(caption), "ids": torch.tensor([caption_id(caption), caption_id(same)])}
 
     def _tokens(self, caption: str) -> Tensor:
         tokens = self.known.get(caption)
@@ -115,12 +121,19 @@ class PairDataset(Dataset[Sample | None]):
 
     `rivals` (bool [sources, classes]) marks the classes of each source. An image is compared only with the classes of
     its own source, because a class name of another source may fit it too ("a car" for a convertible).
+
+    features: of the images, if the image trunk is locked. The images themselves are then not read again.
     """
 
     def __init__(
-        self, sources: list[list[Pair]], make: SampleMaker, seed: int, teacher: "Teacher | None" = None
+        self,
+        sources: list[list[Pair]],
+        make: SampleMaker,
+        seed: int,
+        teacher: "Teacher | None" = None,
+        features: Features | None = None,
     ) -> None:
-        self.make, self.seed, self.teacher = make, seed, teacher
+        self.make, self.seed, self.teacher, self.features = make, seed, teacher, features
         self.pairs = [pair for pairs in sources for pair in pairs]
         self.source_of = np.repeat(np.arange(len(sources)), [len(pairs) for pairs in sources])
         labels = dict.fromkeys(pair.label for pair in self.pairs if pair.label is not None)
@@ -130,18 +143,27 @@ class PairDataset(Dataset[Sample | None]):
             self.rivals[number, list({self.classes[pair.label] for pair in pairs if pair.label is not None})] = True
 
     def __getitem__(self, draw: Draw) -> Sample | None:
-        pair = self.pairs[draw[1]]
-        same = pair.image if pair.label is None else f"label {pair.label}"
-        try:
-            rng = np.random.default_rng((self.seed, *draw))
-            sample = self.make(read_bytes(os.fsencode(pair.image)), pair.captions, same, rng)
-        except PhotoError:
+        sample = self._sample(draw)
+        if sample is None:
             return None
+        pair = self.pairs[draw[1]]
         sample["classes"] = torch.tensor(-1 if pair.label is None else self.classes[pair.label])
         sample["rivals"] = self.rivals[self.source_of[draw[1]]]
         if self.teacher:
             sample["teacher"] = self.teacher[draw[1]]
         return sample
+
+    def _sample(self, draw: Draw) -> Sample | None:
+        pair = self.pairs[draw[1]]
+        same = pair.image if pair.label is None else f"label {pair.label}"
+        rng = np.random.default_rng((self.seed, *draw))
+        if self.features:
+            views = self.features[draw[1]]
+            return None if views is None else self.make.locked(views, pair.captions, same, rng)
+        try:
+            return self.make(read_bytes(os.fsencode(pair.image)), pair.captions, same, rng)
+        except PhotoError:
+            return None
 
 
 class SentenceDataset(Dataset[Sample | None]):

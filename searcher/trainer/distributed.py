@@ -53,6 +53,14 @@ class Processes:
         rows: Tensor = _Gather.apply(tensor, self)
         return rows
 
+    def collect(self, value: Any) -> list[Any]:
+        """The value of every process, by rank. It waits until all have one."""
+        if self.count == 1:
+            return [value]
+        values: list[Any] = [None] * self.count
+        dist.all_gather_object(values, value)
+        return values
+
     def mean(self, tensor: Tensor) -> Tensor:
         """The mean of a tensor over processes, without gradient."""
         tensor = tensor.detach().clone()

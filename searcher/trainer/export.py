@@ -25,6 +25,7 @@ from searcher.models.layout import (
     MANIFEST,
     PREPROCESS,
     SIDES,
+    TEXT_CONFIG,
     TEXTUAL,
     TOKENIZER,
     TOKENIZER_SETTINGS,
@@ -34,7 +35,15 @@ from searcher.models.manifest import write_manifest
 from searcher.models.preprocess import Preprocess
 from searcher.models.quantize import add_precision, keep_only
 from searcher.models.tokenizer import DEFAULT_CONTEXT_LENGTH, use_clip_splitting
-from searcher.trainer.config import no_foreign_code, read_config, tokenizer_options
+from searcher.trainer.checkpoint import create, load_weights
+from searcher.trainer.config import (
+    no_foreign_code,
+    read_config,
+    tokenizer_options,
+    uses_hugging_face,
+    with_own_text,
+    write_text_config,
+)
 from searcher.trainer.rewrite import rewritten
 
 MODEL_PARTS = (*SIDES, CONFIG, MANIFEST)  # of a model folder, in the order in which they are replaced
@@ -94,6 +103,11 @@ def export_model(
         for side in SIDES:
             (partial / side).mkdir()
         write_tokenizer(tokenizer, partial / TOKENIZER)
+        if uses_hugging_face(config):
+            write_text_config(model, partial / TEXT_CONFIG)
+            for name in ("hf_model_name", "hf_tokenizer_name"):
+                if Path(config["text_cfg"].get(name) or "").is_dir():
+                    config["text_cfg"][name] = Path(TEXT_CONFIG).parent.name
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (partial / PREPROCESS).write_text(json.dumps(preprocess, indent=2) + "\n", encoding="utf-8")
         ids = torch.zeros(2, config["text_cfg"]["context_length"], dtype=torch.int32)
@@ -125,8 +139,15 @@ def open_checkpoint(checkpoint: Path) -> tuple[Any, Any, dict[str, Any]]:
         raise NotFound(f"{checkpoint} is not an open_clip checkpoint: {CHECKPOINT_CONFIG} is missing")
     if not any(file.suffix in WEIGHTS for file in checkpoint.iterdir()):
         raise NotFound(f"{checkpoint} is not an open_clip checkpoint: it contains no weights")
-    config = read_config(checkpoint)["model_cfg"]
-    return *_open(f"local-dir:{checkpoint}", None, config), config
+    found = read_config(checkpoint)
+    config = with_own_text(found["model_cfg"], checkpoint)
+    if config == found["model_cfg"]:
+        return *_open(f"local-dir:{checkpoint}", None, config), config
+    # open_clip would look for the config of the text model where it was when the checkpoint was written.
+    model, tokenizer = create(config)
+    load_weights(model, checkpoint)
+    model.visual.preprocess_cfg = open_clip.get_model_preprocess_cfg(model) | found["preprocess_cfg"]
+    return model, tokenizer, config
 
 
 def export_checkpoint(checkpoint: Path, folder: Path, *, name: str, **facts: Any) -> Path:

@@ -25,7 +25,10 @@ from searcher.trainer.data import Layout
 from searcher.trainer.distributed import Processes, join
 from searcher.trainer.ema import averaged
 from searcher.trainer.export import MODEL_PARTS, export_model
+from searcher.trainer.features import VIEWS, Trunk, check_views, compute
+from searcher.trainer.locked import freeze
 from searcher.trainer.metrics import Metrics
+from searcher.trainer.pretrained import image_config, load_image_weights, load_text_weights, text_config
 from searcher.trainer.sources import Sources, first_bad, open_sources
 from searcher.trainer.step import Batch, Objective, backward
 from searcher.trainer.stop import StopRequest
@@ -49,7 +52,11 @@ class Settings:
     model: str | None = None  # None: the model of `init`, or DEFAULT_MODEL
     weights: tuple[float, ...] = ()  # how many times per epoch each record of a source is used
     init: Path | None = None  # an open_clip checkpoint to start from, or "builtin"
-    freeze: str | None = None  # "image" or "text": the tower that is not trained
+    image_tower: str | None = None  # a model of timm, in place of that of `model`
+    image_weights: Path | None = None  # its pretrained weights
+    text_tower: Path | None = None  # the Hugging Face folder of a text model with its weights, in place of `model`'s
+    freeze: tuple[str, ...] = ()  # "image", "text": what is not trained, see `locked.freeze`
+    views: tuple[str, ...] = VIEWS  # of each photo, for a locked image trunk
     interpolate: float | None = None  # the share of the trained weights in the result; the rest comes from `init`
     val: Path | None = None  # class folders or pairs to measure the model on during training
     loss: str = "softmax"  # or "sigmoid"
@@ -72,13 +79,19 @@ class Settings:
         """Raises InvalidInput if settings contradict each other."""
         if self.interpolate is not None and self.init is None:
             raise InvalidInput("--interpolate averages the result with the starting model, so it needs --init")
+        if (self.image_tower or self.text_tower) and (self.model or self.init):
+            raise InvalidInput("--image-tower and --text-tower make a new model: use them without --model and --init")
+        if self.image_weights and not self.image_tower:
+            raise InvalidInput("--image-weights needs --image-tower")
+        if "image" in self.freeze:
+            check_views(self.views)
         if self.loss == "sigmoid" and self.label_smoothing:
             raise InvalidInput("--label-smoothing can only be used with the softmax loss")
 
 
 # These settings must not change when a run is resumed. Others may change.
 FIXED = (
-    "model", "weights", "freeze", "loss", "label_smoothing",
+    "model", "image_tower", "weights", "freeze", "views", "loss", "label_smoothing",
     "epochs", "batch_size", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
 )  # fmt: skip
 
@@ -109,8 +122,8 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     if theirs:
         raise InvalidInput(f"{theirs[0]} already exists and would be replaced: choose another --out")
     layout = Layout(settings.batch_size, settings.accumulate, settings.workers, settings.seed, processes)
-    start = checkpoint.config_of_checkpoint(settings.init)
-    config = start["model_cfg"] if start and not settings.model else model_config(settings.model or DEFAULT_MODEL)
+    start = starting_config(settings)
+    config = start["model_cfg"]
     if settings.loss == "sigmoid":  # the initial values of Zhai et al. 2023
         config = {"init_logit_bias": -10, "init_logit_scale": math.log(10)} | config
     sources = open_sources(settings.sources, settings.weights, settings.freeze)
@@ -125,6 +138,10 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     model, tokenizer = checkpoint.create(config)
     if settings.init:
         checkpoint.load_weights(model, settings.init)
+    if settings.image_weights:
+        load_image_weights(model, settings.image_weights)
+    if settings.text_tower:
+        load_text_weights(model, settings.text_tower)
     model = model.to(processes.device, memory_format=torch.channels_last)
     freeze(model, settings.freeze)
     # Search squashes the whole image into a square, so that the edges are not cut off.
@@ -134,7 +151,9 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     augment = Augment(
         max(as_search.size), as_search.mean, as_search.std, min_area=settings.min_area, grayscale=settings.grayscale
     )
-    data = sources.data(augment, tokenizer, layout, config["embed_dim"])
+    trunk = Trunk(model.visual, as_search, settings.views, processes) if "image" in settings.freeze else None
+    features = compute(trunk, sources.images, progress) if trunk and sources.images else None
+    data = sources.data(augment, tokenizer, layout, config["embed_dim"], features)
     total = max(1, round(settings.epochs * data.steps_per_epoch))
 
     optimizer = torch.optim.AdamW(
@@ -151,7 +170,7 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     out.mkdir(parents=True, exist_ok=True)
     metrics = Metrics(out / "metrics.jsonl", facts["step"], progress) if processes.first else None
 
-    frozen = FrozenText(model, tokenizer, sources.captions_of) if settings.freeze == "text" else None
+    frozen = FrozenText(model, tokenizer, sources.captions_of) if "text" in settings.freeze else None
     objective = Objective(model, processes, settings.loss, settings.label_smoothing, frozen)
     encoder = TorchEncoder(average.module if average else model, tokenizer, as_search, config["embed_dim"], processes)
     saved = started = time.monotonic()
@@ -213,9 +232,22 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
         result: Any = average.module if average else model
         if settings.interpolate is not None and settings.init:
             checkpoint.interpolate(result, settings.init, settings.interpolate)
-        checkpoint.save_open_clip(out, result, config, preprocess)
+        checkpoint.save_open_clip(out, result, tokenizer, config, preprocess)
         publish(settings, result, (config, preprocess, tokenizer), sources, facts, validation)
     return out
+
+
+def starting_config(settings: Settings) -> dict[str, Any]:
+    """The `model_cfg` of the model to train, and the `preprocess_cfg` if something is known of it."""
+    found = checkpoint.config_of_checkpoint(settings.init)
+    if not found or settings.model:
+        found |= {"model_cfg": model_config(settings.model or DEFAULT_MODEL)}
+    config = dict(found["model_cfg"])
+    if settings.text_tower:
+        config["text_cfg"], config["embed_dim"] = text_config(settings.text_tower)
+    if settings.image_tower:
+        config["vision_cfg"], found["preprocess_cfg"] = image_config(settings.image_tower)
+    return found | {"model_cfg": config}
 
 
 def diverged(step: int, state_file: Path) -> SearcherError:
@@ -283,23 +315,6 @@ def same_run(saved: dict[str, Any], now: dict[str, Any], progress: Progress = SI
     if before.get("lr") != wanted["lr"]:
         progress.notice(f"the run was started with --lr {before.get('lr')} and continues with {wanted['lr']}")
     return saved | {"settings": before | {"lr": wanted["lr"]}}
-
-
-def freeze(model: Any, tower: str | None) -> None:
-    """Lock a tower ("image", "text" or None): it gets no gradients, and its running statistics do not change."""
-    model.train()
-    if tower is None:
-        return
-    image = set(model.visual.parameters())
-    for name, parameter in model.named_parameters():
-        if name not in ("logit_scale", "logit_bias") and (parameter in image) == (tower == "image"):
-            parameter.requires_grad_(False)
-    if tower == "image":
-        model.visual.eval()
-    else:
-        for name, child in model.named_children():
-            if name != "visual":
-                child.eval()
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

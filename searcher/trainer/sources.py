@@ -19,6 +19,7 @@ from searcher.trainer.data import (
     Teacher,
     read_teacher,
 )
+from searcher.trainer.features import Features
 from searcher.trainer.shards import Shards, Streams, is_shards, read_shards, size
 
 
@@ -51,8 +52,20 @@ class Sources:
             for source, w in zip(self.opened, self.weights, strict=True)
         ]
 
-    def data(self, augment: Augment, tokenizer: Any, layout: Layout, dim: int) -> Data:
-        """The records of all sources. dim: of the embeddings, which a teacher's must have, too."""
+    @property
+    def images(self) -> list[str]:
+        """The image files of all records, or none if some records are in shards or are sentences."""
+        opened = [] if isinstance(self.opened, Path) else self.opened
+        files = [source for source in opened if isinstance(source, Source)]
+        return [pair.image for source in files for pair in source.pairs] if len(files) == len(opened) else []
+
+    def data(
+        self, augment: Augment, tokenizer: Any, layout: Layout, dim: int, features: Features | None = None
+    ) -> Data:
+        """The records of all sources.
+
+        dim: of the embeddings, which a teacher's must have, too. features: of `images`, if the image trunk is locked.
+        """
         if isinstance(self.opened, Path):
             sentences = SentenceDataset(self.opened, tokenizer, dim)
             return Records(sentences, np.ones(len(sentences.sentences)), layout)
@@ -64,7 +77,7 @@ class Sources:
         teacher = Teacher(teachers, dim) if any(rows is not None for rows, _ in teachers) else None
         pairs = [source.pairs for source in files]
         weights = np.repeat(self.weights, [len(source.pairs) for source in files])
-        return Records(PairDataset(pairs, make, layout.seed, teacher), weights, layout)
+        return Records(PairDataset(pairs, make, layout.seed, teacher, features), weights, layout)
 
 
 def first_bad(bad: list[str]) -> str:
@@ -72,7 +85,7 @@ def first_bad(bad: list[str]) -> str:
     return f"{len(bad)} {'record' if len(bad) == 1 else 'records'} cannot be used; the first is {bad[0]}"
 
 
-def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: str | None) -> Sources:
+def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: tuple[str, ...]) -> Sources:
     """Open the sources of `searcher train`. Raises SearcherError (one line) if they or the weights cannot be used."""
     if weights and len(weights) != len(paths):
         raise InvalidInput(f"{len(weights)} weights for {len(paths)} sources: give one weight per source")
@@ -80,7 +93,7 @@ def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: st
         raise InvalidInput("every weight must be a number above 0")
     texts = [path for path in paths if path.suffix == ".txt"]
     if texts:
-        if len(paths) > 1 or freeze != "image":
+        if len(paths) > 1 or freeze != ("image",):
             raise InvalidInput("a .txt file of sentences must be the only source, and needs --freeze image")
         if not texts[0].is_file():
             raise NotFound(f"no such file: {texts[0]}")

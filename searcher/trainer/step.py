@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from searcher.trainer.distributed import Processes
+from searcher.trainer.locked import image_head
 from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss, sigmoid_loss
 from searcher.trainer.text import FrozenText
 
 Batch = dict[str, Tensor]
+INPUTS = ("images", "features", "texts")  # of the encoders; all other tensors of a batch are for the loss
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,18 @@ class Objective:
     frozen: FrozenText | None = None
 
     def encode(self, batch: Batch) -> Batch:
-        """The features "image" and "text", or only "text" for sentences. Each is float32 [n, d] with unit length."""
+        """The features "image" and "text", or only "text" for sentences. Each is float32 [n, d] with unit length.
+
+        The batch has "images", or "features" of a locked image trunk.
+        """
         features = {}
         with self.processes.autocast():
             if "images" in batch:
                 pixels = batch["images"].contiguous(memory_format=torch.channels_last)
                 features["image"] = self.model.encode_image(pixels, normalize=True)
+            elif "features" in batch:
+                head = image_head(self.model.visual)
+                features["image"] = nn.functional.normalize(head(batch["features"]), dim=-1)
             if self.frozen:
                 features["text"] = self.frozen.features(batch)
             else:
@@ -74,7 +82,7 @@ def backward(objective: Objective, parts: Sequence[Batch], draw: Sequence[int] =
     draw the same.
     """
     rank = objective.processes.rank
-    batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0] if key not in ("images", "texts")}
+    batch = {key: torch.cat([part[key] for part in parts]) for key in parts[0] if key not in INPUTS}
     if len(parts) == 1:
         seed_towers((*draw, rank, 0))
         terms = objective.losses(objective.encode(parts[0]), batch)

@@ -20,10 +20,7 @@ class FrozenText:
         self.prototypes: Tensor | None = None  # float32 [classes, d], unit length
         if len(captions_of) > 1:
             device = model.logit_scale.device
-            means = [
-                model.encode_text(tokenizer(list(captions)).to(device), normalize=True).float().mean(0)
-                for captions in captions_of.values()
-            ]
+            means = [self._encode(tokenizer(list(captions)).to(device)).mean(0) for captions in captions_of.values()]
             self.prototypes = nn.functional.normalize(torch.stack(means), dim=-1)
 
     @torch.no_grad()
@@ -35,6 +32,18 @@ class FrozenText:
             if len(self.known) > REMEMBERED:
                 self.known.clear()
                 new = {caption: row for row, caption in enumerate(captions)}
-            features = self.model.encode_text(batch["texts"][list(new.values())], normalize=True).float()
+            features = self._encode(batch["texts"][list(new.values())])
             self.known.update(zip(new, features, strict=True))
         return torch.stack([self.known[caption] for caption in captions])
+
+    def _encode(self, tokens: Tensor) -> Tensor:
+        """Tokens [n, context length] → float32 [n, d], unit length.
+
+        A text tower of Hugging Face ignores padding, so the columns that are padding in all rows are left out.
+        """
+        config = getattr(getattr(self.model, "text", None), "config", None)
+        if config is not None:
+            used = (tokens != config.pad_token_id).any(0).nonzero()
+            tokens = tokens[:, : int(used.max()) + 1]
+        features: Tensor = self.model.encode_text(tokens, normalize=True)
+        return features.float()

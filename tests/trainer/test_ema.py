@@ -8,7 +8,7 @@ import torch
 
 from searcher.trainer.checkpoint import State
 from searcher.trainer.ema import averaged
-from searcher.trainer.loop import freeze
+from searcher.trainer.locked import freeze
 from tests.trainer.test_step import model_of
 
 
@@ -35,7 +35,7 @@ def test_the_average_follows_slowly_and_does_not_touch_constants() -> None:
 
 def test_a_locked_tower_is_shared_and_not_averaged() -> None:
     model = model_of("tiny")
-    freeze(model, "text")
+    freeze(model, ("text",))
     average: Any = averaged(model, decay=0.9)
     for _ in range(3):
         with torch.no_grad():
@@ -50,7 +50,7 @@ def test_the_state_of_a_run_with_a_locked_tower_and_an_average_can_be_reloaded(t
     states = []
     for _ in range(2):
         model = model_of("tiny")
-        freeze(model, "text")
+        freeze(model, ("text",))
         optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
         states.append(State(model, optimizer, averaged(model, decay=0.9)))
     first: Any

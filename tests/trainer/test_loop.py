@@ -58,14 +58,14 @@ def test_a_frozen_tower_does_not_change_and_sentences_train_the_text_tower(folde
     lines: list[dict[str, Any]] = []
     run = train(
         Settings(
-            sources=(sentences,), out=tmp_path / "text", model=str(folder / "tiny.json"), freeze="image",
+            sources=(sentences,), out=tmp_path / "text", model=str(folder / "tiny.json"), freeze=("image",),
             epochs=60, batch_size=16, lr=5e-3, workers=0,
         ),
         Recorder(lines),
     )  # fmt: skip
     assert lines[-1]["loss"] < 0.1
     before = load_file(run / "open_clip_model.safetensors")
-    second = train(settings_for(folder, tmp_path / "image", init=run, freeze="text", epochs=1))
+    second = train(settings_for(folder, tmp_path / "image", init=run, freeze=("text",), epochs=1))
     after = load_file(second / "open_clip_model.safetensors")
     for name, tensor in before.items():
         changed = not torch.equal(tensor, after[name])
@@ -164,7 +164,7 @@ def test_pt_checkpoints_that_contain_more_than_weights_are_refused(folder: Path,
     weights = load_file(first / "open_clip_model.safetensors")
     foreign = {"epoch": 3, "state_dict": {f"module.{name}": tensor for name, tensor in weights.items()}}
     torch.save(foreign, tmp_path / "epoch_3.pt")  # the format of open_clip's own training
-    frozen = few | {"init": tmp_path / "epoch_3.pt", "freeze": "image", "seed": 5}
+    frozen = few | {"init": tmp_path / "epoch_3.pt", "freeze": ("image",), "seed": 5}
     second = train(settings_for(folder, tmp_path / "second", **frozen))
     assert torch.equal(load_file(second / "open_clip_model.safetensors")["visual.proj"], weights["visual.proj"])
 

@@ -16,7 +16,7 @@ from torch import nn
 from searcher.progress import SILENT
 from searcher.trainer import checkpoint
 from searcher.trainer.distributed import Processes
-from searcher.trainer.loop import freeze
+from searcher.trainer.locked import freeze
 from searcher.trainer.step import Objective, backward
 from searcher.trainer.text import FrozenText
 from tests.trainer.conftest import CONFIGS, TEXT
@@ -105,7 +105,7 @@ def test_random_draws_of_a_tower_are_repeated_in_the_second_pass() -> None:
 
 def test_a_locked_text_tower_gets_no_gradient_and_encodes_each_caption_once() -> None:
     model = model_of("tiny")
-    freeze(model, "text")
+    freeze(model, ("text",))
     batch = batch_of(8, classes=torch.tensor([0, 1, 2, -1] * 2), rivals=torch.ones(8, 3, dtype=torch.bool))
     asked: list[int] = []
     encode = model.encode_text
@@ -150,7 +150,7 @@ from dataclasses import replace
 import torch
 from safetensors.torch import save_file
 from searcher.trainer.distributed import join
-from searcher.trainer.loop import freeze
+from searcher.trainer.locked import freeze
 from searcher.trainer.step import Objective, backward
 from searcher.trainer.text import FrozenText
 from tests.trainer.test_step import batch_of, cut, gradients, model_of, teacher_and_classes, words
@@ -162,7 +162,7 @@ with join() as processes:
         model = model_of("vit", init_logit_bias=-5.0)
         frozen = None
         if loss == "locked":
-            freeze(model, "text")
+            freeze(model, ("text",))
             frozen = FrozenText(model, words, {"a": ("x", "y"), "b": ("z",)})
         share = cut(batch_of(16, **teacher_and_classes(16)), 2)[processes.rank]
         objective = Objective(model, exact, loss.replace("locked", "softmax"), 0.1 * (loss == "softmax"), frozen)
@@ -177,7 +177,7 @@ with join() as processes:
         model = model_of("vit", init_logit_bias=-5.0)
         frozen = None
         if loss == "locked":
-            freeze(model, "text")
+            freeze(model, ("text",))
             frozen = FrozenText(model, words, {"a": ("x", "y"), "b": ("z",)})
         batch = batch_of(16, **teacher_and_classes(16))
         name = loss.replace("locked", "softmax")
