@@ -86,6 +86,16 @@ def prototype_loss(
     return _mean_of(F.cross_entropy(logits, classes, ignore_index=-1, reduction="none"), classes >= 0, gather)
 
 
+def posterior_loss(image_features: Tensor, names: Tensor, logit_scale: Tensor, posterior: Tensor) -> Tensor:
+    """Half the mean Kullback-Leibler divergence of the classes' names from a classifier's posterior.
+
+    So images keep answering to the names that the classifier knows, whatever their captions say. image_features:
+    [n, d], unit length. names: [k, d], the text embeddings of the classes. posterior: [n, k], which sums to 1.
+    """
+    predicted = (logit_scale * image_features @ names.T).log_softmax(-1)
+    return F.kl_div(predicted, posterior, reduction="batchmean") / 2
+
+
 def distillation_loss(features: Tensor, teacher: Tensor, *, gather: Gather = alone) -> Tensor:
     """Mean of 1 - cosine similarity between features and a teacher's embeddings of the same items, both [n, d].
 

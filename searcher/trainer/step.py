@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from searcher.trainer.distributed import Processes
 from searcher.trainer.locked import image_head
-from searcher.trainer.loss import clip_loss, distillation_loss, prototype_loss, sigmoid_loss
+from searcher.trainer.loss import clip_loss, distillation_loss, posterior_loss, prototype_loss, sigmoid_loss
 from searcher.trainer.text import FrozenText
+from searcher.trainer.towers import PosteriorHead
 
 Batch = dict[str, Tensor]
 INPUTS = ("images", "features", "texts")  # of the encoders; all other tensors of a batch are for the loss
@@ -30,7 +31,8 @@ class Objective:
     def encode(self, batch: Batch) -> Batch:
         """The features "image" and "text", or only "text" for sentences. Each is float32 [n, d] with unit length.
 
-        The batch has "images", or "features" of a locked image trunk.
+        The batch has "images", or "features" of a locked image trunk. With those, and a head that knows classes, there
+        is also their "posterior", float32 [n, classes].
         """
         features = {}
         with self.processes.autocast():
@@ -40,6 +42,8 @@ class Objective:
             elif "features" in batch:
                 head = image_head(self.model.visual)
                 features["image"] = nn.functional.normalize(head(batch["features"]), dim=-1)
+                if isinstance(head, PosteriorHead):
+                    features["posterior"] = head.posterior(batch["features"]).detach()
             if self.frozen:
                 features["text"] = self.frozen.features(batch)
             else:
@@ -49,8 +53,8 @@ class Objective:
     def losses(self, features: Batch, batch: Batch) -> Batch:
         """The loss terms by name. Their sum is minimised.
 
-        There is "contrastive" if there are images, "prototypes" if there are prototypes and classes, and "distillation"
-        if there is a teacher.
+        There is "contrastive" if there are images, "prototypes" if there are prototypes and classes, "posterior" if
+        there is a posterior, and "distillation" if there is a teacher.
         """
         scale, gather = self.model.logit_scale.exp(), self.processes.gather
         terms = {}
@@ -64,6 +68,9 @@ class Objective:
             if self.frozen and self.frozen.prototypes is not None and "classes" in batch:  # shards have no classes
                 of_images = features["image"], self.frozen.prototypes, scale
                 terms["prototypes"] = prototype_loss(*of_images, batch["classes"], batch["rivals"], gather=gather)
+            if "posterior" in features:
+                names = cast(PosteriorHead, image_head(self.model.visual)).names
+                terms["posterior"] = posterior_loss(features["image"], names, scale, features["posterior"])
         if "teacher" in batch:
             student = features["image"] if "image" in features else features["text"]
             terms["distillation"] = distillation_loss(student, batch["teacher"], gather=gather)

@@ -18,6 +18,7 @@ WITH_HEAD = (POSTERIOR,)  # towers whose own head gives the embedding, so that o
 CLASSES = 1000  # of ImageNet
 STAGES = {4: 112, 2: 40}  # whose channels, pooled over the image, are features too
 TEMPERATURE = 1.5  # of the posterior, so that similar classes count as well
+SHARE = 1.0  # of the names, next to the learned vector
 
 default_cfgs = generate_default_cfgs(
     {
@@ -36,7 +37,7 @@ class PosteriorHead(nn.Module):
     is learned. The classifier and the names are not trained.
     """
 
-    names: Tensor  # [classes, dim]: the text embedding of each class's name, without the mean of all
+    names: Tensor  # [classes, dim]: the text embedding of each class's name, without the mean of all names
 
     def __init__(self, features: int, pooled: int, dim: int, hidden: int = 768, drop: float = 0.3) -> None:
         super().__init__()
@@ -47,16 +48,19 @@ class PosteriorHead(nn.Module):
             nn.Linear(features, hidden), nn.GELU(), nn.Dropout(drop), nn.Linear(hidden, dim, bias=False)
         )
         nn.init.zeros_(cast(nn.Linear, self.mlp[-1]).weight)
-        self.share = nn.Parameter(torch.tensor(0.8))  # of the names, next to the learned vector
+
+    def posterior(self, features: Tensor) -> Tensor:
+        """What the classifier takes the images for: (n, features) → probabilities (n, classes)."""
+        logits = self.classifier(features[:, : self.classifier.in_features])
+        return (logits / TEMPERATURE).softmax(-1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, features) → (n, dim), not normalised. The classifier takes the first of the features."""
-        learned = F.normalize(self.linear(features) + self.mlp(features), dim=-1)
-        logits = self.classifier(features[:, : self.classifier.in_features])
-        posterior = (logits / TEMPERATURE).softmax(-1)
+        posterior = self.posterior(features)
         sure = 1 + (posterior * posterior.clamp_min(1e-9).log()).sum(-1, keepdim=True) / math.log(CLASSES)
         named = F.normalize(posterior @ self.names, dim=-1)
-        return cast(Tensor, learned + self.share * sure * named)
+        learned = F.normalize(self.linear(features) + self.mlp(features), dim=-1)
+        return learned + SHARE * sure * named
 
 
 class PosteriorTower(nn.Module):
