@@ -58,6 +58,16 @@ def test_a_few_queries_never_make_a_model_better(count: int) -> None:
     assert found.better == ("A" if count >= LEAST_DIFFERENT else None)
 
 
+def test_the_queries_of_one_photo_are_drawn_together() -> None:
+    both = np.random.default_rng(0).integers(0, 2, (200, 2)) * 99
+    alone = of(both)["r1"]
+    ranks, photos = both.repeat(5, axis=0), np.arange(200).repeat(5)
+    together = compare(Recall(ranks[:, 0], photos), Recall(ranks[:, 1], photos))["r1"]
+    assert together == alone  # five equal queries say no more than one
+    narrow = of(ranks)["r1"]
+    assert narrow.interval[1] - narrow.interval[0] < 0.6 * (alone.interval[1] - alone.interval[0])
+
+
 def test_results_of_different_queries_cannot_be_compared() -> None:
     with pytest.raises(ValueError, match="different queries"):
         compare(Recall(np.zeros(2)), Recall(np.zeros(3)))

@@ -31,7 +31,8 @@ TITLES = {"top1": "top-1", "top5": "top-5", "r1": "R@1", "r5": "R@5", "r10": "R@
 # What the intervals of class folders (True) and of pairs (False) come from.
 DRAWN = {
     True: "The intervals come from drawing the photos again, at random.",
-    False: "The intervals come from drawing the queries again, at random. What they search stays the same.",
+    False: "The intervals come from drawing the photos again, at random, each with its captions. "
+    "What the queries search stays the same.",
 }
 
 

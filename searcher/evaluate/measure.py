@@ -128,6 +128,8 @@ def retrievals(models: Sequence[DualEncoder], source: Source, *, progress: Progr
     number = {text: n for n, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair.captions))}
     of_image = np.array([i for i, pair in enumerate(pairs) for _ in pair.captions])
     of_text = np.array([number[text] for pair in pairs for text in pair.captions])
+    first = np.full(len(number), len(pairs))  # the first photo of each caption
+    np.minimum.at(first, of_text, of_image)
     results = []
     for model, vectors in zip(models, images.vectors, strict=True):
         texts = _encode_texts(model, list(number), progress)
@@ -136,7 +138,7 @@ def retrievals(models: Sequence[DualEncoder], source: Source, *, progress: Progr
                 dataset=source.path.absolute(),
                 n=len(pairs),
                 captions=len(number),
-                text_to_image=Recall(best_ranks(texts, vectors, of_text, of_image)),
+                text_to_image=Recall(best_ranks(texts, vectors, of_text, of_image), first),
                 image_to_text=Recall(best_ranks(vectors, texts, of_image, of_text)),
                 failures=[Failure(str(source.path.absolute()), reason) for reason in source.bad] + images.failures,
             )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ class ZeroShot:
     predicted: np.ndarray
     ranks: np.ndarray
     failures: list[Failure]
+    photos: ClassVar[None] = None  # as in Recall: each photo has one query
 
     @property
     def hits(self) -> dict[str, np.ndarray]:
@@ -70,9 +71,11 @@ class Recall:
     """Shares of queries with a correct result among the nearest 1, 5 and 10.
 
     ranks: int64 (queries,), the rank of the best correct result of each query, from 0.
+    photos: int64 (queries,), the number of the photo that a query is about. None if each is about another one.
     """
 
     ranks: np.ndarray
+    photos: np.ndarray | None = None
 
     @property
     def hits(self) -> dict[str, np.ndarray]:

@@ -194,7 +194,7 @@ def test_the_table_of_two_models_has_both_directions(run: Any, pairs: Path) -> N
     assert [line.split("  ")[0] for line in lines[5:11]] == [
         f"{way} R@{k}" for way in ("text → image", "image → text") for k in (1, 5, 10)
     ]
-    assert "What they search stays the same" in lines[12]
+    assert "What the queries search stays the same" in lines[12]
 
 
 def test_a_missing_model_is_reported_in_one_line(run: Any, classes: Path, tmp_path: Path) -> None:
