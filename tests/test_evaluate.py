@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from searcher import evaluate
 from searcher.datasets import BARE, ENSEMBLE, Label, Source, read_class_folder, read_labels, read_source
 from searcher.datasets.samples import sample_photos
 from searcher.errors import SearcherError
-from searcher.evaluate import Recall, Retrieval, ZeroShot, best_ranks, read_data, retrieval, zero_shot
+from searcher.evaluate import Recall, Retrieval, ZeroShot, measure, read_data, retrieval, zero_shot, zero_shots
+from searcher.evaluate.measure import best_ranks
 from searcher.models import Model
+from searcher.photos.errors import PhotoError
 from searcher.vectors.pipeline import embed_files
 from tests.histogram_model import COLOURS, HistogramModel
 from tests.models.steps import Steps
@@ -130,6 +131,25 @@ def test_unreadable_photos_are_counted_and_skipped(classes: Path) -> None:
     assert result.as_dict()["failed"] == 2
 
 
+class Hasty(HistogramModel):
+    """Fails on green photos, as a model that gives a file less time to be decoded would."""
+
+    def preprocess(self, image: Image.Image) -> np.ndarray:
+        if image.getpixel((0, 0)) == COLOURS["green"]:
+            raise PhotoError("too slow")
+        return super().preprocess(image)
+
+
+def test_two_models_are_measured_on_the_photos_that_both_can_read(classes: Path) -> None:
+    both = zero_shots([MODEL, Hasty()], read_class_folder(classes))
+    assert [both[0].labels[row] for row in both[0].truth] == ["blue", "blue", "red"]
+    for result in both:
+        assert (result.n, result.top1) == (3, 1.0)
+        assert [Path(failure.path).name for failure in result.failures] == ["1.png", "2.png", "2.png"]
+    alone = zero_shots([MODEL, MODEL], read_class_folder(classes))
+    assert [result.as_dict() for result in alone] == [of(classes).as_dict()] * 2
+
+
 def test_no_readable_photo_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "red").mkdir()
     (tmp_path / "red" / "empty.jpg").touch()
@@ -173,14 +193,15 @@ def test_ranks_are_the_same_as_with_a_stable_sort(data: st.DataObject) -> None:
     pairs = data.draw(st.permutations(pairs))
     at_once = data.draw(st.sampled_from([1, 16, 1 << 20]))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(evaluate, "SCORES_AT_ONCE", at_once)
+        patch.setattr(measure, "SCORES_AT_ONCE", at_once)
         found = best_ranks(queries, items, *(np.array(column) for column in zip(*pairs, strict=True)))
     orders = [sorted(range(len(items)), key=lambda i: -int(query @ items[i])) for query in queries]
     assert found.tolist() == [min(order.index(i) for i in some) for order, some in zip(orders, right, strict=True)]
 
 
 def test_recall_counts_ranks_below_k() -> None:
-    assert Recall.of(np.array([0, 1, 4, 5, 9, 10])) == Recall(1 / 6, 3 / 6, 5 / 6)
+    recall = Recall(np.array([0, 1, 4, 5, 9, 10]))
+    assert recall.as_dict() == {"r1": 1 / 6, "r5": 3 / 6, "r10": 5 / 6}
 
 
 def pairs(folder: Path, rows: list[tuple[str, list[str]]]) -> Source:
@@ -210,14 +231,15 @@ def test_a_caption_of_several_photos_is_one_query_with_several_correct_results(t
     paint(tmp_path / "b.png", "blue")
     result = found(pairs(tmp_path, [*((f"{n}.png", ["red"]) for n in range(8)), ("b.png", ["blue"])]))
     assert (result.n, result.captions) == (9, 2)
-    assert result.text_to_image == result.image_to_text == Recall(1.0, 1.0, 1.0)
+    assert result.text_to_image.as_dict() == result.image_to_text.as_dict() == {"r1": 1.0, "r5": 1.0, "r10": 1.0}
 
 
 def test_a_model_that_embeds_all_photos_alike_has_chance_recall(tmp_path: Path) -> None:
     for number in range(20):
         paint(tmp_path / f"{number}.png", "red", number)
     result = found(pairs(tmp_path, [(f"{n}.png", [f"red {n}"]) for n in range(20)]))
-    assert result.text_to_image == result.image_to_text == Recall(1 / 20, 5 / 20, 10 / 20)
+    expected = {"r1": 1 / 20, "r5": 5 / 20, "r10": 10 / 20}
+    assert result.text_to_image.as_dict() == result.image_to_text.as_dict() == expected
 
 
 def test_bad_records_and_unreadable_photos_are_counted(tmp_path: Path) -> None:

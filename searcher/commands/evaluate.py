@@ -1,7 +1,7 @@
-"""`searcher evaluate`: measures a model on class folders, or on pairs of photos and captions."""
+"""`searcher evaluate`: measures one or two models on class folders, or on pairs of photos and captions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,7 @@ from searcher.commands.common import (
     plural,
     print_json,
     print_table,
+    printable,
     quiet_option,
     reporting,
 )
@@ -21,14 +22,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from searcher.errors import Failure
-    from searcher.evaluate import Retrieval, ZeroShot
+    from searcher.evaluate import Comparison, Retrieval, ZeroShot
     from searcher.models import Model
 
 SHOWN_FAILURES = 5
+WAYS = {"": "", "text_to_image": "text → image", "image_to_text": "image → text"}
+TITLES = {"top1": "top-1", "top5": "top-5", "r1": "R@1", "r5": "R@5", "r10": "R@10"}
+# What the intervals of class folders (True) and of pairs (False) come from.
+DRAWN = {
+    True: "The intervals come from drawing the photos again, at random.",
+    False: "The intervals come from drawing the photos again, at random, each with its captions. "
+    "What the queries search stays the same.",
+}
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("models", metavar="MODEL [MODEL]", nargs=-1)
 @click.argument("data", metavar="DATA", type=FilePath())
 @click.option(
     "--templates",
@@ -41,11 +50,11 @@ SHOWN_FAILURES = 5
     metavar="LABELS",
     help="Choose among these labels instead of the folder names: a,b,c, a file, or a label set such as @imagenet.",
 )
-@click.option("--confusion", type=FilePath(), metavar="FILE.png", help="Also draw a confusion matrix.")
+@click.option("--confusion", type=FilePath(), metavar="FILE.png", help="Also draw a confusion matrix (of one model).")
 @json_option
 @quiet_option
 def command(
-    model: str,
+    models: tuple[str, ...],
     data: Path,
     templates: str | None,
     labels: str | None,
@@ -61,17 +70,21 @@ def command(
     If DATA contains pairs, this prints recall@1, 5 and 10, from text to image and from image to text. Pairs are a CSV,
     TSV or JSON-lines file of (image, caption), or a folder of photos with a .txt file next to each.
 
+    With two models, this prints the results of both on the same photos, the difference, and its 95 % confidence
+    interval. DATA is always the last argument.
+
     Photos are decoded, embedded and rounded in the same way as by `searcher index`.
     """
     from searcher.datasets import ENSEMBLE, ClassFolder, Source, read_labels, read_templates
-    from searcher.evaluate import ZeroShot, read_data, retrieval, zero_shot
+    from searcher.evaluate import ZeroShot, read_data, retrievals, zero_shots
     from searcher.models import Model
 
+    _check_models(models, confusion)
     if confusion is not None:
         _check_picture(confusion)
     asked = read_templates(templates) if templates is not None else ENSEMBLE
     chosen = read_labels(labels) if labels is not None else None
-    opened = Model.open(model)
+    opened = [Model.open(model) for model in models]
     found = read_data(data)
     for remark in found.remarks:
         note(remark, quiet)
@@ -83,21 +96,25 @@ def command(
         _check_size(len(chosen or found.names))
     with reporting("Evaluating", quiet) as progress:
         if isinstance(found, Source):
-            result: Retrieval | ZeroShot = retrieval(opened, found, progress=progress)
+            results: Sequence[Retrieval | ZeroShot] = retrievals(opened, found, progress=progress)
         else:
-            result = zero_shot(opened, found, templates=asked, labels=chosen, progress=progress)
+            alone = len(opened) == 1  # two models are compared with the templates only
+            results = zero_shots(opened, found, templates=asked, labels=chosen, compare_bare=alone, progress=progress)
+    result, model = results[0], opened[0]
     _report_failures(result.failures, quiet)
     if confusion is not None and isinstance(result, ZeroShot):
         from searcher.drawing.confusion import confusion_picture
 
         confusion_picture(result.labels, result.confusion, confusion)
         note(f"Confusion matrix: {confusion.absolute()}", quiet)
-    if as_json:
-        print_json({**result.as_dict(), "model": opened.name, "precision": opened.precision})
+    if len(results) > 1:
+        show_comparison(results, opened, as_json)
+    elif as_json:
+        print_json({**result.as_dict(), "model": model.name, "precision": model.precision})
     elif isinstance(result, ZeroShot):
-        show_accuracy(result, opened)
+        show_accuracy(result, model)
     else:
-        show_recall(result, opened)
+        show_recall(result, model)
 
 
 def show_accuracy(result: "ZeroShot", model: "Model") -> None:
@@ -118,6 +135,64 @@ def show_recall(result: "Retrieval", model: "Model") -> None:
     _table(("R@1", "R@5", "R@10"), [(name, recall.r1, recall.r5, recall.r10) for name, recall in both])
 
 
+def show_comparison(results: "Sequence[Retrieval | ZeroShot]", models: "Sequence[Model]", as_json: bool) -> None:
+    """Print the results of two models, with the difference of each metric: a table, or one JSON document."""
+    from searcher.evaluate import Retrieval, ZeroShot, compare
+
+    first, second = results
+    if isinstance(first, ZeroShot) and isinstance(second, ZeroShot):
+        found = {"": compare(first, second)}
+    elif isinstance(first, Retrieval) and isinstance(second, Retrieval):
+        found = {way: compare(recall, second.ways[way]) for way, recall in first.ways.items()}
+    if as_json:
+        print_json(_comparison_document(first, models, found))
+        return
+    counts = plural(len(first.labels), "label") if isinstance(first, ZeroShot) else plural(first.captions, "caption")
+    click.echo(f"{plural(first.n, 'photo')}, {counts}")
+    alike = models[0].name == models[1].name
+    for letter, model in zip("AB", models, strict=True):
+        click.echo(printable(f"{letter}: {_name(model)}" + (f" in {model.folder}" if alike else "")))
+    click.echo()
+    rows = [
+        _comparison_row(f"{WAYS[way]} {TITLES[name]}".strip(), comparison)
+        for way, comparisons in found.items()
+        for name, comparison in comparisons.items()
+    ]
+    print_table(("", "A", "B", "B − A", "95 % interval", ""), rows)
+    click.echo(f"\nDifferences are in percentage points. {DRAWN[isinstance(first, ZeroShot)]}")
+
+
+def _comparison_document(
+    first: "Retrieval | ZeroShot", models: "Sequence[Model]", found: "dict[str, dict[str, Comparison]]"
+) -> dict[str, Any]:
+    """The document of one model, with the comparisons under `metrics` instead of the results."""
+    metrics: dict[str, Any] = {
+        way: {name: comparison.as_dict() for name, comparison in comparisons.items()}
+        for way, comparisons in found.items()
+    }
+    metrics = metrics.get("", metrics)
+    facts = {key: value for key, value in first.as_dict().items() if key not in (*metrics, "bare")}
+    return {
+        **facts,
+        "models": [
+            {"name": model.name, "folder": str(model.folder.absolute()), "precision": model.precision}
+            for model in models
+        ],
+        "metrics": metrics,
+    }
+
+
+def _comparison_row(title: str, comparison: "Comparison") -> tuple[str, ...]:
+    low, high = (_points(end) for end in comparison.interval)
+    verdict = "no clear difference" if comparison.better is None else f"{comparison.better} is better"
+    shares = (f"{share * 100:.2f} %" for share in comparison.values)
+    return (title, *shares, _points(comparison.difference), f"{low} to {high}", verdict)
+
+
+def _points(difference: float) -> str:
+    return f"{difference * 100:+.2f}".replace("-", "−")
+
+
 def _table(columns: tuple[str, ...], rows: "Sequence[tuple[str | float, ...]]") -> None:
     print_table(
         ("", *columns), [(str(name), *(f"{float(share) * 100:.2f} %" for share in shares)) for name, *shares in rows]
@@ -126,6 +201,17 @@ def _table(columns: tuple[str, ...], rows: "Sequence[tuple[str | float, ...]]") 
 
 def _name(model: "Model") -> str:
     return f"model {model.name} ({model.precision})"
+
+
+def _check_models(models: tuple[str, ...], confusion: Path | None) -> None:
+    if not models:
+        raise click.UsageError("Missing argument 'DATA': give a model, then the data.")
+    if len(models) > 2:
+        raise click.UsageError(
+            f"Two models can be compared at a time, not {len(models)}. Give two of them, then DATA, for each pair."
+        )
+    if len(models) > 1 and confusion is not None:
+        raise click.UsageError("--confusion draws the matrix of one model: run it once per model.")
 
 
 def _check_picture(path: Path) -> None:

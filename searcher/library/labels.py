@@ -196,15 +196,15 @@ class LabelMethods(LibraryCore):
 
 
 def _remark(question: "Question", model: "DualEncoder", progress: Progress) -> None:
-    """Tell the user if the model is not calibrated for the question, or does not know the script of a label."""
+    """Tell the user if the model is not calibrated for the question, or does not know the language of a label."""
     from searcher.tagger.scorer import is_calibrated
 
     if not is_calibrated(question, model):
         progress.notice(
             f"Uncalibrated: the model {model.name} has no measured threshold, so only clear cases get a label."
         )
-    strange = [name for name in question.names if not model.known_script(name)]
-    if strange:
-        from searcher.search.find import language_remark
+    from searcher.search.find import language_remark
 
-        progress.notice(language_remark(model, strange[0]))
+    remark = next(filter(None, (language_remark(model, name) for name in question.names)), None)
+    if remark is not None:
+        progress.notice(remark)

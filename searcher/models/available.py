@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+# The smallest model of the table that knows many languages and needs no torch: what to pull for other languages.
+MULTILINGUAL = "immich-app/XLM-Roberta-Base-ViT-B-32__laion5b_s13b_b90k"
+
 _TABLE = Path(__file__).parent / "available.json"
 
 

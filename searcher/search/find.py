@@ -1,6 +1,7 @@
 """Answer a query: embed what was asked, search the collection, look up the photos behind the best embeddings."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from searcher.catalog.rows import Photo, PhotoTag
@@ -26,8 +27,6 @@ MEANINGLESS = (
     "0000 1111",
 )
 
-LANGUAGE_NAMES = {"en": "English"}  # other languages are shown by their code
-
 
 def encode(model: "DualEncoder", query: Query) -> "np.ndarray | None":
     """The vector (1, dim) float32 of what a query asks for, None for a filter alone. Raises PhotoError."""
@@ -45,16 +44,33 @@ def remarks(model: "DualEncoder", query: Query) -> tuple[str, ...]:
     """What the user should know about a query."""
     if query.text is None:
         return ()
-    found = [] if model.known_script(query.text) else [language_remark(model, query.text)]
+    remark = language_remark(model, query.text)
+    found = [] if remark is None else [remark]
     if model.cuts(query.text):
         found.append(f"The query is longer than the model {model.name} reads: only its beginning counts.")
     return tuple(found)
 
 
-def language_remark(model: "DualEncoder", text: str) -> str:
-    """A line that says that a model does not know the script of a text."""
-    languages = ", ".join(LANGUAGE_NAMES.get(code, code) for code in model.languages or ())
-    return f"The model {model.name} knows only {languages}: results for “{text}” may be poor."
+def language_remark(model: "DualEncoder", text: str) -> str | None:
+    """A line that says that a model does not know the script or the language of a text. None if it seems to know it."""
+    if not model.languages:
+        return None
+    from searcher.models.available import MULTILINGUAL
+    from searcher.models.languages import LANGUAGE_NAMES, languages_of
+
+    def named(codes: Sequence[str], conjunction: str) -> str:
+        *rest, last = [LANGUAGE_NAMES.get(code, code) for code in codes]
+        return f"{', '.join(rest)} {conjunction} {last}" if rest else last
+
+    if not model.known_script(text):
+        said = f"“{text}” has letters of another script"
+    else:
+        spoken = languages_of(text)
+        if not spoken or {code.split("-")[0].lower() for code in model.languages} & set(spoken):
+            return None
+        said = f"“{text}” seems to be {named(spoken, 'or')}"
+    knows = f"the model {model.name} knows only {named(model.languages, 'and')}"
+    return f"{said}, but {knows}. For other languages: `searcher models pull {MULTILINGUAL}`"
 
 
 def find(collection: Collection, query: Query, vector: "np.ndarray | None", noise_floor: float | None) -> Hits:

@@ -52,7 +52,7 @@ class PosteriorHead(nn.Module):
     def posterior(self, features: Tensor) -> Tensor:
         """What the classifier takes the images for: (n, features) → probabilities (n, classes)."""
         logits = self.classifier(features[:, : self.classifier.in_features])
-        return (logits / TEMPERATURE).softmax(-1)
+        return cast(Tensor, (logits / TEMPERATURE).softmax(-1))
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, features) → (n, dim), not normalised. The classifier takes the first of the features."""

@@ -103,8 +103,7 @@ def _zero_shot(encoder: TorchEncoder, classes: ClassFolder) -> dict[str, float]:
 
 def _recall(encoder: TorchEncoder, source: Source) -> dict[str, float]:
     found = retrieval(cast(DualEncoder, encoder), source)
-    ways = {"text_to_image": found.text_to_image, "image_to_text": found.image_to_text}
-    return {f"{way}_{k}": value for way, recall in ways.items() for k, value in recall.as_dict().items()}
+    return {f"{way}_{k}": value for way, recall in found.ways.items() for k, value in recall.as_dict().items()}
 
 
 def thinned(data: ClassFolder | Source) -> ClassFolder | Source:

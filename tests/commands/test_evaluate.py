@@ -1,4 +1,4 @@
-"""Runs `searcher evaluate` with a real but untrained model."""
+"""Runs `searcher evaluate` with a real but untrained model, and with the built-in one."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def pairs(tmp_path: Path) -> Path:
 def run(small_folder: Path, capfd: pytest.CaptureFixture[str]) -> Any:
     """Run `searcher evaluate`, by default with the small model. Returns the exit code, stdout and stderr."""
 
-    def evaluate(*arguments: str | Path, model: Path = small_folder) -> tuple[int, str, str]:
+    def evaluate(*arguments: str | Path, model: str | Path = small_folder) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main.main(args=["evaluate", str(model), *map(str, arguments)])
         return (int(ended.value.code or 0), *capfd.readouterr())
@@ -124,6 +124,10 @@ def test_the_confusion_picture_is_drawn(run: Any, classes: Path, tmp_path: Path)
         (["PAIRS", "--templates", "bare"], 2, "only with class folders"),
         (["PAIRS", "--confusion", "c.png"], 2, "only with class folders"),
         ([], 2, "Missing argument 'DATA'"),
+        (["builtin", "builtin", "CLASSES"], 2, "Two models can be compared at a time, not 3."),
+        (["builtin", "CLASSES", "--confusion", "c.png"], 2, "--confusion draws the matrix of one model"),
+        (["builtin", "PAIRS", "--labels", "a,b"], 2, "only with class folders"),
+        (["nowhere", "CLASSES"], 1, "nowhere"),
     ],
 )
 def test_a_mistake_is_reported_in_one_line(
@@ -141,6 +145,56 @@ def test_a_mistake_is_reported_in_one_line(
     assert (found, out) == (code, "")
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_json_of_two_models_on_class_folders(run: Any, classes: Path, small_folder: Path) -> None:
+    (classes / "dog" / "broken.jpg").write_bytes(b"no picture")
+    one = {name: json.loads(run(classes, "--json", model=name)[1]) for name in ("builtin", small_folder)}
+    code, out, _ = run(small_folder, classes, "--json", model="builtin")
+    result = json.loads(out)
+    assert code == 0
+    assert list(result) == ["dataset", "n", "labels", "templates", "failed", "failures", "models", "metrics"]
+    assert (result["dataset"], result["n"], result["failed"]) == (str(classes), 6, 1)
+    assert [model["name"] for model in result["models"]] == ["builtin", "small"]
+    assert result["models"][1] == {"name": "small", "folder": str(small_folder), "precision": "float32"}
+    assert list(result["metrics"]) == ["top1", "top5"]
+    for name, metric in result["metrics"].items():
+        assert metric["values"] == [one["builtin"][name], one[small_folder][name]]
+        assert metric["difference"] == pytest.approx(metric["values"][1] - metric["values"][0])
+        assert metric["interval"][0] <= metric["difference"] <= metric["interval"][1]
+
+
+def test_json_of_two_models_on_pairs(run: Any, pairs: Path, small_folder: Path) -> None:
+    one = {name: json.loads(run(pairs, "--json", model=name)[1]) for name in ("builtin", small_folder)}
+    result = json.loads(run("builtin", pairs, "--json")[1])
+    assert list(result) == ["dataset", "n", "captions", "failed", "failures", "models", "metrics"]
+    assert list(result["metrics"]) == ["text_to_image", "image_to_text"]
+    for way, metrics in result["metrics"].items():
+        assert list(metrics) == ["r1", "r5", "r10"]
+        for name, metric in metrics.items():
+            assert metric["values"] == [one[small_folder][way][name], one["builtin"][way][name]]
+
+
+def test_the_table_of_two_models_says_which_one_is_better(run: Any, classes: Path, small_folder: Path) -> None:
+    code, out, err = run(small_folder, classes)
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert lines[0] == "6 photos, 3 labels"
+    assert lines[1] == f"A: model small (float32) in {small_folder}"  # both have this name
+    assert lines[4].split() == ["A", "B", "B", "−", "A", "95", "%", "interval"]
+    assert lines[5].split()[-6:] == ["+0.00", "to", "+0.00", "no", "clear", "difference"]
+    assert [line.split()[0] for line in lines[5:7]] == ["top-1", "top-5"]
+    assert "drawing the photos again" in lines[8]
+
+
+def test_the_table_of_two_models_has_both_directions(run: Any, pairs: Path) -> None:
+    lines = run("builtin", pairs)[1].splitlines()
+    assert lines[:2] == ["3 photos, 4 captions", "A: model small (float32)"]
+    assert lines[2].startswith("B: model builtin (")
+    assert [line.split("  ")[0] for line in lines[5:11]] == [
+        f"{way} R@{k}" for way in ("text → image", "image → text") for k in (1, 5, 10)
+    ]
+    assert "What the queries search stays the same" in lines[12]
 
 
 def test_a_missing_model_is_reported_in_one_line(run: Any, classes: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Indexes folders of photos, changes them, and searches them."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -223,15 +224,20 @@ def test_sheet_draws_the_hits_at_the_given_path(program: Program, photos: Callab
         assert min(sheet.size) > 100
 
 
-def test_a_meaningless_query_and_an_unknown_script_print_a_warning(
+def test_a_meaningless_query_and_an_unknown_language_print_a_warning(
     program: Program, photos: Callable[..., Path]
 ) -> None:
     program.json("index", photos(10))
     said = ["seems to match" in program("search", query).stderr for query in MEANINGLESS]
     assert any(said)  # at least for the one with the lowest best score, which is the threshold
-    done = program("search", "на пляже собака")
-    assert done.returncode == 0
-    assert "knows only" in done.stderr
+    for query in ("на пляже собака", "ein Hund am Strand"):
+        done = program("search", query, "--json")
+        assert done.returncode == 0
+        assert len(json.loads(done.stdout)) == 10
+        assert done.stderr.startswith(f"“{query}” ")
+        assert "knows only English. For other languages: `searcher models pull immich-app/" in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert "knows only" not in program("search", "café au lait in a cup").stderr
 
 
 def test_no_command_modifies_the_photos(program: Program, photos: Callable[..., Path]) -> None:
