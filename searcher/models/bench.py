@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from searcher.models.folder import ModelFolder
-from searcher.models.layout import SIDES, ModelError
+from searcher.models.layout import COMPACT, SIDES, ModelError
 from searcher.models.model import Model
 from searcher.models.session import Encoder, available_providers
 
@@ -48,7 +48,10 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
             try:
                 begun = time.perf_counter()
                 visual, textual = (
-                    Encoder(folder.path / files[side], threads=threads, providers=providers) for side in SIDES
+                    Encoder(
+                        folder.path / files[side], threads=threads, providers=providers, unpack=precision == COMPACT
+                    )
+                    for side in SIDES
                 )
                 opened = time.perf_counter() - begun
                 query = (ids,) if textual.inputs == 1 else (ids, model.tokenizer.mask(ids))

@@ -42,6 +42,7 @@ CHECKPOINT_WEIGHTS = (
     "open_clip_pytorch_model.pth",
 )
 SIDES = ("visual", "textual")
+COMPACT = "compact"  # the precision whose weights are stored as int8, and converted to float32 when a file is opened
 FLOAT32 = {"visual": VISUAL, "textual": TEXTUAL}
 
 MAX_JSON = 64 << 20  # bytes of a JSON file that is read whole

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Union
 import numpy as np
 
 from searcher.models.folder import ModelFolder, slug
-from searcher.models.layout import SIDES, TOKENIZER, ModelError
+from searcher.models.layout import COMPACT, SIDES, TOKENIZER, ModelError
 from searcher.models.scripts import known_script
 from searcher.models.store import find_model
 
@@ -239,7 +239,7 @@ class Model:
 
         path = self.folder / self._folder.encoders(self.precision)[side]
         providers = CPU if self.precision == "int8" else None  # other providers have no int8 kernels
-        opened = Encoder(path, threads=self._threads, providers=providers)
+        opened = Encoder(path, threads=self._threads, providers=providers, unpack=self.precision == COMPACT)
         kind, axes, inputs = ("an image", 4, (1,)) if side == "visual" else ("a text", 2, (1, 2))
         if len(opened.input_shape) != axes or opened.inputs not in inputs:
             raise ModelError(f"{opened.path} is not {kind} encoder: its input does not have {axes} axes")
