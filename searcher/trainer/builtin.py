@@ -3,10 +3,12 @@
 import torch
 from torch import Tensor
 
+from searcher.errors import InvalidInput
 from searcher.models.layout import CONFIG, PREPROCESS, TEXTUAL, VISUAL, read_json
 from searcher.models.manifest import read_manifest
 from searcher.models.store import BUILTIN, find_model
 from searcher.trainer.old_builtin import read_old_weights
+from searcher.trainer.weights import read_weights
 
 
 def builtin_config() -> dict[str, dict[str, object]]:
@@ -18,11 +20,14 @@ def builtin_config() -> dict[str, dict[str, object]]:
 def builtin_weights() -> dict[str, Tensor | None]:
     """The state dict of the built-in model as an open_clip model.
 
-    The tensors are float32, but only as precise as the int8 weights in the files. None stands for a tensor on which the
-    embeddings do not depend.
+    The tensors are float32, but only as precise as the int8 weights in the files. None stands for a tensor that is not
+    stored, because a new model may keep its own.
     """
     folder = find_model(BUILTIN)
     weights: dict[str, Tensor | None] = {"logit_scale": torch.tensor(read_manifest(folder).logit_scale).log()}
     for encoder in (VISUAL, TEXTUAL):
-        weights |= read_old_weights(folder / encoder)
+        try:
+            weights |= read_weights(folder / encoder)
+        except InvalidInput:  # delete this with old_builtin.py
+            weights |= read_old_weights(folder / encoder)
     return weights

@@ -36,6 +36,7 @@ from searcher.models.quantize import add_precision, keep_only
 from searcher.models.tokenizer import DEFAULT_CONTEXT_LENGTH, use_clip_splitting
 from searcher.trainer.config import no_foreign_code, read_config, tokenizer_options
 from searcher.trainer.rewrite import rewritten
+from searcher.trainer.weights import record_places
 
 MODEL_PARTS = (*SIDES, CONFIG, MANIFEST)  # of a model folder, in the order in which they are replaced
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
@@ -199,21 +200,36 @@ def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, inpu
                 input_names=[input_name],
                 output_names=["features"],  # text towers already use the name "embedding" inside
                 opset_version=20,
-                optimize=True,
+                optimize=False,
                 verbose=False,
             )
+            assert program is not None
+            _optimize(program)
     except Exception as error:
         # torch puts two paragraphs of advice before the actual error.
         reason = " ".join(str(error).split("## Exception summary")[-1].split())[:200]
         raise InvalidInput(f"this model cannot be exported to ONNX ({reason})") from error
-    assert program is not None
     for node in program.model.graph.all_nodes():
         # Remove the stack traces of this machine: nobody needs them, and they make the files differ.
         node.metadata_props.clear()
     program.model.metadata_props.clear()
+    record_places(program, visual=input_name == "image")
     # A single file is easier to handle, but protobuf is limited to 2 GB.
     size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     program.save(str(path), external_data=size > 1_900_000_000)
+
+
+def _optimize(program: Any) -> None:
+    """Let the exporter simplify the graph, but keep the batch norms, so that training can start from the weights.
+
+    The exporter would multiply them into the convolutions. ONNX Runtime does that when it opens the file.
+    """
+    norms = [node for node in program.model.graph.all_nodes() if node.op_type == "BatchNormalization"]
+    for node in norms:
+        node.domain = "kept"  # an unknown operator, which the exporter does not touch
+    program.optimize()
+    for node in norms:
+        node.domain = ""
 
 
 @contextmanager
