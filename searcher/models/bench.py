@@ -41,7 +41,6 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
         model = Model(folder, precision=precision)
         height, width = model.preprocessing.size
         pixels = np.random.default_rng(0).standard_normal((BATCH, 3, height, width)).astype(np.float32)
-        ids = model.tokenizer([QUERY])
         for provider in available_providers():
             name = provider.removesuffix("ExecutionProvider")
             providers = (provider,) if provider == "CPUExecutionProvider" else (provider, "CPUExecutionProvider")
@@ -54,7 +53,7 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
                     for side in SIDES
                 )
                 opened = time.perf_counter() - begun
-                query = (ids,) if textual.inputs == 1 else (ids, model.tokenizer.mask(ids))
+                query = model.text_inputs(textual, [QUERY])
                 batch = _median_seconds(visual, (pixels,), seconds)
                 text = _median_seconds(textual, query, seconds / 3)
             except ModelError as error:

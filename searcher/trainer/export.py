@@ -13,6 +13,7 @@ from typing import Any
 
 import open_clip
 import torch
+from open_clip.hf_model import HFTextEncoder
 from open_clip.tokenizer import SimpleTokenizer
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
@@ -28,6 +29,7 @@ from searcher.models.layout import (
     TEXTUAL,
     TOKENIZER,
     TOKENIZER_SETTINGS,
+    UNPADDED,
     VISUAL,
 )
 from searcher.models.manifest import write_manifest
@@ -101,7 +103,7 @@ def export_model(
         ids[:, 0] = 1  # not only padding: towers that mask padding divide by the number of tokens
         with _evaluating(model), rewritten(model):
             export_onnx(_Image(model), torch.rand(2, 3, height, width), partial / VISUAL, "image")
-            export_onnx(_Text(model), ids, partial / TEXTUAL, "text")
+            export_onnx(_Text(model), ids, partial / TEXTUAL, "text", unpadded=_masks_padding(model))
         write_manifest(partial, name=name, **{**_scale(model), **facts})
         if precision != "float32":
             add_precision(partial, precision)
@@ -184,19 +186,29 @@ class _evaluating:
         self.model.train(training).to(dtype=dtype, device=device)
 
 
-def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, input_name: str) -> None:
+def _masks_padding(model: torch.nn.Module) -> bool:
+    """Whether padding does not change the features of a text. Then a text encoder needs none, and is faster."""
+    return isinstance(getattr(model, "text", None), HFTextEncoder)
+
+
+def export_onnx(
+    module: torch.nn.Module, example: torch.Tensor, path: Path, input_name: str, *, unpadded: bool = False
+) -> None:
     """Write `module` (one input, one output) to an ONNX file with a variable batch size.
 
-    Raises SearcherError (one line) if the module cannot be exported.
+    unpadded: the second axis is variable too. The length of the example is the maximum. Raises SearcherError (one line)
+    if the module cannot be exported.
     """
-    batch = {0: torch.export.Dim("batch", min=1, max=65536)}
+    axes = {0: torch.export.Dim("batch", min=1, max=65536)}
+    if unpadded:
+        axes[1] = torch.export.Dim(UNPADDED, min=2, max=example.shape[1])
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 module.eval(),
                 (example,),
                 dynamo=True,
-                dynamic_shapes=(batch,),
+                dynamic_shapes=(axes,),
                 input_names=[input_name],
                 output_names=["features"],  # text towers already use the name "embedding" inside
                 opset_version=20,

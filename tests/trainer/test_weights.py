@@ -125,6 +125,8 @@ def test_a_compact_folder_with_a_language_model_gives_the_embeddings_of_torch(be
         images = torch_model.encode_image(torch.from_numpy(pixels), normalize=True).numpy()
     assert np.sum(texts * model.encode_texts(TEXTS), axis=1).min() > 0.999
     assert np.sum(images * model.encode_pixels(pixels), axis=1).min() > 0.99
+    textual = model._encoder("textual")
+    assert [model.text_inputs(textual, [text])[0].shape[1] for text in ("a", TEXTS[2])] == [3, 6]
     for text in TEXTS:  # padding does not change a text, so it is the same alone and beside longer ones
         np.testing.assert_allclose(
             model.encode_texts([text])[0], model.encode_texts(TEXTS)[TEXTS.index(text)], atol=1e-5
