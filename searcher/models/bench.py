@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from searcher.models.folder import ModelFolder
-from searcher.models.layout import SIDES, ModelError
+from searcher.models.layout import COMPACT, SIDES, ModelError
 from searcher.models.model import Model
 from searcher.models.session import Encoder, available_providers
 
@@ -41,17 +41,19 @@ def bench(folder: ModelFolder, *, seconds: float = 3.0, threads: int = 0) -> Ite
         model = Model(folder, precision=precision)
         height, width = model.preprocessing.size
         pixels = np.random.default_rng(0).standard_normal((BATCH, 3, height, width)).astype(np.float32)
-        ids = model.tokenizer([QUERY])
         for provider in available_providers():
             name = provider.removesuffix("ExecutionProvider")
             providers = (provider,) if provider == "CPUExecutionProvider" else (provider, "CPUExecutionProvider")
             try:
                 begun = time.perf_counter()
                 visual, textual = (
-                    Encoder(folder.path / files[side], threads=threads, providers=providers) for side in SIDES
+                    Encoder(
+                        folder.path / files[side], threads=threads, providers=providers, unpack=precision == COMPACT
+                    )
+                    for side in SIDES
                 )
                 opened = time.perf_counter() - begun
-                query = (ids,) if textual.inputs == 1 else (ids, model.tokenizer.mask(ids))
+                query = model.text_inputs(textual, [QUERY])
                 batch = _median_seconds(visual, (pixels,), seconds)
                 text = _median_seconds(textual, query, seconds / 3)
             except ModelError as error:

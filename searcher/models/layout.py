@@ -3,7 +3,7 @@
     config.json                       open_clip's model config
     visual/model.onnx                 image float32 (b, 3, H, W) → (b, dim)
     visual/preprocess_cfg.json        open_clip's preprocessing
-    textual/model.onnx                token ids int32 or int64 (b, context) → (b, dim)
+    textual/model.onnx                token ids int32 or int64 (b, context) → (b, dim), see also `UNPADDED`
     textual/tokenizer.json            for the `tokenizers` library
     textual/tokenizer_config.json     its padding token (optional)
     textual/config.json               of a text model of Hugging Face, to train it further (optional)
@@ -44,7 +44,10 @@ CHECKPOINT_WEIGHTS = (
     "open_clip_pytorch_model.pth",
 )
 SIDES = ("visual", "textual")
+COMPACT = "compact"  # the precision whose weights are stored as int8, and converted to float32 when a file is opened
 FLOAT32 = {"visual": VISUAL, "textual": TEXTUAL}
+# The name of the second axis of a text encoder that takes texts without padding, of 2 tokens up to its context length.
+UNPADDED = "unpadded_length"
 
 MAX_JSON = 64 << 20  # bytes of a JSON file that is read whole
 MAX_CONTEXT = 1 << 16  # tokens

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, Union
 import numpy as np
 
 from searcher.models.folder import ModelFolder, slug
-from searcher.models.layout import SIDES, TOKENIZER, ModelError
+from searcher.models.layout import COMPACT, SIDES, TOKENIZER, UNPADDED, ModelError
 from searcher.models.scripts import known_script
 from searcher.models.store import find_model
 
@@ -221,12 +221,18 @@ class Model:
                 opening.join()
         parts = [np.zeros((0, self.dim), dtype=np.float32)]
         for start in range(0, len(texts), BATCH_SIZE):
-            ids = self.tokenizer(texts[start : start + BATCH_SIZE])
             encoder = self._encoder("textual")
-            # some multilingual text encoders also take the attention mask
-            arrays = (ids,) if encoder.inputs == 1 else (ids, self.tokenizer.mask(ids))
+            arrays = self.text_inputs(encoder, texts[start : start + BATCH_SIZE])
             parts.append(self._checked(encoder.run(*arrays)))
         return np.concatenate(parts)
+
+    def text_inputs(self, encoder: "Encoder", texts: Sequence[str]) -> tuple[np.ndarray, ...]:
+        """Convert texts to what `encoder`, a text encoder of this model, takes: int64 (n, length) per input."""
+        ids = self.tokenizer(texts)
+        if encoder.input_shape[1] == UNPADDED:  # a short query is several times faster than a full context
+            ids = self.tokenizer.trim(ids)
+        # some multilingual text encoders also take the attention mask
+        return (ids,) if encoder.inputs == 1 else (ids, self.tokenizer.mask(ids))
 
     def _encoder(self, side: str) -> "Encoder":
         with self._locks[side]:
@@ -239,7 +245,7 @@ class Model:
 
         path = self.folder / self._folder.encoders(self.precision)[side]
         providers = CPU if self.precision == "int8" else None  # other providers have no int8 kernels
-        opened = Encoder(path, threads=self._threads, providers=providers)
+        opened = Encoder(path, threads=self._threads, providers=providers, unpack=self.precision == COMPACT)
         kind, axes, inputs = ("an image", 4, (1,)) if side == "visual" else ("a text", 2, (1, 2))
         if len(opened.input_shape) != axes or opened.inputs not in inputs:
             raise ModelError(f"{opened.path} is not {kind} encoder: its input does not have {axes} axes")

@@ -2,37 +2,31 @@
 
 - "int8": ONNX Runtime's dynamic quantisation of MatMul, per channel. It uses integer arithmetic if the CPU
   supports it. The token table is also stored as int8.
-- "compact": for a model that ships with a package. The weights and the token table are stored as int8, or as
-  float16 if int8 falls below MIN_COSINE. Computation is in float32. The embeddings are the same on every
-  machine, and the files have a quarter of the size.
+- "compact": for a model that ships with a package. The weights and the token table are stored as int8 (see `compact`).
+  Computation is in float32. The embeddings are the same on every machine, and the files have a quarter of the size.
 
 Mean cosine similarity to float32:
 
-- all-MiniLM-L6-v2 (a trained text encoder, six layers): int8 0.9947 (8-bit weights, with VNNI), compact
-  0.9992, only the token table 0.99999
+- all-MiniLM-L6-v2 (a trained text encoder, six layers): int8 0.9947 (8-bit weights, with VNNI), compact 0.9996, only
+  the token table 0.99999
 - text encoder of the built-in model, without VNNI: int8 0.9997 (0.9995 with 8-bit weights)
-- timm's ResNet-18 (a trained image encoder): compact 0.9999
+- timm's EfficientNet-Lite0 (a trained image encoder): compact 0.9974
 """
 
-import secrets
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from searcher.models.compact import shrink_tables, store_compact
 from searcher.models.drift import MIN_COSINE, acceptable, describe, measure_drift
 from searcher.models.folder import ModelFolder
-from searcher.models.layout import FLOAT32, ModelError
+from searcher.models.layout import COMPACT, FLOAT32, ModelError
 from searcher.models.manifest import read_manifest, update_manifest
 from searcher.models.model import Model
 
 INT8 = "int8"
-COMPACT = "compact"
-_COSINE = {"visual": "image_cosine", "textual": "text_cosine"}
-_SMALL = 256  # constants with fewer values than this stay float32
 
 
 def add_precision(folder: Path, precision: str) -> dict[str, float]:
@@ -47,20 +41,11 @@ def add_precision(folder: Path, precision: str) -> dict[str, float]:
     float32 = Model.open(folder, precision="float32")
     files = {side: f"{side}/model.{precision}.onnx" for side in FLOAT32}
     for side, name in files.items():
-        if precision == COMPACT:
-            store_small(folder / FLOAT32[side], folder / name, INT8)
-        else:
-            quantize_int8(folder / FLOAT32[side], folder / name)
+        create = store_compact if precision == COMPACT else quantize_int8
+        create(folder / FLOAT32[side], folder / name)
     manifest = read_manifest(folder)
-    precisions = {**manifest.precisions, precision: files}
-    update_manifest(folder, precisions=precisions)
+    update_manifest(folder, precisions={**manifest.precisions, precision: files})
     drift = measure_drift(float32, Model.open(folder, precision=precision))
-    strays = [side for side in files if drift[_COSINE[side]] < MIN_COSINE]
-    if precision == COMPACT and strays:
-        for side in strays:
-            store_small(folder / FLOAT32[side], folder / files[side], "float16")
-        update_manifest(folder, precisions=precisions)
-        drift = measure_drift(float32, Model.open(folder, precision=precision))
     update_manifest(folder, drift={**manifest.drift, precision: drift})
     return drift
 
@@ -125,7 +110,7 @@ def _remove_encoders(folder: Path, names: Iterable[str], kept: Mapping[str, Mapp
 def quantize_int8(source: Path, target: Path) -> None:
     """Write the float32 encoder `source` to `target`, with its MatMul weights and its token table as int8.
 
-    The weights have one scale per channel and the token table has one scale per token. On ViT-B-32's text
+    The weights have one scale per channel and the token table has one scale per column. On ViT-B-32's text
     encoder, the int8 table makes opening the file three times faster (64 ms instead of 180) and changes the
     mean cosine by 0.0001.
 
@@ -141,7 +126,7 @@ def quantize_int8(source: Path, target: Path) -> None:
         try:
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             model = onnx.load(str(prepared))
-            _shrink_tables(model)
+            shrink_tables(model)
             onnx.save(model, str(prepared))
             quantize_dynamic(
                 str(prepared),
@@ -158,124 +143,3 @@ def quantize_int8(source: Path, target: Path) -> None:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(f"{source} cannot be stored as int8 ({reason}); use --precision float32") from error
         quantized.replace(target)
-
-
-def store_small(source: Path, target: Path, kind: str) -> None:
-    """Write `source` to `target` with its large float32 weights stored as `kind`.
-
-    `kind` is "int8" (one scale per row, which is an output channel of a convolution) or "float16" (rounded).
-    Token tables are always stored as int8. ONNX Runtime converts the weights back to float32 once, when it
-    opens the file, and computes in float32. Only the size on disk becomes smaller.
-    """
-    model = onnx.load(str(source))
-    _shrink_tables(model)
-    tensors: list[onnx.TensorProto] = []
-    nodes: list[onnx.NodeProto] = []
-    for tensor in model.graph.initializer:
-        large = len(tensor.dims) > 1 and np.prod(tensor.dims) >= _SMALL
-        wanted = large and tensor.data_type == TensorProto.FLOAT
-        values = numpy_helper.to_array(tensor) if wanted else None
-        if values is None or not np.isfinite(values.astype(np.float16)).all():
-            tensors.append(tensor)
-            continue
-        name, stored = tensor.name, f"{tensor.name}.stored"
-        if kind == INT8:
-            rows, scales = _int8_rows(values)
-            if values.ndim > 2:
-                rows = _balanced(rows, values / scales)
-            tensors += [
-                numpy_helper.from_array(rows, stored),
-                numpy_helper.from_array(scales, f"{name}.scales"),
-            ]
-            nodes += [
-                helper.make_node("Cast", [stored], [f"{name}.cast"], to=TensorProto.FLOAT, name=f"{name}.cast"),
-                helper.make_node("Mul", [f"{name}.cast", f"{name}.scales"], [name], name=f"{name}.scale"),
-            ]
-        else:
-            tensors.append(numpy_helper.from_array(values.astype(np.float16), stored))
-            nodes.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=f"{name}.cast"))
-    _replace(model, tensors, [*nodes, *model.graph.node])
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")  # never through a link that is here already
-    try:
-        onnx.save(model, str(partial))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def stored_weights(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """The constants of an encoder, by name.
-
-    Weights that `store_small` converted are returned as the float32 values that the encoder computes with.
-    """
-    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for ending in (".stored", ".rows"):  # in this order, because the scales of a table can themselves be ".stored"
-        for stored in [name for name in weights if name.endswith(ending)]:
-            name = stored.removesuffix(ending)
-            weights[name] = weights.pop(stored).astype(np.float32)
-            if f"{name}.scales" in weights:  # float16 weights have no scales
-                weights[name] *= weights.pop(f"{name}.scales")
-    return weights
-
-
-def _int8_rows(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Quantise float32 (n, …). Returns int8 of the same shape and float32 scales (n, 1, …): values ≈ int8 x scales."""
-    highest = np.abs(values).reshape(len(values), -1).max(axis=1)
-    scales = (np.maximum(highest, 1e-12) / 127).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
-    return np.rint(values / scales).astype(np.int8), scales
-
-
-def _balanced(rows: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """Round some int8 weights (out, in, …) of a convolution the other way, so that errors cancel in every kernel.
-
-    The inputs of a convolution mostly have the same sign, so rounding errors add up to a shift. The shift matters
-    most in edge filters, because their weights sum to zero. On a trained ResNet-18, this raises the mean cosine
-    to float32 from 0.9974 to 0.9999. The method is SQuant (Guo et al., ICLR 2022) in its simplest form.
-    """
-    for shape in ((*rows.shape[:2], -1), (len(rows), -1)):
-        rounded, wanted = rows.reshape(shape).astype(np.float32), exact.reshape(shape)
-        error = wanted - rounded
-        excess = np.rint(error.sum(axis=-1, keepdims=True))
-        # the weights with the largest error in the direction of the excess move one step in that direction
-        rank = np.argsort(np.argsort(-error * np.sign(excess), axis=-1, kind="stable"), axis=-1)
-        rounded += np.sign(excess) * (rank < np.abs(excess))
-        rows = np.clip(rounded, -127, 127).astype(np.int8).reshape(rows.shape)
-    return rows
-
-
-def _shrink_tables(model: onnx.ModelProto) -> None:
-    """Store embedding tables as int8 rows with one scale per row: Gather(rows) x Gather(scales)."""
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    tensors: dict[str, onnx.TensorProto] = {}
-    nodes: list[onnx.NodeProto] = []
-    for node in model.graph.node:
-        table = weights.get(node.input[0]) if node.op_type == "Gather" else None
-        if table is None or table.data_type != TensorProto.FLOAT or len(table.dims) != 2 or table.dims[0] < 1000:
-            nodes.append(node)
-            continue
-        rows, scales, (out,) = f"{table.name}.rows", f"{table.name}.scales", node.output
-        if rows not in tensors:
-            stored = _int8_rows(numpy_helper.to_array(table))
-            tensors[rows] = numpy_helper.from_array(stored[0], rows)
-            tensors[scales] = numpy_helper.from_array(stored[1], scales)
-        for part in (rows, scales):
-            given = [part, node.input[1]]
-            nodes.append(helper.make_node("Gather", given, [f"{out}.{part}"], axis=0, name=f"{out}.{part}"))
-        cast = f"{out}.{rows}.float"
-        nodes += [
-            helper.make_node("Cast", [f"{out}.{rows}"], [cast], to=TensorProto.FLOAT, name=cast),
-            helper.make_node("Mul", [cast, f"{out}.{scales}"], [out], name=f"{out}.scaled"),
-        ]
-    used = {name for node in nodes for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    _replace(model, [*kept, *tensors.values()], nodes)
-
-
-def _replace(model: onnx.ModelProto, tensors: list[onnx.TensorProto], nodes: list[onnx.NodeProto]) -> None:
-    nodes = list(nodes)
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(tensors)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    # the recorded shapes may refer to values that have changed
-    del model.graph.value_info[:]

@@ -24,9 +24,13 @@ _DTYPES = {
 class Encoder:
     """An encoder file that is ready to run. It is thread-safe, because ONNX Runtime sessions are."""
 
-    def __init__(self, path: Path, *, threads: int = 0, providers: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, path: Path, *, threads: int = 0, providers: tuple[str, ...] | None = None, unpack: bool = False
+    ) -> None:
         """Open `path` with `threads` threads (0: one per physical core).
 
+        unpack: convert int8 weights to float32 now, once, and compute in float32. Otherwise ONNX Runtime chooses
+        for each operation, and the embeddings depend on the CPU.
         If an accelerator is installed but does not work, the CPU is used, unless `providers` are given.
         Raises ModelError if the file cannot be loaded or is not a supported encoder.
         """
@@ -34,13 +38,13 @@ class Encoder:
         if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
             raise ModelError(f"{path} cannot be loaded: ONNX Runtime opens no path that is not UTF-8")
         try:
-            self._session = _open(path, threads, wanted)
+            self._session = _open(path, threads, wanted, unpack)
         except Exception as error:  # ONNX Runtime's exceptions have no other common base class
             if len(wanted) == 1 or providers is not None:
                 raise ModelError(f"{path} cannot be loaded: {_reason(error)}") from error
             # an accelerator is installed, but it does not work or does not support this model
             try:
-                self._session = _open(path, threads, wanted[-1:])
+                self._session = _open(path, threads, wanted[-1:], unpack)
             except Exception as second:
                 raise ModelError(f"{path} cannot be loaded: {_reason(second)}") from second
         self.path = path
@@ -135,13 +139,15 @@ class Pace:
             self._trials = self._trials[1:]
 
 
-def _open(path: Path, threads: int, providers: tuple[str, ...]) -> onnxruntime.InferenceSession:
+def _open(path: Path, threads: int, providers: tuple[str, ...], unpack: bool) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     if threads == 0 and usable_cores() < (os.cpu_count() or 1):
         threads = usable_cores()  # by default, ONNX Runtime starts one thread per core of the whole machine
     options.intra_op_num_threads = threads
     # Spinning threads would waste CPU time in a short search and slow down the decoding threads while indexing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if unpack:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")  # else DequantizeLinear is no constant
     options.log_severity_level = 4  # errors are raised as exceptions, so they need not be logged
     # ONNX Runtime's own fallback prints to stdout
     return onnxruntime.InferenceSession(str(path), options, providers=list(providers), enable_fallback=0)

@@ -125,6 +125,11 @@ class TextTokenizer:
             return len(encoding.ids) > self.context_length - 2
         return bool(encoding.overflowing)
 
+    def trim(self, ids: np.ndarray) -> np.ndarray:
+        """`ids` without the columns at the end that are padding in all rows. Two columns or more remain."""
+        last = max(np.flatnonzero((ids != self.pad_id).any(axis=0)), default=0)
+        return ids[:, : max(2, last + 1)]
+
     def mask(self, ids: np.ndarray) -> np.ndarray:
         """The attention mask of `ids`: int64 (n, context_length), 1 for tokens and 0 for padding."""
         return np.asarray(ids != self.pad_id, dtype=np.int64)

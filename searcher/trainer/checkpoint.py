@@ -213,10 +213,10 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
     cannot be read, contains more than weights, or belongs to another architecture.
     """
     if _is_builtin(checkpoint):
-        counts = {name: tensor for name, tensor in model.state_dict().items() if name.endswith("num_batches_tracked")}
+        own, given = model.state_dict(), builtin_weights()
         try:
-            model.load_state_dict(counts | builtin_weights())
-        except RuntimeError as error:
+            model.load_state_dict({name: own[name] if found is None else found for name, found in given.items()})
+        except (RuntimeError, KeyError) as error:
             raise InvalidInput(f"{BUILTIN} does not contain the weights of this architecture") from error
         return
     path = weights_file(checkpoint)

@@ -13,6 +13,7 @@ from typing import Any
 
 import open_clip
 import torch
+from open_clip.hf_model import HFTextEncoder
 from open_clip.tokenizer import SimpleTokenizer
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE
@@ -29,6 +30,7 @@ from searcher.models.layout import (
     TEXTUAL,
     TOKENIZER,
     TOKENIZER_SETTINGS,
+    UNPADDED,
     VISUAL,
 )
 from searcher.models.manifest import write_manifest
@@ -45,6 +47,7 @@ from searcher.trainer.config import (
     write_text_config,
 )
 from searcher.trainer.rewrite import rewritten
+from searcher.trainer.weights import record_places
 
 MODEL_PARTS = (*SIDES, CONFIG, MANIFEST)  # of a model folder, in the order in which they are replaced
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth")
@@ -114,7 +117,7 @@ def export_model(
         ids[:, 0] = 1  # not only padding: towers that mask padding divide by the number of tokens
         with _evaluating(model), rewritten(model):
             export_onnx(_Image(model), torch.rand(2, 3, height, width), partial / VISUAL, "image")
-            export_onnx(_Text(model), ids, partial / TEXTUAL, "text")
+            export_onnx(_Text(model), ids, partial / TEXTUAL, "text", unpadded=_masks_padding(model))
         write_manifest(partial, name=name, **{**_scale(model), **facts})
         if precision != "float32":
             add_precision(partial, precision)
@@ -204,37 +207,62 @@ class _evaluating:
         self.model.train(training).to(dtype=dtype, device=device)
 
 
-def export_onnx(module: torch.nn.Module, example: torch.Tensor, path: Path, input_name: str) -> None:
+def _masks_padding(model: torch.nn.Module) -> bool:
+    """Whether padding does not change the features of a text. Then a text encoder needs none, and is faster."""
+    return isinstance(getattr(model, "text", None), HFTextEncoder)
+
+
+def export_onnx(
+    module: torch.nn.Module, example: torch.Tensor, path: Path, input_name: str, *, unpadded: bool = False
+) -> None:
     """Write `module` (one input, one output) to an ONNX file with a variable batch size.
 
-    Raises SearcherError (one line) if the module cannot be exported.
+    unpadded: the second axis is variable too. The length of the example is the maximum. Raises SearcherError (one line)
+    if the module cannot be exported.
     """
-    batch = {0: torch.export.Dim("batch", min=1, max=65536)}
+    axes = {0: torch.export.Dim("batch", min=1, max=65536)}
+    if unpadded:
+        axes[1] = torch.export.Dim(UNPADDED, min=2, max=example.shape[1])
     try:
         with torch.no_grad(), _quiet():
             program = torch.onnx.export(
                 module.eval(),
                 (example,),
                 dynamo=True,
-                dynamic_shapes=(batch,),
+                dynamic_shapes=(axes,),
                 input_names=[input_name],
                 output_names=["features"],  # text towers already use the name "embedding" inside
                 opset_version=20,
-                optimize=True,
+                optimize=False,
                 verbose=False,
             )
+            assert program is not None
+            _optimize(program)
     except Exception as error:
         # torch puts two paragraphs of advice before the actual error.
         reason = " ".join(str(error).split("## Exception summary")[-1].split())[:200]
         raise InvalidInput(f"this model cannot be exported to ONNX ({reason})") from error
-    assert program is not None
     for node in program.model.graph.all_nodes():
         # Remove the stack traces of this machine: nobody needs them, and they make the files differ.
         node.metadata_props.clear()
     program.model.metadata_props.clear()
+    record_places(program, visual=input_name == "image")
     # A single file is easier to handle, but protobuf is limited to 2 GB.
     size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     program.save(str(path), external_data=size > 1_900_000_000)
+
+
+def _optimize(program: Any) -> None:
+    """Let the exporter simplify the graph, but keep the batch norms, so that training can start from the weights.
+
+    The exporter would multiply them into the convolutions. ONNX Runtime does that when it opens the file.
+    """
+    norms = [node for node in program.model.graph.all_nodes() if node.op_type == "BatchNormalization"]
+    for node in norms:
+        node.domain = "kept"  # an unknown operator, which the exporter does not touch
+    program.optimize()
+    for node in norms:
+        node.domain = ""
 
 
 @contextmanager

@@ -81,6 +81,11 @@ def rewritten(model: nn.Module) -> Iterator[None]:
             setattr(parent, name, child)
 
 
+def original_name(name: str) -> str:
+    """The name in the state dict of the original model, of a tensor in that of a rewritten one."""
+    return name.replace(".original.", ".")
+
+
 def _is_plain(attention: nn.MultiheadAttention) -> bool:
     return (
         attention.batch_first

@@ -59,6 +59,17 @@ def test_the_context_length_comes_from_the_model_config() -> None:
     np.testing.assert_array_equal(ours(["one two " * 20]), SIMPLE(["one two " * 20], context_length=16).numpy())
 
 
+def test_trimmed_tokens_are_as_long_as_the_longest_text() -> None:
+    ids = OURS(["a dog", "a dog on the beach"])
+    trimmed = OURS.trim(ids)
+    assert trimmed.shape == (2, 7)
+    np.testing.assert_array_equal(trimmed, ids[:, :7])
+    assert (ids[:, 7:] == OURS.pad_id).all()
+    full = OURS(["dog " * 500])
+    np.testing.assert_array_equal(OURS.trim(full), full)
+    assert OURS.trim(np.full((3, 77), OURS.pad_id)).shape == (3, 2)
+
+
 def test_a_shell_argument_that_is_not_utf8_is_still_tokenized() -> None:
     assert OURS([b"caf\xe9".decode("utf-8", "surrogateescape")]).shape == (1, 77)
 

@@ -1,5 +1,4 @@
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from open_clip.transform import PreprocessCfg
 
 from searcher.errors import SearcherError
-from searcher.models import Model, quantize
+from searcher.models import Model
 from searcher.trainer.export import export_model, write_tokenizer
 from tests.models.sentences import sentences
 from tests.models.towers import (
@@ -82,45 +81,6 @@ def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_f
     photos = real_photos()
     cosines = np.sum(compact.encode_images(photos) * whole.encode_images(photos), axis=1)
     assert cosines.min() > 0.999
-
-
-@pytest.mark.slow
-def test_image_weights_are_stored_as_float16_if_int8_would_change_embeddings_too_much(
-    small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(quantize, "MIN_COSINE", 1.0)
-    folder = Path(shutil.copytree(small_folder, tmp_path / "small"))
-    drift = quantize.add_precision(folder, "compact")
-    assert drift["image_cosine"] > 0.99999
-    sizes = [(folder / f"visual/model{kind}.onnx").stat().st_size for kind in ("", ".compact")]
-    assert 0.45 < sizes[1] / sizes[0] < 0.6
-    assert Model.open(folder, precision="compact").info["drift"]["compact"] == drift
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "step"), [("int8", 1 / 127), ("float16", 2**-10)])
-def test_compressed_weights_are_read_back_by_name(small_folder: Path, tmp_path: Path, kind: str, step: float) -> None:
-    for side in ("visual", "textual"):
-        whole, small = small_folder / side / "model.onnx", tmp_path / f"{side}.onnx"
-        quantize.store_small(whole, small, kind)
-        expected = {t.name: onnx.numpy_helper.to_array(t) for t in onnx.load(str(whole)).graph.initializer}
-        found = quantize.stored_weights(onnx.load(str(small)))
-        assert found.keys() == expected.keys()
-        for name, values in expected.items():
-            # Token tables are always int8, and their scales may be rounded again. A mask contains -inf.
-            highest = np.abs(values[np.isfinite(values)]).max(initial=0)
-            tolerance = (3 / 127 if "token" in name else step) * highest
-            np.testing.assert_allclose(found[name], values, rtol=0, atol=tolerance)
-
-
-def test_rounding_errors_of_stored_weights_cancel_out_in_every_filter() -> None:
-    weights = np.random.default_rng(0).normal(size=(16, 32, 3, 3)).astype(np.float32)
-    exact = weights / (np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / 127)
-    error = quantize._balanced(np.rint(exact).astype(np.int8), exact) - exact
-    assert np.abs(error).max() <= 1
-    assert np.abs(error.sum(axis=(1, 2, 3))).max() <= 0.51
-    assert np.abs(error.sum(axis=(2, 3))).max() <= 1.6
-    assert np.square(error).mean() < 1.5 / 12
 
 
 def test_a_tokenizer_that_is_not_fast_is_refused(tmp_path: Path) -> None:
