@@ -184,7 +184,7 @@ def compute(trunk: Trunk, files: Sequence[str], progress: Progress = SILENT) -> 
             own = files[processes.rank :: processes.count]
             parts = processes.collect(list(_digests(trunk, own, cache, encoder, progress)))
     except sqlite3.Error as error:
-        raise SearcherError(f"cannot use the features in {trunk.cache_file()}: {error}") from error
+        raise SearcherError(f"cannot use the features in {trunk.cache_file()} ({error}): delete it") from error
     digests: list[bytes | None] = [None] * len(files)
     for rank, part in enumerate(parts):
         digests[rank :: processes.count] = part

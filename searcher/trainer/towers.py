@@ -18,7 +18,7 @@ WITH_HEAD = (POSTERIOR,)  # towers whose own head gives the embedding, so that o
 CLASSES = 1000  # of ImageNet
 STAGES = {4: 112, 2: 40}  # whose channels, pooled over the image, are features too
 TEMPERATURE = 1.5  # of the posterior, so that similar classes count as well
-SHARE = 1.0  # of the names, next to the learned vector
+SHARE = 2.0  # of the names, next to the learned vector
 
 default_cfgs = generate_default_cfgs(
     {

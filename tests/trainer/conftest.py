@@ -1,5 +1,6 @@
 """Training images (discs of four colours), and model configs that train in seconds."""
 
+import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from searcher.progress import Progress
-from searcher.trainer import loop
+from searcher.trainer import features, loop
 from searcher.trainer.loop import Settings
 
 COLOURS = ("red", "green", "blue", "yellow")
@@ -45,6 +46,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small BERT of random weights, as Hugging Face stores it."""
+    transformers: Any = importlib.import_module("transformers")
+    folder = tmp_path_factory.mktemp("bert")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    words += [f"{a}{b}{c}" for a in letters for b in letters for c in letters[:2]]  # more than 1,000: a table
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    shape = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
+    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=40, **shape)
+    transformers.BertModel(config).save_pretrained(folder)
+    return folder
+
+
 class Recorder(Progress):
     """Collects the lines of a run, and its notices."""
 
@@ -64,6 +81,14 @@ def settings_for(folder: Path, out: Path, **changes: Any) -> Settings:
     values: dict[str, Any] = {"epochs": 4, "batch_size": 16, "lr": 3e-3, "workers": 0} | changes
     values = {"sources": (folder / "pairs.csv",), "model": str(folder / "tiny.json")} | values
     return Settings(out=out, **values)
+
+
+@pytest.fixture(autouse=True)
+def feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own for the features of locked trunks."""
+    folder = tmp_path / "cache" / "features"
+    monkeypatch.setattr(features, "cache_folder", lambda: folder)
+    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Weights read back from exported model folders."""
 
-import importlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,22 +22,6 @@ from tests.models.towers import RESNET, VIT, export_small, small_model
 
 TEXTS = ["a dog on the beach", "two red cars", "snow", "a photo of an old temple in the forest at night"]
 UNUSED = "num_batches_tracked"
-
-
-@pytest.fixture(scope="module")
-def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small BERT of random weights, as Hugging Face stores it."""
-    transformers: Any = importlib.import_module("transformers")
-    folder = tmp_path_factory.mktemp("bert")
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    words += [f"{a}{b}{c}" for a in letters for b in letters for c in letters[:2]]  # more than 1,000: a table
-    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
-    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
-    shape = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}
-    config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=40, **shape)
-    transformers.BertModel(config).save_pretrained(folder)
-    return folder
 
 
 def bert_config(language_model: Path) -> dict[str, Any]:
