@@ -13,11 +13,10 @@ mkdir -p "$out"
 
 [ -e "$out/prepared" ] || { python "$here/prepare.py" "$clones" "$data" && touch "$out/prepared"; }
 python "$here/tower.py" "$text" "$out/tower.safetensors"
-searcher train "$data"/{flickr8k,coco,tiny,mini,food,things,small,closeups}.jsonl \
-    --weights 2,1,0.5,0.5,0.25,0.7,1,2 \
+searcher train "$data"/{flickr8k,coco,tiny,mini,food,things,small,closeups,grey}.jsonl \
+    --weights 2,1,0.5,0.5,0.25,0.7,1.2,2,0.5 \
     --image-tower efficientnet_lite0_posterior --image-weights "$out/tower.safetensors" --text-tower "$text" \
-    --freeze image,text --epochs 10 --batch-size 512 --lr 1.5e-3 --val "$data/measure/flickr8k.jsonl" \
-    --resume --out "$out/model"
+    --freeze image,text --epochs 10 --batch-size 512 --lr 1.5e-3 --val-split 0 --resume --out "$out/model"
 python "$here/install.py" "$out/model" "$here/../../searcher/models/builtin"
 python "$here/calibrate.py" "$here/../../searcher/models/builtin" "$data/measure/outside" --store
 python "$here/measure.py" "$here/../../searcher/models/builtin" "$data/measure"

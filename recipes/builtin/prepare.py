@@ -17,19 +17,25 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from timm.data import ImageNetInfo
 
+from searcher.datasets import read_labels
 from searcher.datasets.samples import sample_photos
 
 SIDE = 300  # pixels: photos whose shorter side is longer are made smaller, because they are read faster so
 SMALL = 32  # pixels of the shorter side of small pictures
 SMALL_EACH = 200  # small pictures of a label
+GREY_EACH = 100  # grey pictures of a label
 SAME_PHOTO = 0.97  # the product of two centred thumbnails: copies lie above it, by eye
 HELD_OUT_EVERY = 8  # of Flickr8k's photos, sorted by name
+
+
+Row = tuple[Path, list[str], str | None]  # photo, captions, class
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,7 @@ LABELLED = [
         "closeups", "sgrpanchal31/table-detection-dataset", "8f7e17b", rf"images/(?:.+/)?{PHOTO}", "page of text", 250
     ),
     Source("closeups", "zzzDavid/ICDAR-2019-SROIE", "27be427", r"data/img/\d+\.jpg", "receipt", 250),
+    Source("closeups", "Hola-Gordon/Computer-Vision-Lab2", "2f53b36", rf"data/raw/(?P<label>brick|stone|wood)/{PHOTO}"),
     Source("closeups", "nhhoang-tony/Latte-art", "0f4f1a2", r"public/static/img/[a-z]+-\d+\.jpeg", "cup of coffee"),
 ]
 MEASURED = [
@@ -103,6 +110,7 @@ MEASURED = [
         "outside", "MachineLearning2020/Homework2-Caltech101", "836044d", rf"101_ObjectCategories/{FOLDER}", each=60
     ),
 ]
+SPLIT = ("cifar10", "sports")  # no copies of their photos are in the other sources
 # What people's labels are called here. None leaves the photos out: they do not show what they say, or are measured.
 RENAMED: dict[str, str | None] = {
     "domestic cat": "cat", "smiling dog": "dog", "bus-motorbus": "bus", "motorbus": "bus", "frontal": "house",
@@ -118,6 +126,7 @@ PHRASES = {
     "pants": ["pants", "trousers"], "shoes": ["shoes", "a pair of shoes"], "shorts": ["shorts"],
     "temple": ["a temple", "an old temple"], "coins": ["coins", "a coin", "money"],
     "brick wall": ["a brick wall", "bricks"], "cup of coffee": ["a cup of coffee", "coffee"],
+    "brick": ["a brick wall", "bricks"], "stone": ["stones", "rocks"], "wood": ["wood", "wooden boards"],
     "gravel": ["gravel", "small stones"], "grass": ["grass", "a lawn"], "asphalt": ["asphalt", "a road surface"],
     "cobblestone": ["cobblestones", "a stone pavement"], "paving stones": ["paving stones", "a pavement"],
     "page of text": ["a page of text", "a document"],
@@ -158,6 +167,12 @@ def names_of(info: ImageNetInfo, wnid: str) -> list[str]:
     return info.label_name_to_description(wnid).split(", ")
 
 
+@cache
+def usual_names() -> list[str]:
+    """What people call the classes of ImageNet, in their order: OpenAI's names, which ship with searcher."""
+    return [label.name for label in read_labels("@imagenet")]
+
+
 def with_article(name: str) -> str:
     return name if name[0].isupper() else ("an " if name[0] in "aeiou" else "a ") + name
 
@@ -165,9 +180,8 @@ def with_article(name: str) -> str:
 def captions_of(source: str, label: str, info: ImageNetInfo) -> list[str]:
     """What a photo with this label is captioned with. Empty if it is left out."""
     if source in ("tiny", "mini"):
-        first, *others = names_of(info, label)
-        phrases = [with_article(name) for name in [first, *others[:1]]]
-        return [first, *as_photos(phrases)]
+        names = dict.fromkeys([*names_of(info, label)[:2], usual_names()[info.label_names().index(label)]])
+        return [*names, *as_photos([with_article(name) for name in names])]
     if source == "food":
         return [*as_photos([label.replace("_", " ")]), "a plate of " + label.replace("_", " ")]
     label = re.sub(r"[-_ ]+", " ", RENAMED.get(label, label) or "").lower().replace("t shirt", "t-shirt")
@@ -266,7 +280,7 @@ class Photos:
         return path
 
 
-def write(path: Path, rows: Iterable[tuple[Path, list[str], str | None]]) -> None:
+def write(path: Path, rows: Iterable[Row]) -> None:
     """Write (image, captions, label) as JSON lines. The label, if there is one, names the image's class."""
     rows = list(rows)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +306,8 @@ def write_measured(clones: Clones, folder: Path, info: ImageNetInfo) -> list[np.
             path = folder / source.name / label / f"{name}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-            thumbnails.append(thumbnail(found[0]))
+            if source.name not in SPLIT:
+                thumbnails.append(thumbnail(found[0]))
             if source.name == "things":
                 things.append((path, [class_name(info, label)], None))
     write(folder / "things.jsonl", sorted(things))
@@ -305,7 +320,6 @@ def write_measured(clones: Clones, folder: Path, info: ImageNetInfo) -> list[np.
         path = folder / "tiny" / label / f"{name}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        thumbnails += [thumbnail(found[0])] if (found := opened(content)) else []
     return thumbnails
 
 
@@ -331,21 +345,34 @@ def flickr(clones: Clones, data: Path) -> tuple[list[tuple[str, bytes, list[str]
     return trained, thumbnails
 
 
-def small_pictures(labelled: list[tuple[Path, list[str], str | None]], data: Path, info: ImageNetInfo) -> None:
-    """Small pictures of everyday kinds: thumbnails are small, and old photos."""
+def small_pictures(labelled: list[Row], data: Path, info: ImageNetInfo) -> Iterator[Row]:
+    """Small pictures of everyday kinds, as thumbnails and old photos are."""
     kinds = {wnid: kind for kind, wnids in KINDS.items() for wnid in wnids}
     counts: Counter[str] = Counter()
-    rows: list[tuple[Path, list[str], str | None]] = []
     for path, _, label in labelled:
         kind = kinds.get(str(label), str(label))
         if (kind in SMALL_LABELS or kind in KINDS) and counts[kind] < SMALL_EACH:
             counts[kind] += 1
-            target = data / "small" / kind / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
             with Image.open(path) as image:
-                shrunk(image.convert("RGB"), SMALL).save(target, quality=92)
-            rows.append((target, captions_of("small", kind, info), kind))
-    write(data / "small.jsonl", rows)
+                small = shrunk(image.convert("RGB"), SMALL)
+            yield save_copy(small, data / "small" / kind / path.name), captions_of("small", kind, info), kind
+
+
+def grey_pictures(labelled: list[Row], data: Path) -> Iterator[Row]:
+    """Photos without their colours, as old ones are."""
+    counts: Counter[str] = Counter()
+    for path, captions, label in labelled:
+        if counts[str(label)] < GREY_EACH:
+            counts[str(label)] += 1
+            with Image.open(path) as image:
+                grey = image.convert("L")
+            yield save_copy(grey, data / "grey" / str(label) / path.name), captions, label
+
+
+def save_copy(image: Image.Image, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, quality=92)
+    return path
 
 
 def main(clones: Clones, data: Path) -> None:
@@ -362,7 +389,7 @@ def main(clones: Clones, data: Path) -> None:
     found = ((photos.save("coco", "", name, content), name) for _, name, content in clones.photos(COCO))
     write(data / "coco.jsonl", sorted((path, [sentence(caption_of[name])], None) for path, name in found if path))
 
-    rows: dict[str, list[tuple[Path, list[str], str | None]]] = {}
+    rows: dict[str, list[Row]] = {}
     for source in LABELLED:
         for label, name, content in clones.photos(source):
             texts = captions_of(source.name, label, info)
@@ -371,7 +398,8 @@ def main(clones: Clones, data: Path) -> None:
                 rows.setdefault(source.name, []).append((path, texts, own))
     for name, labelled in rows.items():
         write(data / f"{name}.jsonl", labelled)
-    small_pictures([row for name in ("things", "tiny", "mini") for row in rows[name]], data, info)
+    write(data / "small.jsonl", small_pictures(rows["things"] + rows["tiny"] + rows["mini"], data, info))
+    write(data / "grey.jsonl", grey_pictures(rows["closeups"] + rows["things"], data))
 
 
 if __name__ == "__main__":

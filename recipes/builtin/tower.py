@@ -12,17 +12,17 @@ import torch
 from safetensors.torch import save_file
 from timm.data import ImageNetInfo
 
+from searcher.datasets import read_labels
 from searcher.trainer import checkpoint
 from searcher.trainer.pretrained import image_config, load_text_weights, text_config
 from searcher.trainer.towers import POSTERIOR
 
-BATCH = 100  # names
 
-
-def class_names() -> list[str]:
-    """The first name of each class of ImageNet, in the order of the classifier."""
+def class_names() -> list[tuple[str, str]]:
+    """The name of each class of ImageNet in WordNet, and what people call it, in the order of the classifier."""
     info = ImageNetInfo("imagenet1k")
-    return [info.index_to_description(number).split(", ")[0] for number in range(info.num_classes())]
+    wordnet = [info.index_to_description(number).split(", ")[0] for number in range(info.num_classes())]
+    return list(zip(wordnet, (label.name for label in read_labels("@imagenet")), strict=True))
 
 
 @torch.inference_mode()
@@ -41,9 +41,10 @@ def main(text_model: Path, out: Path) -> None:
     weights = {f"trunk.{name}": tensor for name, tensor in zip(ours, theirs[:-2], strict=True)}
     weights |= {"head.classifier.weight": theirs[-2], "head.classifier.bias": theirs[-1]}
 
-    names = class_names()
-    parts = [tokenizer(names[start : start + BATCH]) for start in range(0, len(names), BATCH)]
-    embeddings = torch.cat([model.encode_text(part, normalize=True) for part in parts])
+    embeddings = torch.stack(
+        [model.encode_text(tokenizer(list(names)), normalize=True).mean(0) for names in class_names()]
+    )
+    embeddings = torch.nn.functional.normalize(embeddings, dim=-1)
     weights["head.names"] = embeddings - embeddings.mean(0)
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, out)
     print(f"{out}: {len(weights)} tensors")

@@ -77,6 +77,13 @@ class TrainingProgress(Terminal):
 )
 @click.option("--val", type=FilePath(), help="Class folders or pairs to measure the model on during training.")
 @click.option(
+    "--val-split",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.05,
+    show_default=True,
+    help="Without --val: the share of the photos that is held out to measure the model on. 0: none.",
+)
+@click.option(
     "--loss",
     type=click.Choice(["softmax", "sigmoid"]),
     default="softmax",

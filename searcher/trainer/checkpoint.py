@@ -50,8 +50,7 @@ def config_of_checkpoint(checkpoint: Path | None) -> dict[str, Any]:
         return builtin_config()
     if checkpoint is None or not (checkpoint / CHECKPOINT_CONFIG).is_file():
         return {}
-    found = read_config(checkpoint)
-    return found | {"model_cfg": with_own_text(found["model_cfg"], checkpoint)}
+    return read_config(checkpoint)
 
 
 def create(config: dict[str, Any]) -> tuple[Any, Any]:

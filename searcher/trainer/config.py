@@ -52,7 +52,7 @@ def model_config(name: str) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> dict[str, dict[str, Any]]:
-    """The `model_cfg` and `preprocess_cfg` in the `open_clip_config.json` of a checkpoint folder.
+    """The `model_cfg` and `preprocess_cfg` in the `open_clip_config.json` of a checkpoint folder, see `with_own_text`.
 
     Raises InvalidInput (one line) if the file cannot be read, or has a value that is not allowed.
     """
@@ -65,7 +65,7 @@ def read_config(folder: Path) -> dict[str, dict[str, Any]]:
         Preprocess.from_config(preprocess)
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise InvalidInput(f"{path} has a preprocess_cfg that cannot be used ({error})") from error
-    return {"model_cfg": checked(found["model_cfg"], path), "preprocess_cfg": dict(preprocess)}
+    return {"model_cfg": checked(with_own_text(found["model_cfg"], folder), path), "preprocess_cfg": dict(preprocess)}
 
 
 def _read(path: Path) -> Any:
@@ -127,7 +127,8 @@ def _check_keys(found: Mapping[str, Any], known: frozenset[str] | set[str], path
 
 def uses_hugging_face(config: Mapping[str, Any]) -> bool:
     """Whether the text tower of a model config is a model of Hugging Face."""
-    return bool(config["text_cfg"].get("hf_model_name"))
+    text = config.get("text_cfg")
+    return isinstance(text, dict) and bool(text.get("hf_model_name"))
 
 
 def with_own_text(config: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -43,7 +43,6 @@ from searcher.trainer.config import (
     read_config,
     tokenizer_options,
     uses_hugging_face,
-    with_own_text,
     write_text_config,
 )
 from searcher.trainer.rewrite import rewritten
@@ -143,8 +142,8 @@ def open_checkpoint(checkpoint: Path) -> tuple[Any, Any, dict[str, Any]]:
     if not any(file.suffix in WEIGHTS for file in checkpoint.iterdir()):
         raise NotFound(f"{checkpoint} is not an open_clip checkpoint: it contains no weights")
     found = read_config(checkpoint)
-    config = with_own_text(found["model_cfg"], checkpoint)
-    if config == found["model_cfg"]:
+    config = found["model_cfg"]
+    if not (uses_hugging_face(config) and (checkpoint / TEXT_CONFIG).is_file()):
         return *_open(f"local-dir:{checkpoint}", None, config), config
     # open_clip would look for the config of the text model where it was when the checkpoint was written.
     model, tokenizer = create(config)

@@ -26,6 +26,7 @@ from searcher.trainer.distributed import Processes, join
 from searcher.trainer.ema import averaged
 from searcher.trainer.export import MODEL_PARTS, export_model
 from searcher.trainer.features import VIEWS, Trunk, check_views, compute
+from searcher.trainer.holdout import hold_out
 from searcher.trainer.locked import freeze
 from searcher.trainer.metrics import Metrics
 from searcher.trainer.pretrained import image_config, load_image_weights, load_text_weights, text_config
@@ -59,6 +60,7 @@ class Settings:
     views: tuple[str, ...] = VIEWS  # of each photo, for a locked image trunk
     interpolate: float | None = None  # the share of the trained weights in the result; the rest comes from `init`
     val: Path | None = None  # class folders or pairs to measure the model on during training
+    val_split: float = 0.05  # without `val`: the share of the photos that is held out for that
     loss: str = "softmax"  # or "sigmoid"
     label_smoothing: float = 0.0
     epochs: float = 10.0
@@ -92,7 +94,7 @@ class Settings:
 # These settings must not change when a run is resumed. Others may change.
 FIXED = (
     "model", "image_tower", "weights", "freeze", "views", "loss", "label_smoothing",
-    "epochs", "batch_size", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
+    "val_split", "epochs", "batch_size", "weight_decay", "warmup", "average", "min_area", "grayscale", "seed",
 )  # fmt: skip
 
 
@@ -127,7 +129,10 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     if settings.loss == "sigmoid":  # the initial values of Zhai et al. 2023
         config = {"init_logit_bias": -10, "init_logit_scale": math.log(10)} | config
     sources = open_sources(settings.sources, settings.weights, settings.freeze)
-    validation = Validation(settings.val) if settings.val and processes.first else None
+    measured: Any = settings.val
+    if not measured:
+        sources, measured = hold_out(sources, settings.val_split)
+    validation = Validation(measured) if measured and processes.first else None
     if sources.bad:
         progress.notice(first_bad(sources.bad))
     for remark in dict.fromkeys(sources.remarks + (validation.remarks if validation else [])):
@@ -172,7 +177,9 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
 
     frozen = FrozenText(model, tokenizer, sources.captions_of) if "text" in settings.freeze else None
     objective = Objective(model, processes, settings.loss, settings.label_smoothing, frozen)
-    encoder = TorchEncoder(average.module if average else model, tokenizer, as_search, config["embed_dim"], processes)
+    measured_model = average.module if average else model
+    known: dict[bytes, torch.Tensor] | None = {} if trunk else None
+    encoder = TorchEncoder(measured_model, tokenizer, as_search, config["embed_dim"], processes, known)
     saved = started = time.monotonic()
     first_step = facts["step"]
     parts = data.parts(first_step, total)

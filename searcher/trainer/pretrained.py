@@ -51,13 +51,14 @@ def text_config(folder: Path) -> tuple[dict[str, Any], int]:
     width = config.get("hidden_size", config.get("d_model", config.get("dim")))
     if not isinstance(width, int):
         raise InvalidInput(f"{folder / 'config.json'} cannot be used: it does not say how wide the text model is")
+    longest = config.get("max_position_embeddings")
     first_token = bool(pooling.get("pooling_mode_cls_token"))
     return {
         "hf_model_name": str(folder.absolute()),
         "hf_tokenizer_name": str(folder.absolute()),
         "hf_pooler_type": "cls_last_hidden_state_pooler" if first_token else "mean_pooler",
         "hf_proj_type": None,
-        "context_length": CONTEXT_LENGTH,
+        "context_length": min(CONTEXT_LENGTH, longest) if isinstance(longest, int) else CONTEXT_LENGTH,
     }, width
 
 

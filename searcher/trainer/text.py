@@ -37,13 +37,18 @@ class FrozenText:
         return torch.stack([self.known[caption] for caption in captions])
 
     def _encode(self, tokens: Tensor) -> Tensor:
-        """Tokens [n, context length] → float32 [n, d], unit length.
-
-        A text tower of Hugging Face ignores padding, so the columns that are padding in all rows are left out.
-        """
-        config = getattr(getattr(self.model, "text", None), "config", None)
-        if config is not None:
-            used = (tokens != config.pad_token_id).any(0).nonzero()
-            tokens = tokens[:, : int(used.max()) + 1]
-        features: Tensor = self.model.encode_text(tokens, normalize=True)
+        """Tokens [n, context length] → float32 [n, d], unit length."""
+        features: Tensor = self.model.encode_text(without_padding(self.model, tokens), normalize=True)
         return features.float()
+
+
+def without_padding(model: Any, tokens: Tensor) -> Tensor:
+    """Tokens [n, context length] without the columns that are padding in all rows.
+
+    Only a text tower of Hugging Face ignores padding. For other towers, the tokens are returned as they are.
+    """
+    config = getattr(getattr(model, "text", None), "config", None)
+    if config is None:
+        return tokens
+    used = (tokens != config.pad_token_id).any(0).nonzero()
+    return tokens[:, : int(used.max()) + 1]

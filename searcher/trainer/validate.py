@@ -15,9 +15,12 @@ from searcher.errors import InvalidInput
 from searcher.evaluate import read_data, retrieval, zero_shot
 from searcher.models import DualEncoder
 from searcher.models.preprocess import Preprocess
+from searcher.photos.decode import content_digest
 from searcher.progress import SILENT, Progress
 from searcher.trainer.distributed import Processes
+from searcher.trainer.locked import ImageTrunk, image_head
 from searcher.trainer.sources import first_bad
+from searcher.trainer.text import without_padding
 
 IMAGES = 2000  # the maximum number of images, picked at even intervals
 TEMPLATES = ("a photo of a {}",)
@@ -27,7 +30,8 @@ TEMPLATES = ("a photo of a {}",)
 class TorchEncoder:
     """A torch model with what `evaluate` needs of a `DualEncoder`, so that it is measured as the exported model is.
 
-    model: an open_clip model. tokenizer: of open_clip. preprocessing: what search will do with an image.
+    model: an open_clip model. tokenizer: of open_clip. preprocessing: what search will do with an image. known: the
+    features of the images that were encoded before, by digest, if the image trunk is locked; otherwise None.
     """
 
     model: Any
@@ -35,6 +39,7 @@ class TorchEncoder:
     preprocessing: Preprocess
     dim: int
     processes: Processes
+    known: dict[bytes, torch.Tensor] | None = None
 
     @property
     def image_size(self) -> int:
@@ -47,15 +52,28 @@ class TorchEncoder:
 
     def encode_pixels(self, batch: np.ndarray) -> np.ndarray:
         """Preprocessed float32 (b, 3, H, W) → float32 (b, dim), unit length."""
+        if self.known is not None:
+            return self._unit(image_head(self.model.visual)(self._features(batch)))
         pixels = torch.from_numpy(batch).to(self.processes.device, memory_format=torch.channels_last)
         return self._unit(self.model.encode_image(pixels, normalize=True))
+
+    def _features(self, batch: np.ndarray) -> torch.Tensor:
+        """What a locked trunk makes of each image. It is computed once."""
+        assert self.known is not None
+        digests = [content_digest(image.tobytes()) for image in batch]
+        new = [number for number, digest in enumerate(digests) if digest not in self.known]
+        if new:
+            pixels = torch.from_numpy(batch[new]).to(self.processes.device, memory_format=torch.channels_last)
+            found = ImageTrunk(self.model.visual)(pixels)
+            self.known.update((digests[number], row) for number, row in zip(new, found, strict=True))
+        return torch.stack([self.known[digest] for digest in digests])
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Texts → float32 (n, dim), unit length."""
         parts = [np.zeros((0, self.dim), np.float32)]
         for start in range(0, len(texts), 256):
             ids = self.tokenizer(list(texts[start : start + 256])).to(self.processes.device)
-            parts.append(self._unit(self.model.encode_text(ids, normalize=True)))
+            parts.append(self._unit(self.model.encode_text(without_padding(self.model, ids), normalize=True)))
         return np.concatenate(parts)
 
     def _unit(self, features: torch.Tensor) -> np.ndarray:
@@ -67,14 +85,15 @@ class TorchEncoder:
 class Validation:
     """Measures a torch model on the data that `searcher evaluate` would use, reduced to at most `IMAGES` images.
 
-    remarks: what the user should know about the data. Raises SearcherError if the data cannot be read.
+    given: a file or folder, or what was read from it. remarks: what the user should know about the data. Raises
+    SearcherError if the data cannot be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.data = thinned(read_data(path))
+    def __init__(self, given: Path | ClassFolder | Source) -> None:
+        self.data = thinned(read_data(given) if isinstance(given, Path) else given)
         self.remarks = list(self.data.remarks)
         if self.data.bad:
-            self.remarks.append(f"{path}: {first_bad(self.data.bad)}")
+            self.remarks.append(f"{self.data.path}: {first_bad(self.data.bad)}")
 
     @torch.no_grad()
     def __call__(self, encoder: TorchEncoder, progress: Progress = SILENT) -> dict[str, float]:
