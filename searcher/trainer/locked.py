@@ -8,8 +8,7 @@ from open_clip.timm_model import TimmModel
 from torch import Tensor, nn
 
 from searcher.errors import InvalidInput
-
-SIDES = ("image", "text")
+from searcher.trainer.weights import SCALARS
 
 
 class ImageTrunk(nn.Module):
@@ -58,7 +57,7 @@ def freeze(model: Any, sides: tuple[str, ...]) -> None:
     image, trained = set(model.visual.parameters()), set(head.parameters())
     for name, parameter in model.named_parameters():
         side = "image" if parameter in image else "text"
-        if side in sides and parameter not in trained and name not in ("logit_scale", "logit_bias"):
+        if side in sides and parameter not in trained and name not in SCALARS:
             parameter.requires_grad_(False)
     if "image" in sides:
         model.visual.eval()
@@ -67,8 +66,7 @@ def freeze(model: Any, sides: tuple[str, ...]) -> None:
         for name, child in model.named_children():
             if name != "visual":
                 child.eval()
-    scale = [parameter for name, parameter in model.named_parameters() if name in ("logit_scale", "logit_bias")]
-    if not any(p.requires_grad for p in model.parameters() if all(p is not other for other in scale)):
+    if not any(parameter.requires_grad for name, parameter in model.named_parameters() if name not in SCALARS):
         raise InvalidInput(f"--freeze {','.join(sides)} leaves nothing to train: this image tower has no head")
 
 

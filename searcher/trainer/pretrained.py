@@ -10,13 +10,13 @@ from open_clip.factory import load_state_dict
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from searcher.datasets.text import parse_json
 from searcher.errors import InvalidInput, NotFound
+from searcher.models.layout import read_json
 from searcher.trainer.config import no_foreign_code
 from searcher.trainer.towers import WITH_HEAD
 
 CONTEXT_LENGTH = 64  # tokens: longer than nearly every caption
-POOLING = Path("1_Pooling") / "config.json"  # of sentence-transformers
+POOLING = "1_Pooling/config.json"  # of sentence-transformers
 
 
 def image_config(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -46,8 +46,8 @@ def text_config(folder: Path) -> tuple[dict[str, Any], int]:
     for name in ("config.json", "tokenizer.json"):
         if not (folder / name).is_file():
             raise NotFound(f"{folder} is not the folder of a Hugging Face text model: {name} is missing")
-    config = _read(folder / "config.json")
-    pooling = _read(folder / POOLING) if (folder / POOLING).is_file() else {}
+    config = read_json(folder, "config.json")
+    pooling = read_json(folder, POOLING) if (folder / POOLING).is_file() else {}
     width = config.get("hidden_size", config.get("d_model", config.get("dim")))
     if not isinstance(width, int):
         raise InvalidInput(f"{folder / 'config.json'} cannot be used: it does not say how wide the text model is")
@@ -111,13 +111,3 @@ def load_text_weights(model: Any, folder: Path) -> None:
     except Exception as error:  # transformers can raise anything for a broken folder
         reason = " ".join(str(error).split())[:200]
         raise InvalidInput(f"{folder} does not contain the weights of a text model ({reason})") from error
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = parse_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path} cannot be read as JSON ({error})") from error
-    if not isinstance(found, dict):
-        raise InvalidInput(f"{path} is not a JSON object")
-    return found
