@@ -67,10 +67,7 @@ class MissingEmbedding(NamedTuple):
 
 
 class ModelRow(NamedTuple):
-    """A model whose embeddings the library holds, and the folder where it was last found.
-
-    noise_floor: the score of a meaningless query in this library, None if it is not known.
-    """
+    """A model whose embeddings the library holds, and the folder where it was last found."""
 
     id: int
     digest: str
@@ -79,7 +76,6 @@ class ModelRow(NamedTuple):
     version: str
     folder: bytes
     dim: int
-    noise_floor: float | None
 
     @property
     def vector_file(self) -> str:

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from searcher.commands.common import FilePath, Terminal, library_option, model_option, note, plural, quiet_option
-from searcher.commands.labelled import csv_option, json_lines_option, print_photos, question_options
+from searcher.commands.labelled import (
+    check_question,
+    csv_option,
+    json_lines_option,
+    print_photos,
+    question_options,
+)
 from searcher.errors import NotFound, SearcherError
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ def command(
     labels: str | None,
     one: bool,
     top: int | None,
+    min_relevance: float | None,
     model: str | None,
     library_dir: Path | None,
     as_json: bool,
@@ -43,9 +50,11 @@ def command(
     if labels is None:
         raise click.UsageError("Give the labels, for example: searcher classify photo.jpg --labels cat,dog,car.")
 
+    check_question(one, min_relevance)
+
     from searcher.library import Library
 
-    question = Library.ask(labels, one=one, top=top)
+    question = Library.ask(labels, one=one, top=top, min_relevance=min_relevance)
     for photo in photos:
         if not photo.is_file():
             raise NotFound(

@@ -21,8 +21,9 @@ from searcher.errors import SearcherError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from searcher.datasets import ClassFolder, Label
     from searcher.errors import Failure
-    from searcher.evaluate import Comparison, Retrieval, ZeroShot
+    from searcher.evaluate import Comparison, Retrieval, TagQuality, ZeroShot
     from searcher.models import Model
 
 SHOWN_FAILURES = 5
@@ -51,6 +52,16 @@ DRAWN = {
     help="Choose among these labels instead of the folder names: a,b,c, a file, or a label set such as @imagenet.",
 )
 @click.option("--confusion", type=FilePath(), metavar="FILE.png", help="Also draw a confusion matrix (of one model).")
+@click.option("--tags", is_flag=True, help="Measure what `searcher tag` would answer for the class folders.")
+@click.option(
+    "--truth",
+    type=FilePath(),
+    metavar="FILE.toml",
+    help='With --tags: the labels that are true of a class, such as: beagle = ["dog", "animal"].',
+)
+@click.option(
+    "--reliability", type=FilePath(), metavar="FILE.png", help="With --tags: also draw a reliability diagram."
+)
 @json_option
 @quiet_option
 def command(
@@ -59,6 +70,9 @@ def command(
     templates: str | None,
     labels: str | None,
     confusion: Path | None,
+    tags: bool,
+    truth: Path | None,
+    reliability: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -70,6 +84,9 @@ def command(
     If DATA contains pairs, this prints recall@1, 5 and 10, from text to image and from image to text. Pairs are a CSV,
     TSV or JSON-lines file of (image, caption), or a folder of photos with a .txt file next to each.
 
+    With --tags, this prints the precision, the recall and F1 of the labels that `searcher tag` would give to the photos
+    of class folders, and the calibration error of their probabilities.
+
     With two models, this prints the results of both on the same photos, the difference, and its 95 % confidence
     interval. DATA is always the last argument.
 
@@ -80,8 +97,10 @@ def command(
     from searcher.models import Model
 
     _check_models(models, confusion)
-    if confusion is not None:
-        _check_picture(confusion)
+    _check_tags(models, tags, templates, confusion, truth, reliability)
+    for option, picture in (("--confusion", confusion), ("--reliability", reliability)):
+        if picture is not None:
+            _check_picture(option, picture)
     asked = read_templates(templates) if templates is not None else ENSEMBLE
     chosen = read_labels(labels) if labels is not None else None
     opened = [Model.open(model) for model in models]
@@ -94,6 +113,11 @@ def command(
         )
     if confusion is not None and isinstance(found, ClassFolder):
         _check_size(len(chosen or found.names))
+    if tags:
+        if not isinstance(found, ClassFolder):
+            raise click.UsageError("--tags works only with class folders, but DATA contains pairs.")
+        measure_tags(opened[0], found, truth, chosen, reliability, as_json, quiet)
+        return
     with reporting("Evaluating", quiet) as progress:
         if isinstance(found, Source):
             results: Sequence[Retrieval | ZeroShot] = retrievals(opened, found, progress=progress)
@@ -115,6 +139,53 @@ def command(
         show_accuracy(result, model)
     else:
         show_recall(result, model)
+
+
+def measure_tags(
+    model: "Model",
+    classes: "ClassFolder",
+    truth: Path | None,
+    labels: "Sequence[Label] | None",
+    reliability: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure the tags of a model, print them, and draw a diagram if `reliability` names a file."""
+    from searcher.evaluate import read_truth, tag_quality
+
+    true_labels = None if truth is None else read_truth(truth)
+    with reporting("Evaluating", quiet) as progress:
+        result = tag_quality(model, classes, truth=true_labels, labels=labels, progress=progress)
+    _report_failures(result.failures, quiet)
+    if reliability is not None:
+        from searcher.drawing.reliability import reliability_picture
+
+        bars = [(each.probability, each.share, each.pairs) for each in result.reliability()]
+        reliability_picture(f"{model.name}, {classes.path.name}", bars, reliability)
+        note(f"Reliability diagram: {reliability.absolute()}", quiet)
+    if as_json:
+        print_json({**result.as_dict(), "model": model.name, "precision_of_model": model.precision})
+    else:
+        show_tags(result, model)
+
+
+def show_tags(result: "TagQuality", model: "Model") -> None:
+    """Print a table with a row for each label, those that are true most often first, and one for all together."""
+    from searcher.evaluate import precision_recall_f1
+
+    click.echo(f"{plural(result.n, 'photo')}, {plural(len(result.labels), 'label')}, {_name(model)}\n")
+    counts = result.counts
+    rows = [
+        (label, *precision_recall_f1(*numbers), numbers[2])
+        for label, numbers in zip(result.labels, counts.tolist(), strict=True)
+    ]
+    rows.sort(key=lambda row: -row[-1])
+    rows.append(("all together", *result.micro, int(counts[:, 2].sum())))
+    print_table(
+        ("", "precision", "recall", "F1", "true"),
+        [(printable(name), *(f"{share * 100:.1f} %" for share in shares), f"{true:,}") for name, *shares, true in rows],
+    )
+    click.echo(f"\nCalibration error: {result.calibration_error:.3f}")
 
 
 def show_accuracy(result: "ZeroShot", model: "Model") -> None:
@@ -214,12 +285,28 @@ def _check_models(models: tuple[str, ...], confusion: Path | None) -> None:
         raise click.UsageError("--confusion draws the matrix of one model: run it once per model.")
 
 
-def _check_picture(path: Path) -> None:
-    """Check the path of the confusion matrix before minutes of work, not after."""
+def _check_tags(
+    models: tuple[str, ...],
+    tags: bool,
+    templates: str | None,
+    confusion: Path | None,
+    truth: Path | None,
+    reliability: Path | None,
+) -> None:
+    if tags and len(models) > 1:
+        raise click.UsageError("--tags measures one model: run it once per model.")
+    if tags and (templates is not None or confusion is not None):
+        raise click.UsageError("--tags cannot be combined with --templates or --confusion.")
+    if not tags and (truth is not None or reliability is not None):
+        raise click.UsageError("--truth and --reliability work only together with --tags.")
+
+
+def _check_picture(option: str, path: Path) -> None:
+    """Check the path of a picture before minutes of work, not after."""
     from searcher.drawing.saving import SUFFIXES, check_target
 
     if path.suffix.lower() not in SUFFIXES:
-        raise click.UsageError(f"The file of --confusion must end in {', '.join(SUFFIXES)}, not {path.name}.")
+        raise click.UsageError(f"The file of {option} must end in {', '.join(SUFFIXES)}, not {path.name}.")
     check_target(path)
 
 

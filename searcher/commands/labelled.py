@@ -32,7 +32,7 @@ class Labelled(Protocol):
 
 
 def question_options(command: Command) -> Command:
-    """Add the options --labels, --one and --top to a command."""
+    """Add the options --labels, --one, --top and --min-relevance to a command."""
     options: list[Callable[[Command], Command]] = [
         click.option(
             "--labels",
@@ -43,10 +43,22 @@ def question_options(command: Command) -> Command:
         click.option(
             "--top", type=click.IntRange(min=1), metavar="N", help="Give each photo at most N labels (1 with --one)."
         ),
+        click.option(
+            "--min-relevance",
+            type=click.FloatRange(0, 1),
+            metavar="P",
+            help="Give a label from this probability on (default: 0.5). Not with --one.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def check_question(one: bool, min_relevance: float | None) -> None:
+    """Raise a UsageError for options that exclude each other."""
+    if one and min_relevance is not None:
+        raise click.UsageError("--one gives every photo exactly one label. It cannot be combined with --min-relevance.")
 
 
 def as_row(photo: Labelled) -> dict[str, Any]:

@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     "--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show at most N hits."
 )
 @click.option(
+    "--min-relevance",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Show only photos that match DESCRIPTION with a probability of at least P (0.5: more probable than not).",
+)
+@click.option(
     "--sheet",
     type=FilePath(),
     metavar="FILE.jpg",
@@ -51,6 +57,7 @@ def command(
     like: Path | None,
     tags: tuple[str, ...],
     top: int,
+    min_relevance: float | None,
     sheet: Path | None,
     library_dir: Path | None,
     model: str | None,
@@ -67,6 +74,8 @@ def command(
         raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
     if text and like is not None:
         raise click.UsageError("Give either a description or --like IMAGE, not both.")
+    if min_relevance is not None and not text:
+        raise click.UsageError("Only a description has a relevance: --min-relevance needs one.")
 
     if sheet is not None:
         from searcher.drawing.saving import check_target
@@ -77,7 +86,7 @@ def command(
     from searcher.library import Library
 
     with Library.open(library_dir, model=model) as library:
-        hits = library.search(text or None, like=like, top=top, filter=Filter(tags=tags))
+        hits = library.search(text or None, like=like, top=top, filter=Filter(tags=tags), min_relevance=min_relevance)
 
     for notice in hits.notices:
         note(notice, quiet)
@@ -88,29 +97,41 @@ def command(
         print_json([hit.as_dict() for hit in hits])
     else:
         show_hits(hits)
-    if not hits and tags:
+    if hits.nothing_fits:
+        shown = ": these photos are only the nearest ones" if hits else ""
+        note(f"Nothing seems to match {subject}{shown}.", quiet)
+    elif not hits and min_relevance is not None and min_relevance > 0.5:
+        note(f"No photo matches {subject} with a probability of {min_relevance}.", quiet)
+    elif not hits and tags:
         note("No photo has all of the given labels.", quiet)
     elif not hits:
         note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)
-    elif hits.nothing_fits:
-        note(f"Nothing seems to match {subject}: a meaningless query scores just as high.", quiet)
     if sheet is not None and hits:
         note(f"Contact sheet: {sheet.absolute()}", quiet)
 
 
 def show_hits(hits: "Sequence[Hit]") -> None:
-    """Print one line per hit: its rank, score and path, and the number of other paths with the same photo."""
+    """Print one line per hit: its rank, its relevance or else its score, and its path.
+
+    Also the number of other paths with the same photo. Hits that do not seem to match are dimmed.
+    """
     width = len(str(len(hits)))
     for hit in hits:
         folder, slash, name = printable(hit.path).rpartition("/")
         copies = click.style(f"  (+ {plural(len(hit.copies), 'other path')})", dim=True) if hit.copies else ""
-        path = click.style(folder + slash, dim=True) + name
-        click.echo(f"{hit.rank:>{width}}  {click.style(f'{hit.score:.3f}', fg='cyan')}  {path}{copies}")
+        unlikely = hit.relevance is not None and hit.relevance < 0.5
+        path = click.style(folder + slash, dim=True) + click.style(name, dim=unlikely)
+        click.echo(f"{hit.rank:>{width}}  {click.style(_number(hit), fg='cyan', dim=unlikely)}  {path}{copies}")
+
+
+def _number(hit: "Hit") -> str:
+    """The relevance in per cent, or the score if there is none."""
+    return f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
 
 
 def draw_sheet(path: Path, title: str, hits: "Sequence[Hit]") -> None:
     """Draw a contact sheet of the hits, and save it at `path`."""
     from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet
 
-    cells = [SheetCell(hit.path, f"{hit.score:.3f}") for hit in hits]
+    cells = [SheetCell(hit.path, _number(hit).strip()) for hit in hits]
     contact_sheet([SheetRow(title, cells)], path)

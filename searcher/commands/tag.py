@@ -17,7 +17,14 @@ from searcher.commands.common import (
     quiet_option,
     reporting,
 )
-from searcher.commands.labelled import csv_option, json_lines_option, print_counts, print_photos, question_options
+from searcher.commands.labelled import (
+    check_question,
+    csv_option,
+    json_lines_option,
+    print_counts,
+    print_photos,
+    question_options,
+)
 from searcher.errors import SearcherError
 
 if TYPE_CHECKING:
@@ -45,6 +52,7 @@ def command(
     labels: str | None,
     one: bool,
     top: int | None,
+    min_relevance: float | None,
     as_list: bool,
     xmp: bool,
     adobe: bool,
@@ -58,8 +66,8 @@ def command(
 ) -> None:
     """Add labels to all photos of the library. This uses the stored embeddings and opens no photos.
 
-    By default each label is judged by itself, and a photo can get several labels or none. With --one, each photo gets
-    the label that fits best.
+    By default each label is judged by itself, and a photo can get several labels or none. It gets a label if the label
+    is more probable than not. With --one, each photo gets the label that fits best.
 
     You can run this command again at any time. It checks only new photos. Labels that you name again are replaced.
 
@@ -72,12 +80,15 @@ def command(
         raise click.UsageError("--adobe works only together with --xmp.")
     if labels is None and not clear:
         raise click.UsageError("Give the labels, for example: searcher tag --labels cat,dog,car.")
-    if clear and (one or top or link_to):
-        raise click.UsageError("--clear removes labels. It cannot be combined with --one, --top or --link-to.")
+    if clear and (one or top or link_to or min_relevance is not None):
+        raise click.UsageError(
+            "--clear removes labels. It cannot be combined with --one, --top, --min-relevance or --link-to."
+        )
+    check_question(one, min_relevance)
 
     from searcher.library import Library
 
-    question = None if labels is None else Library.ask(labels, one=one, top=top)
+    question = None if labels is None else Library.ask(labels, one=one, top=top, min_relevance=min_relevance)
     with Library.open(library_dir) as library:
         outputs = _Outputs(library, xmp, adobe, link_to, dry_run, as_json, as_csv, as_list, quiet)
         if clear:

@@ -86,7 +86,7 @@ def zero_shots(
     bare = [encode_labels(model, names_alone) if use_bare else None for model in models]
     files = [file for images in classes.images for file in images]
     numbers = [row[name] for name, images in zip(classes.names, classes.images, strict=True) for _ in images]
-    images = _embed(models, files, progress)
+    images = embed(models, files, progress)
     truth = np.array(numbers)[images.kept]
 
     def result(vectors: np.ndarray, prompts: np.ndarray, bare: np.ndarray | None) -> ZeroShot:
@@ -123,7 +123,7 @@ def retrieval(model: DualEncoder, source: Source, *, progress: Progress = SILENT
 
 def retrievals(models: Sequence[DualEncoder], source: Source, *, progress: Progress = SILENT) -> list[Retrieval]:
     """Like `retrieval` for several models. All results are for the same photos and captions in the same order."""
-    images = _embed(models, [pair.image for pair in source.pairs], progress)
+    images = embed(models, [pair.image for pair in source.pairs], progress)
     pairs = [source.pairs[number] for number in images.kept]
     number = {text: n for n, text in enumerate(dict.fromkeys(text for pair in pairs for text in pair.captions))}
     of_image = np.array([i for i, pair in enumerate(pairs) for _ in pair.captions])
@@ -173,7 +173,7 @@ def best_ranks(queries: np.ndarray, items: np.ndarray, of_query: np.ndarray, of_
 
 
 @dataclass(frozen=True)
-class _Images:
+class Images:
     """The files that every model could read.
 
     kept: their indexes. vectors: for each model their embeddings, float16 (n, dim). failures: the other files.
@@ -184,7 +184,7 @@ class _Images:
     failures: list[Failure]
 
 
-def _embed(models: Sequence[DualEncoder], files: Sequence[Path | str], progress: Progress) -> _Images:
+def embed(models: Sequence[DualEncoder], files: Sequence[Path | str], progress: Progress) -> Images:
     found: list[dict[int, np.ndarray]] = [{} for _ in models]
     failures: dict[int, Failure] = {}
     for turn, (model, rows) in enumerate(zip(models, found, strict=True)):
@@ -201,7 +201,7 @@ def _embed(models: Sequence[DualEncoder], files: Sequence[Path | str], progress:
     bad = [failures[number] for number in sorted(failures)]
     if not kept:
         raise InvalidInput(f"no photo can be read; the first error is {files[0]}: {bad[0].error}")
-    return _Images(kept, [np.stack([rows[number] for number in kept]) for rows in found], bad)
+    return Images(kept, [np.stack([rows[number] for number in kept]) for rows in found], bad)
 
 
 def _encode_texts(model: DualEncoder, texts: list[str], progress: Progress) -> np.ndarray:

@@ -62,7 +62,7 @@ class ZeroShot:
             "labels": len(self.labels),
             "templates": self.templates,
             "bare": None if self.bare is None else {"top1": self.bare[0], "top5": self.bare[1]},
-            **_failures_as_dict(self.failures),
+            **failures_as_dict(self.failures),
         }
 
 
@@ -124,9 +124,9 @@ class Retrieval:
             "n": self.n,
             "captions": self.captions,
             **{way: recall.as_dict() for way, recall in self.ways.items()},
-            **_failures_as_dict(self.failures),
+            **failures_as_dict(self.failures),
         }
 
 
-def _failures_as_dict(failures: list[Failure]) -> dict[str, Any]:
+def failures_as_dict(failures: list[Failure]) -> dict[str, Any]:
     return {"failed": len(failures), "failures": [failure.as_dict() for failure in failures]}

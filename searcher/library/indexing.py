@@ -54,7 +54,7 @@ def index(
     if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
         from searcher.library.refresh import refresh
 
-        refresh(catalog, store_of(row_now), encoders, progress)
+        refresh(catalog, store_of(row_now), progress)
     return found.report(time.monotonic() - started)
 
 
@@ -90,7 +90,7 @@ def _give_model(
     with catalog.read() as view:
         current = view.models.current()
     if current is not None and current.id == row.id:
-        refresh(catalog, store_of(current), encoders, progress)
+        refresh(catalog, store_of(current), progress)
     return notices
 
 

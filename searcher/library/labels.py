@@ -34,15 +34,18 @@ class LabelMethods(LibraryCore):
             return view.tags.counts(filter)
 
     @staticmethod
-    def ask(labels: Sequence[str] | str, *, one: bool = False, top: int | None = None) -> "Question":
+    def ask(
+        labels: Sequence[str] | str, *, one: bool = False, top: int | None = None, min_relevance: float | None = None
+    ) -> "Question":
         """The question that `tag`, `preview_tags` and `classify` take.
 
         labels: names, or what `searcher tag --labels` takes. one: which label fits best, instead of which apply. top:
-        the most labels per photo. Raises InvalidInput.
+        the most labels per photo. min_relevance: without `one`, from which relevance on a photo gets a label (default:
+        0.5). Raises InvalidInput.
         """
         from searcher.tagger.question import ask
 
-        return ask(labels, one, top)
+        return ask(labels, one, top, min_relevance)
 
     def tag(
         self,
@@ -201,7 +204,7 @@ def _remark(question: "Question", model: "DualEncoder", progress: Progress) -> N
 
     if not is_calibrated(question, model):
         progress.notice(
-            f"Uncalibrated: the model {model.name} has no measured threshold, so only clear cases get a label."
+            f"Uncalibrated: the model {model.name} was not measured on labelled photos, so its relevance is a guess."
         )
     from searcher.search.find import language_remark
 

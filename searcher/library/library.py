@@ -74,7 +74,7 @@ class Library(LabelMethods):
 
         count = indexer.forget(self._catalog, folder, progress)
         if (row := self._current()) is not None:
-            refresh(self._catalog, self._store_of(row), self._encoders, progress)
+            refresh(self._catalog, self._store_of(row), progress)
         return count
 
     def folders(self) -> "list[Folder]":
@@ -132,8 +132,11 @@ class Library(LabelMethods):
         like: str | Path | None = None,
         top: int = 20,
         filter: Filter = EVERYTHING,
+        min_relevance: float | None = None,
     ) -> "Hits":
         """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
+
+        min_relevance: leave out hits with a smaller relevance; it needs a text.
 
         Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
         photo has.
@@ -142,15 +145,15 @@ class Library(LabelMethods):
         from searcher.search.query import Hits, Query
 
         if not isinstance(query, Query):
-            query = Query(text=query, like=None if like is None else Path(like), top=top, filter=filter)
+            query = Query(query, None if like is None else Path(like), top, filter, min_relevance)
         while (row := self._current()) is not None:
             model = self._encoders.of(row)
             started = time.perf_counter()
             with self._encoding:
-                vector = searching.encode(model, query)
+                asked = searching.encode(model, query)
             encoded = time.perf_counter()
             with self._searching:
-                hits = searching.find(self._collection(row), query, vector, row.noise_floor)
+                hits = searching.find(self._collection(row), query, asked)
             finished = time.perf_counter()
             log.debug("encoded in %.0f ms, searched in %.0f ms", (encoded - started) * 1e3, (finished - encoded) * 1e3)
             hits.notices = searching.remarks(model, query)

@@ -54,7 +54,7 @@ class DualEncoder(Protocol):
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """The content of searcher.json, such as the `thresholds` of labels. A key may be missing or None."""
+        """The content of searcher.json, such as the calibration of `relevance`. A key may be missing or None."""
         ...
 
     @property

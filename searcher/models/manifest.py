@@ -38,7 +38,7 @@ FACTS = (
     "source",
     "logit_scale",
     "logit_bias",
-    "thresholds",
+    "relevance",
     "languages",
     "licence",
     "drift",
@@ -60,10 +60,10 @@ class FileRecord(NamedTuple):
 class Manifest:
     """The content of searcher.json. A folder without that file has an empty one.
 
-    precision: the default precision. logit_scale: the factor on the cosine similarity. thresholds: label →
-    probability. languages: ISO 639 codes, empty if they are unknown. drift: precision → measure → value. digest: see
-    `model_digest`. precisions: precision → {"visual": path, "textual": path}. files: path → size and digest. All paths
-    are relative to the folder and inside it. others: keys that this version does not know.
+    precision: the default precision. logit_scale: the factor on the cosine similarity. relevance: see
+    `searcher.models.relevance.Calibration`. languages: ISO 639 codes, empty if they are unknown. drift: precision →
+    measure → value. digest: see `model_digest`. precisions: precision → {"visual": path, "textual": path}. files: path
+    → size and digest. All paths are relative to the folder and inside it. others: keys that this version does not know.
     """
 
     name: str | None = None
@@ -75,7 +75,7 @@ class Manifest:
     source: str | None = None
     logit_scale: float | None = None
     logit_bias: float | None = None
-    thresholds: Mapping[str, float] = field(default_factory=dict)
+    relevance: Mapping[str, Any] = field(default_factory=dict)
     languages: tuple[str, ...] = ()
     licence: str | None = None
     drift: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -109,7 +109,7 @@ class Manifest:
         content = {name.name: getattr(self, name.name) for name in fields(self) if name.name != "others"}
         files = {name: record._asdict() for name, record in self.files.items()}
         plain = {
-            "thresholds": dict(self.thresholds) or None,
+            "relevance": dict(self.relevance) or None,
             "languages": list(self.languages) or None,
             "drift": {precision: dict(measured) for precision, measured in self.drift.items()} or None,
             "precisions": {precision: dict(paths) for precision, paths in self.precisions.items()},
@@ -136,7 +136,7 @@ def write_manifest(folder: Path, *, name: str, precision: str = "float32", **fac
     - version, description, source, licence
     - logit_scale: the factor on the cosine similarity, about 100 for CLIP (not its logarithm)
     - logit_bias
-    - thresholds: {label: probability}
+    - relevance: {"slope": [2 numbers], "offset": [2 numbers], "measured": true or false}
     - languages: ISO 639 codes
     - drift: {precision: {"image_cosine": …, …}}
     - digest: if it is not given, it is computed from the files. This is only correct while `folder` has the
@@ -277,8 +277,15 @@ def _table(value: Any, check: Callable[[Any], Any], needed: Iterable[str] = ()) 
     return checked
 
 
-def _thresholds(value: Any) -> dict[str, float]:
-    return _table(value, _number)
+def _relevance(value: Any) -> dict[str, Any]:
+    found = _table(value, lambda item: item, ("slope", "offset", "measured"))
+    for key in ("slope", "offset"):
+        if not isinstance(found[key], list) or len(found[key]) != 2:
+            raise _Wrong(f"of {key!r} must be two numbers")
+        found[key] = [float(_number(item)) for item in found[key]]
+    if not isinstance(found["measured"], bool):
+        raise _Wrong("of 'measured' must be true or false")
+    return found
 
 
 def _drift(value: Any) -> dict[str, dict[str, float]]:
@@ -319,7 +326,7 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
     "source": _text,
     "logit_scale": _number,
     "logit_bias": _number,
-    "thresholds": _thresholds,
+    "relevance": _relevance,
     "languages": _languages,
     "licence": _text,
     "drift": _drift,

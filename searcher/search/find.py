@@ -2,36 +2,36 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from searcher.catalog.rows import Photo, PhotoTag
 from searcher.errors import NotFound
 from searcher.filters import Filter
+from searcher.models.relevance import FITS, Wordings, read_text, relevance
 from searcher.search.collection import Collection
 from searcher.search.query import Hit, Hits, Query
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from searcher.models.encoder import DualEncoder
 
-# Queries that mean nothing. A photo that fits a real query scores better than the best photo for one of these.
-MEANINGLESS = (
-    "asdf qwer zxcv",
-    "xkcd blorf wug",
-    "qzxv",
-    "hjkl fdsa uiop vbnm",
-    "wq xj zk vb pq",
-    "fnord glarp squiv",
-    "of the and to in",
-    "0000 1111",
-)
+
+class Ranked(NamedTuple):
+    """A photo that was found: the id of its embedding, its score, and its relevance, None if it has none."""
+
+    id: int
+    score: float
+    relevance: float | None
 
 
-def encode(model: "DualEncoder", query: Query) -> "np.ndarray | None":
-    """The vector (1, dim) float32 of what a query asks for, None for a filter alone. Raises PhotoError."""
+def encode(model: "DualEncoder", query: Query) -> Wordings | np.ndarray | None:
+    """What a query asks for: the wordings of a text, the vector (1, dim) float32 of an image, None for a filter alone.
+
+    Raises PhotoError for an image that cannot be read.
+    """
     if query.text is not None:
-        return model.encode_texts([query.text])
+        return read_text(model, query.text)
     if query.like is None:
         return None
     from searcher.photos.decode import open_photo
@@ -73,28 +73,44 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
     return f"{said}, but {knows}. For other languages: `searcher models pull {MULTILINGUAL}`"
 
 
-def find(collection: Collection, query: Query, vector: "np.ndarray | None", noise_floor: float | None) -> Hits:
-    """The best photos for a query whose vector is (1, dim), or None for a filter alone.
-
-    noise_floor: the score of a meaningless query here, None if it is not known. Raises NotFound for a tag that no
-    photo has.
-    """
-    ranked = _ranked(collection, query, vector) if all(_is_text(tag) for tag in query.filter.tags) else []
+def find(collection: Collection, query: Query, asked: Wordings | np.ndarray | None) -> Hits:
+    """The best photos for a query, for which `encode` returned `asked`. Raises NotFound for a tag that no photo has."""
+    ranked = _ranked(collection, query, asked) if all(_is_text(tag) for tag in query.filter.tags) else []
     if not ranked:
         _check_tags(collection, query)
         return Hits()
-    photos = collection.photos([id for id, _ in ranked])
-    present = [(_existing_roots_first(photos[id]), score) for id, score in ranked if id in photos]
+    best = ranked[0].relevance
+    if query.least is not None:
+        ranked = [each for each in ranked if each.relevance is None or each.relevance >= query.least]
+    photos = collection.photos([each.id for each in ranked])
+    present = [(_existing_roots_first(photos[each.id]), each) for each in ranked if each.id in photos]
     tags = collection.tags([copy.id for copies, _ in present for copy in copies])
-    hits = [_hit(rank, copies, score, tags) for rank, (copies, score) in enumerate(present, start=1)]
-    doubtful = query.text is not None and noise_floor is not None and hits and hits[0].score <= noise_floor
-    return Hits(hits, nothing_fits=bool(doubtful))
+    hits = [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=1)]
+    return Hits(hits, nothing_fits=best is not None and best < FITS)
 
 
-def _ranked(collection: Collection, query: Query, vector: "np.ndarray | None") -> list[tuple[int, float]]:
-    if vector is None:
-        return collection.browse(query.filter, order="probability", limit=query.top)
-    return collection.nearest(vector, query.top, query.filter)[0]
+def _ranked(collection: Collection, query: Query, asked: Wordings | np.ndarray | None) -> list[Ranked]:
+    if asked is None:
+        photos = collection.browse(query.filter, order="probability", limit=query.top)
+    elif isinstance(asked, Wordings):
+        return _by_relevance(collection, query, asked)
+    else:
+        photos = collection.nearest(asked, query.top, query.filter)[0]
+    return [Ranked(id, score, None) for id, score in photos]
+
+
+def _by_relevance(collection: Collection, query: Query, asked: Wordings) -> list[Ranked]:
+    """The most relevant photos. Each of them is among the nearest ones to the wording that makes it relevant."""
+    found = collection.nearest(asked.vectors, query.top, query.filter)
+    best: dict[int, tuple[float, float]] = {}  # id → the largest logit, and the cosine behind it
+    for photos, slope, offset in zip(found, asked.slopes.tolist(), asked.offsets.tolist(), strict=True):
+        for id, cosine in photos:
+            logit = slope * cosine + offset
+            if id not in best or logit > best[id][0]:
+                best[id] = (logit, cosine)
+    order = sorted(best, key=lambda id: (-best[id][0], id))[: query.top]
+    chances = relevance(np.array([best[id][0] for id in order], np.float64)).tolist()
+    return [Ranked(id, best[id][1], round(chance, 6)) for id, chance in zip(order, chances, strict=True)]
 
 
 def _check_tags(collection: Collection, query: Query) -> None:
@@ -109,18 +125,18 @@ def _is_text(tag: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in tag)
 
 
-def _hit(rank: int, copies: list[Photo], score: float, tags: dict[int, list[PhotoTag]]) -> Hit:
+def _hit(rank: int, copies: list[Photo], found: Ranked, tags: dict[int, list[PhotoTag]]) -> Hit:
     first, *others = copies
     # the tags of the copies together, most probable first
-    found = sorted((tag for copy in copies for tag in tags.get(copy.id, [])), key=lambda tag: -tag.probability)
-    labels = dict.fromkeys(tag.label for tag in found)
+    own = sorted((tag for copy in copies for tag in tags.get(copy.id, [])), key=lambda tag: -tag.probability)
+    labels = dict.fromkeys(tag.label for tag in own)
     return Hit(
         rank=rank,
         id=first.id,
         path=first.path,
         copies=tuple(copy.path for copy in others),
-        score=round(score, 6),
-        relevance=None,
+        score=round(found.score, 6),
+        relevance=found.relevance,
         taken_at=first.taken_at,
         tags=tuple(labels),
     )
@@ -133,13 +149,3 @@ def _existing_roots_first(copies: list[Photo]) -> list[Photo]:
         return copies
     missing = {root for root in roots if not os.path.isdir(root)}  # noqa: PTH112 (pathlib does not know bytes)
     return sorted(copies, key=lambda copy: copy.root in missing)
-
-
-def noise_floor(collection: Collection, vectors: "np.ndarray") -> float | None:
-    """The score of a meaningless query in this library: of such queries (n, dim), the lowest best hit.
-
-    The lowest, because a small model finds something for most of them. To doubt a good query is worse than to miss a
-    bad one. None for an empty library.
-    """
-    best = [round(hits[0][1], 6) for hits in collection.nearest(vectors, 1) if hits]
-    return min(best, default=None)

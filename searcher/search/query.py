@@ -14,13 +14,14 @@ class Query:
     """What is looked for: a text, or photos like the one at `like`, among the photos that meet `filter`.
 
     A filter alone is a query, too: the photos most likely to have its tags come first. top: the most hits wanted.
-    Raises InvalidInput for a query that asks for nothing.
+    least: the least relevance wanted; it needs a text. Raises InvalidInput for a query that asks for nothing.
     """
 
     text: str | None = None
     like: Path | None = None
     top: int = 20
     filter: Filter = field(default_factory=Filter)
+    least: float | None = None
 
     def __post_init__(self) -> None:
         if self.text is not None and self.like is not None:
@@ -31,14 +32,19 @@ class Query:
             raise InvalidInput("the query is empty")
         if self.top < 1:
             raise InvalidInput("the number of hits must be at least 1")
+        if self.least is not None and self.text is None:
+            raise InvalidInput("only a description has a relevance: give one, or leave out the least relevance")
+        if self.least is not None and not 0 <= self.least <= 1:
+            raise InvalidInput("the least relevance must be between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One photo found.
 
-    score: the cosine similarity, or for a filter alone the least probability of its tags. relevance: 0 to 1, None
-    until the model is calibrated for it. copies: other paths with the same content. taken_at: ISO 8601 or None.
+    score: the cosine similarity, or for a filter alone the least probability of its tags. relevance: the probability
+    that the photo shows what the text says, None without a text. copies: other paths with the same content. taken_at:
+    ISO 8601 or None.
     """
 
     rank: int
@@ -67,7 +73,7 @@ class Hit:
 class Hits(list[Hit]):
     """Hits, best first.
 
-    nothing_fits: the best one is no better than the best hit for a meaningless query. notices: what the user should
+    nothing_fits: no photo reaches a relevance of FITS. notices: what the user should
     know about the query, for example that the model does not know its language.
     """
 

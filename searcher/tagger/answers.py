@@ -1,8 +1,8 @@
 """Computes which labels a photo gets: exactly one of them, or every label that fits.
 
-Both cases start with a score per photo and label that is linear in the photo's embedding v: w·v + o. With `one`, the
-w of a zero-shot label is the embedding of its prompts and o is 0, so the score is the cosine similarity.
-docs/tagging.md describes the other cases.
+Both cases start with a score per photo and label: the largest w·v + o of the label's wordings, where v is the photo's
+embedding. With `one`, a zero-shot label has one w, the embedding of its prompts, and o is 0, so the score is the cosine
+similarity. Otherwise the score is the logit of the relevance (see `searcher.models.relevance`).
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from searcher.models.prompts import nearest_of
+from searcher.models.relevance import logits, relevance
 from searcher.tagger.scorer import Scorer
 
 
@@ -38,12 +39,10 @@ def answer(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:
     vectors (m, dim): the photos' embeddings. They are first rounded to float16, as the catalog stores them.
     """
     stored = np.asarray(vectors, np.float16)
-    scores = stored.astype(np.float32) @ scorer.weights.T
-    if scorer.offsets.any():
-        scores += scorer.offsets
+    scores = logits(stored, scorer.weights, scorer.offsets, scorer.starts)
     if scorer.one:
         return _one_of(stored, scores, scorer, min(most, scores.shape[1]))
-    return _which_of(scores, scorer.thresholds, most)
+    return _which_of(scores, scorer.cut, most)
 
 
 def _one_of(stored: np.ndarray, scores: np.ndarray, scorer: Scorer, top: int) -> Answers:
@@ -69,21 +68,11 @@ def _best(scores: np.ndarray, top: int, first: np.ndarray) -> np.ndarray:
     return np.take_along_axis(best, order, 1)
 
 
-def _which_of(logits: np.ndarray, thresholds: np.ndarray, most: int) -> Answers:
-    with np.errstate(divide="ignore"):  # thresholds 0 and 1 become -inf and inf
-        cuts = (np.log(thresholds) - np.log1p(-thresholds)).astype(np.float32)
-    rows, labels = np.nonzero(logits >= cuts)
-    given = logits[rows, labels]
+def _which_of(scores: np.ndarray, cut: float, most: int) -> Answers:
+    rows, labels = np.nonzero(scores >= cut)
+    given = scores[rows, labels]
     order = np.lexsort((labels, -given, rows))
     rows, labels, given = rows[order], labels[order], given[order]
-    first = np.searchsorted(rows, np.arange(len(logits)))  # where each photo's labels begin
+    first = np.searchsorted(rows, np.arange(len(scores)))  # where each photo's labels begin
     keep = np.arange(len(rows)) - first[rows] < most
-    chances = sigmoid(given[keep])
-    return Answers(rows[keep], labels[keep], chances)
-
-
-def sigmoid(logits: np.ndarray) -> np.ndarray:
-    """Convert logits to probabilities (float32, same shape) without overflow."""
-    small = np.exp(-np.abs(logits, dtype=np.float64))
-    chances: np.ndarray = np.where(logits >= 0, 1 / (1 + small), small / (1 + small)).astype(np.float32)
-    return chances
+    return Answers(rows[keep], labels[keep], relevance(given[keep]))

@@ -1,9 +1,9 @@
-"""Embeddings of prompts. What was computed for a library is kept in its catalog and not computed again."""
+"""Embeddings of texts. What was computed for a library is kept in its catalog and not computed again."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -16,8 +16,9 @@ from searcher.tagger.question import digest
 if TYPE_CHECKING:
     from searcher.models.encoder import DualEncoder
 
-# Prompts for what most photos show. A label that is judged by itself competes with their mean, which is one direction
-# of the embedding space ("a photo of anything"). So a label that is in this list does not compete with itself.
+_Item = TypeVar("_Item")
+
+# Prompts for what most photos show: the scale on which taught labels and prompts are compared.
 BACKGROUND = tuple(
     f"a photo of {what}."
     for what in """a person, a group of people, an animal, a plant, food, a vehicle, a building, a room, a street,
@@ -50,22 +51,29 @@ class StoredVectors:
                 change.tags.add_prompts(vectors, self.context.row.id)
 
 
-def background_vector(model: "DualEncoder", stored: StoredVectors | None = None) -> np.ndarray:
-    """The mean (dim,) float32 of the embeddings of BACKGROUND. Its length is not 1."""
-    labels = [Label(text, (text,)) for text in BACKGROUND]
-    mean: np.ndarray = label_vectors(model, labels, ("{}",), stored).mean(axis=0)
-    return mean
-
-
 def label_vectors(
     model: "DualEncoder", labels: Sequence[Label], templates: Sequence[str], stored: StoredVectors | None = None
 ) -> np.ndarray:
     """Like `encode_labels`, but compute only what is not in `stored`. Returns (n, dim) float32, writable."""
     keys = [digest(json.dumps([label.wordings, label.templates or tuple(templates)])) for label in labels]
+    return _looked_up(keys, labels, lambda missing: encode_labels(model, missing, templates), stored)
+
+
+def text_vectors(model: "DualEncoder", texts: Sequence[str], stored: StoredVectors | None = None) -> np.ndarray:
+    """Like `model.encode_texts`, but compute only what is not in `stored`. Returns (n, dim) float32."""
+    return _looked_up([digest(f"text {text}") for text in texts], texts, model.encode_texts, stored)
+
+
+def _looked_up(
+    keys: Sequence[str],
+    items: Sequence[_Item],
+    encode: Callable[[Sequence[_Item]], np.ndarray],
+    stored: StoredVectors | None,
+) -> np.ndarray:
     known = {} if stored is None else stored.get(keys)
-    missing = {key: label for key, label in zip(keys, labels, strict=True) if key not in known}
+    missing = {key: item for key, item in zip(keys, items, strict=True) if key not in known}
     if missing:
-        made = dict(zip(missing, encode_labels(model, list(missing.values()), templates), strict=True))
+        made = dict(zip(missing, encode(list(missing.values())), strict=True))
         if stored is not None:
             stored.put(made)
         known |= made

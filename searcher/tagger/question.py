@@ -1,21 +1,17 @@
 """A question about photos: which labels to check, whether to pick exactly one, and how many to give at most."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from searcher.datasets.labels import Label, lineage, read_labels
 from searcher.datasets.templates import ENSEMBLE
 from searcher.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from searcher.models.encoder import DualEncoder
+from searcher.models.relevance import FITS
 
 MOST_LABELS = 50  # default limit per photo, so that an unsuitable model does not fill the disk
-FOR_ALL = "*"  # in the thresholds of searcher.json: all labels without their own threshold
-UNCALIBRATED = 0.9  # threshold for models without one; high, because a missing label is better than a wrong one
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +20,17 @@ class Question:
 
     `one`: rank all labels and give the best. Otherwise each label is judged by itself, and a photo may get none.
     `top`: the largest number of labels per photo. None means 1 with `one`, and MOST_LABELS without.
-    `templates`: the prompt templates of labels without their own.
+    `least`: without `one`, the relevance from which on a photo gets a label.
+    `templates`: with `one`, the prompt templates of labels without their own.
 
-    Raises InvalidInput if there are no labels, if `top` is less than 1, or if a name is invalid (see `check_name`).
+    Raises InvalidInput if there are no labels, if `top` is less than 1, if `least` is not between 0 and 1, or if a name
+    is invalid (see `check_name`).
     """
 
     labels: tuple[Label, ...]
     one: bool = False
     top: int | None = None
+    least: float = FITS
     templates: tuple[str, ...] = ENSEMBLE
 
     def __post_init__(self) -> None:
@@ -39,6 +38,8 @@ class Question:
             raise InvalidInput("no labels given; name at least one")
         if self.top is not None and self.top < 1:
             raise InvalidInput("the number of labels must be at least 1")
+        if not 0 <= self.least <= 1:
+            raise InvalidInput("the least relevance must be between 0 and 1")
         for label in self.labels:
             check_name(label.name)
 
@@ -83,15 +84,20 @@ def label_name(text: str) -> str:
     return name
 
 
-def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None) -> Question:
+def ask(labels: Sequence[str] | str, one: bool = False, top: int | None = None, least: float | None = None) -> Question:
     """Make a question from a list of label names, or from a string in the format of `searcher tag --labels`.
 
-    Raises InvalidInput if there are no labels, SearcherError if the string or the file that it names is invalid.
+    least: None means FITS. Raises InvalidInput if there are no labels, or if `least` is given with `one`, and
+    SearcherError if the string or the file that it names is invalid.
     """
+    if one and least is not None:
+        raise InvalidInput("a least relevance has no meaning if every photo gets exactly one label")
     if isinstance(labels, str):
-        return Question(tuple(read_labels(labels)), one, top)
-    names = dict.fromkeys(" ".join(name.split()) for name in labels)
-    return Question(tuple(Label(name, (name,)) for name in names if name), one, top)
+        found = read_labels(labels)
+    else:
+        names = dict.fromkeys(" ".join(name.split()) for name in labels)
+        found = [Label(name, (name,)) for name in names if name]
+    return Question(tuple(found), one, top, FITS if least is None else least)
 
 
 def digest(text: str) -> str:
@@ -123,9 +129,3 @@ def parents(labels: Sequence[Label]) -> dict[str, str | None]:
         names = lineage(label.name, given)
         known.update({name: above for above, name in zip((None, *names), names, strict=False) if name not in known})
     return known
-
-
-def thresholds(model: "DualEncoder") -> Mapping[str, float]:
-    """The model's calibrated thresholds: label → probability. Empty if the model is not calibrated."""
-    found = model.info.get("thresholds") or {}
-    return {str(name): float(value) for name, value in found.items()}

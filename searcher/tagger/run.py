@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import Photo, PhotoTag, TagRun
+from searcher.datasets.kinds import kinds_digest
 from searcher.errors import NotFound
+from searcher.models.relevance import calibration
 from searcher.progress import SILENT, Progress
 from searcher.tagger.answers import Answers, answer
 from searcher.tagger.context import Context
-from searcher.tagger.prompts import BACKGROUND, StoredVectors
-from searcher.tagger.question import Question, digest, parents, read_definition, thresholds
+from searcher.tagger.prompts import StoredVectors
+from searcher.tagger.question import Question, digest, parents, read_definition
 from searcher.tagger.scorer import Scorer, is_calibrated, make_scorer
 from searcher.tagger.taught import sources, taught_labels
 
@@ -38,7 +40,7 @@ class TagReport(NamedTuple):
 
     `asked`: the number of embeddings that this run checked. `photos`: the number of embeddings in the library.
     `tagged`: label → number of photos that have it now, in descending order. Labels of the question that no photo has
-    come last. `calibrated`: whether the model has a measured threshold. True with `one`, which needs none.
+    come last. `calibrated`: whether relevance was measured on labelled photos; True with `one`.
     """
 
     asked: int
@@ -171,8 +173,8 @@ def _conditions(context: Context, tags: "Tags", question: Question) -> str:
     """A digest of everything that affects the answers, except the question itself."""
     names = set(question.names)
     taught = {name: state for name, state in tags.taught().items() if name in names}
-    bar = {} if question.one else thresholds(context.model)
-    return digest(repr((context.row.digest, sorted(taught.items()), sorted(bar.items()), BACKGROUND)))
+    judged = None if question.one else (calibration(context.model), kinds_digest())
+    return digest(repr((context.row.digest, sorted(taught.items()), judged)))
 
 
 def _is_current(run: TagRun | None, conditions: str) -> bool:

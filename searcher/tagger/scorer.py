@@ -1,4 +1,4 @@
-"""Turns a question into weights, from the prompts of zero-shot labels and the classifiers of taught labels."""
+"""Turns a question into weights, from the wordings of zero-shot labels and the classifiers of taught labels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,35 +6,38 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from searcher.tagger.prompts import BACKGROUND, StoredVectors, background_vector, label_vectors
-from searcher.tagger.question import FOR_ALL, UNCALIBRATED, Question, thresholds
+from searcher.models.relevance import calibration, logit, read_labels
+from searcher.tagger.prompts import StoredVectors, label_vectors, text_vectors
+from searcher.tagger.question import Question
 from searcher.tagger.taught import Taught
 
 if TYPE_CHECKING:
     from searcher.models.encoder import DualEncoder
-
-MORE_PROBABLE_THAN_NOT = 0.5  # threshold of taught labels; their examples set where this probability lies
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
     """The labels of a question, as the numbers that `answer` needs.
 
-    `weights` is (n, dim) float32, and `offsets` is (n,) float32. With `one`, the softmax of `scale` * score gives the
-    probabilities over all labels. Otherwise the sigmoid of the score is the probability of each label by itself, and
-    a photo gets the label if this probability reaches `thresholds`, which is (n,) float64.
+    A label has one or more wordings. `weights` is (w, dim) float32 and `offsets` is (w,) float32, the wordings of one
+    label after those of another. `starts` (n,) says where those of each label begin. The score of a label is the
+    largest of its wordings.
+
+    With `one`, the softmax of `scale` * score gives the probabilities over all labels. Otherwise the sigmoid of the
+    score is the probability of each label by itself, and a photo gets the label if its score reaches `cut`.
     """
 
     one: bool
     weights: np.ndarray
     offsets: np.ndarray
+    starts: np.ndarray
     scale: float
-    thresholds: np.ndarray
+    cut: float
 
 
 def is_calibrated(question: Question, model: "DualEncoder") -> bool:
-    """Whether the model has a calibrated threshold. True with `one`, which needs none."""
-    return question.one or bool(thresholds(model))
+    """Whether the model's relevance was measured on labelled photos. True with `one`, which does not need it."""
+    return question.one or calibration(model).measured
 
 
 def make_scorer(
@@ -42,23 +45,27 @@ def make_scorer(
 ) -> Scorer:
     """Compute the weights for a question.
 
-    taught: label → classifier, for those of its labels that were taught. stored: where embeddings of prompts are
+    taught: label → classifier, for those of its labels that were taught. stored: where embeddings of texts are
     looked up and kept. Without it, all of them are computed.
     """
     scale, _ = model.scale_and_bias
-    prompts = label_vectors(model, question.labels, question.templates, stored)
-    offsets = np.zeros(len(prompts), np.float32)
-    if not question.one:
-        background = background_vector(model, stored)
-        prompts = (np.float32(scale) * (prompts - background)).astype(np.float32)
-        offsets -= np.float32(np.log(len(BACKGROUND)))
-    bar = thresholds(model)
-    cuts = np.array([bar.get(name, bar.get(FOR_ALL, UNCALIBRATED)) for name in question.names], np.float64)
+    if question.one:
+        vectors = label_vectors(model, question.labels, question.templates, stored)
+        parts = [(vector[None], np.zeros(1, np.float32)) for vector in vectors]
+    else:
+        read = read_labels(model, question.labels, lambda texts: text_vectors(model, texts, stored))
+        parts = [(wordings.weights, wordings.offsets) for wordings in read]
     for number, name in enumerate(question.names):
         if (label := taught.get(name)) is None:
             continue
         factor, shift = (label.spread, label.level) if question.one else (label.slope, -label.slope * label.boundary)
-        prompts[number] = factor * label.weights
-        offsets[number] = factor * label.offset + shift
-        cuts[number] = MORE_PROBABLE_THAN_NOT
-    return Scorer(question.one, prompts, offsets, scale, cuts)
+        parts[number] = (factor * label.weights[None], np.array([factor * label.offset + shift], np.float32))
+    sizes = [len(weights) for weights, _ in parts]
+    return Scorer(
+        question.one,
+        np.concatenate([weights for weights, _ in parts]),
+        np.concatenate([offsets for _, offsets in parts]),
+        np.cumsum([0, *sizes[:-1]]),
+        scale,
+        logit(question.least),
+    )

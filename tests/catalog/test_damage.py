@@ -16,7 +16,7 @@ from searcher.errors import Busy, Damaged, SearcherError
 from searcher.filters import Filter
 from tests.catalog.filling import fill, image_count, other_program
 
-MODEL = ModelRow(1, "", "", "", "", b"", 64, None)
+MODEL = ModelRow(1, "", "", "", "", b"", 64)
 USES: tuple[Callable[[View], object], ...] = (
     lambda view: view.files.roots(),
     lambda view: view.models.current(),

@@ -18,7 +18,7 @@ def test_a_view_returns_what_was_written(catalog: Catalog) -> None:
     with catalog.read() as view:
         model = view.models.current()
         assert model is not None
-        assert (model.name, model.dim, model.noise_floor) == ("histogram", 64, None)
+        assert (model.name, model.dim) == ("histogram", 64)
         assert view.files.image_count() == view.embeddings.count(model.id) == 10
         assert view.files.known(1) == {b"%d.png" % number: (100, 200, False) for number in range(10)}
         chunks = list(view.embeddings.chunks(model))

@@ -101,13 +101,9 @@ def test_a_search_by_image_finds_the_image_itself_and_similar_ones(full: Album) 
 def test_a_hit_as_a_dict_has_the_documented_fields(full: Album) -> None:
     row = full.library.search("red", top=1)[0].as_dict()
     assert list(row) == ["rank", "id", "path", "copies", "score", "relevance", "taken_at", "tags"]
-    assert (row["rank"], row["copies"], row["relevance"], row["taken_at"], row["tags"]) == (
-        1,
-        [],
-        None,
-        None,
-        [],
-    )
+    assert (row["rank"], row["copies"], row["taken_at"], row["tags"]) == (1, [], None, [])
+    assert 0.5 < row["relevance"] <= 1
+    assert full.library.search(like=row["path"])[0].relevance is None
 
 
 def test_nothing_fits_is_set_only_if_no_photo_fits(full: Album) -> None:

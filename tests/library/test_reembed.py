@@ -164,7 +164,6 @@ def test_the_next_run_removes_what_a_killed_process_did_not_remove(
 
     with monkeypatch.context() as patch:
         patch.setattr(refresh, "_remove_retired", killed)
-        patch.setattr(refresh, "noise_floor", lambda *_: 0.0)
         with pytest.raises(KeyboardInterrupt):
             give(many)
     assert embeddings(many) == {"histogram": 320, "other": 320}

@@ -54,12 +54,17 @@ WRONG: dict[str, str] = {
     "a scale that is too large": '{"logit_scale": 1e999}',
     "a whole number that is too large": '{"logit_scale": 1' + "0" * 4000 + "}",
     "an infinite bias": '{"logit_bias": -Infinity}',
-    "a threshold that is text": '{"thresholds": {"*": "high"}}',
+    "a slope that is text": '{"relevance": {"slope": ["steep", 0], "offset": [0, 0], "measured": true}}',
+    "a slope of one number": '{"relevance": {"slope": [1], "offset": [0, 0], "measured": true}}',
+    "a calibration without offset": '{"relevance": {"slope": [1, 0], "measured": true}}',
+    "a calibration measured by a number": '{"relevance": {"slope": [1, 0], "offset": [0, 0], "measured": 1}}',
     "an empty drift": '{"drift": {"int8": {}}}',
     "a digest that is a path": '{"digest": "../../x"}',
     "deep nesting": '{"description": ' + "[" * 100_000 + "]" * 100_000 + "}",
     "deep nesting of an unknown key": '{"x": ' + '{"a":' * 100_000 + "1" + "}" * 100_000 + "}",
 }
+
+RELEVANCE = {"slope": [10.0, 0.0], "offset": [-5.0, 0.5], "measured": False}
 
 
 @pytest.fixture(autouse=True)
@@ -177,15 +182,15 @@ def test_an_update_changes_one_fact_and_hashes_no_encoder(folder: Path, monkeypa
         return layout.file_digest(path)
 
     monkeypatch.setattr(manifest, "file_digest", watched)
-    written = update_manifest(folder, thresholds={"*": 0.5})
+    written = update_manifest(folder, relevance=RELEVANCE)
     assert "model.onnx" not in hashed
-    assert content(folder) == {**before, "thresholds": {"*": 0.5}} == written.as_dict()
+    assert content(folder) == {**before, "relevance": RELEVANCE} == written.as_dict()
     assert list(content(folder)) == list(before)  # in the same order
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.parametrize(
-    "facts", [{"thresholds": {"*": "x"}}, {"logit_scale": float("nan")}, {"precisions": {"a": OUTSIDE}}]
+    "facts", [{"relevance": {"slope": "x"}}, {"logit_scale": float("nan")}, {"precisions": {"a": OUTSIDE}}]
 )
 def test_a_wrong_fact_is_not_written(facts: dict[str, Any], folder: Path) -> None:
     before = content(folder)
@@ -217,7 +222,7 @@ def test_an_edited_preprocessing_file_changes_the_digest(folder: Path, monkeypat
     changed = Model.open(folder).digest
     assert changed != recorded
     assert find_digest(recorded) is None
-    update_manifest(folder, thresholds={"*": 0.5})  # does not bring the old digest back
+    update_manifest(folder, relevance=RELEVANCE)  # does not bring the old digest back
     assert Model.open(folder).digest == content(folder)["digest"] == changed
     monkeypatch.undo()
     (folder / "searcher.json").unlink()
@@ -258,7 +263,7 @@ def test_every_file_of_an_imported_model_has_the_mode_of_a_new_file(small_folder
     before = os.umask(0o027)
     try:
         folder = import_folder(source, "mine", "int8").folder.path
-        update_manifest(folder, thresholds={"*": 0.5})
+        update_manifest(folder, relevance=RELEVANCE)
     finally:
         os.umask(before)
     paths = [folder, *folder.rglob("*")]

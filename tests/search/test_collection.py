@@ -14,9 +14,10 @@ from searcher.catalog import Catalog
 from searcher.catalog.rows import USER, LabelCount, PhotoTag
 from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
+from searcher.models.relevance import FITS, Wordings
 from searcher.search import Query
 from searcher.search.collection import SPARE, LocalCollection
-from searcher.search.find import find, noise_floor
+from searcher.search.find import find
 from searcher.vectors.store import VectorStore
 from tests.vectors.filling import add, all_vectors, check_ranking, remove, unit_vectors
 
@@ -51,6 +52,13 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     with closing(Catalog(tmp_path)) as catalog:
+        yield Place(catalog, 200)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A place that no test changes."""
+    with closing(Catalog(tmp_path_factory.mktemp("place"))) as catalog:
         yield Place(catalog, 200)
 
 
@@ -132,7 +140,6 @@ def test_an_empty_library_has_no_hits(tmp_path: Path) -> None:
         assert not place.collection.browse()
         assert not place.collection.timeline()
         assert not place.collection.label_counts()
-        assert noise_floor(place.collection, unit_vectors(2, 1)) is None
 
 
 def test_the_rest_of_a_collection_is_what_the_catalog_says(place: Place) -> None:
@@ -147,29 +154,65 @@ def test_the_rest_of_a_collection_is_what_the_catalog_says(place: Place) -> None
 # find
 
 
+def wordings(vectors: np.ndarray, boundary: float) -> Wordings:
+    """Wordings of slope 10: a photo shows what was asked for if its cosine is at least `boundary`."""
+    count = len(vectors)
+    return Wordings(vectors, np.full(count, 10, np.float32), np.full(count, -10 * boundary, np.float32))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10_000), st.integers(1, 16), st.integers(1, 60), st.floats(0.0, 0.6), st.sampled_from(FILTERS[:5])
+)
+def test_the_hits_that_fit_are_a_prefix_of_an_exact_ranking(
+    places: Place, seed: int, count: int, top: int, boundary: float, filter: Filter
+) -> None:
+    draw = np.random.default_rng(seed)
+    slopes = draw.uniform(1, 30, count).astype(np.float32)
+    asked = Wordings(unit_vectors(count, seed), slopes, (-boundary * slopes).astype(np.float32))
+    hits = find(places.collection, Query(text="anything", top=top, filter=filter), asked)
+    with places.catalog.read() as view:
+        stored = all_vectors(view, places.model)
+        ids = view.embeddings.matching(filter, places.model.id)[0].tolist() if filter else list(stored)
+    logits = asked.logits(np.stack([stored[id] for id in ids]))
+    assert [hit.relevance for hit in hits] == pytest.approx(
+        (1 / (1 + np.exp(-np.sort(logits)[::-1].astype(float))))[:top], abs=1e-4
+    )
+    fits = [hit.relevance is not None and hit.relevance >= FITS for hit in hits]
+    assert fits == sorted(fits, reverse=True)
+    assert hits.nothing_fits == (not any(fits))
+    for hit in hits:
+        assert hit.relevance == pytest.approx(float(1 / (1 + np.exp(-float(logits[ids.index(hit.id)])))), abs=1e-4)
+
+
+def test_only_hits_with_the_least_relevance_are_returned(place: Place) -> None:
+    with place.catalog.read() as view:
+        vector = all_vectors(view, place.model)[30][None]
+    (hit,) = find(place.collection, Query(text="anything", least=0.5), wordings(vector, 0.9))
+    assert hit.id == 30
+    nothing = find(place.collection, Query(text="anything", least=0.5), wordings(vector, 1.1))
+    assert not nothing
+    assert nothing.nothing_fits
+
+
 def test_hits_have_their_rank_score_copies_and_tags(place: Place) -> None:
     with place.catalog.read() as view:
         vector = all_vectors(view, place.model)[30][None]
-    hits = find(place.collection, Query(text="anything", top=5), vector, noise_floor=0.5)
+    hits = find(place.collection, Query(text="anything", top=5), wordings(vector, 0.5))
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
     assert (hits[0].path, hits[0].id, hits[0].tags, hits[0].copies) == ("/photos/29.png", 30, ("cat", "dog"), ())
     assert hits[0].score == pytest.approx(1, abs=1e-3)
     assert not hits.nothing_fits
-    assert find(place.collection, Query(text="anything", top=5), vector, noise_floor=1.1).nothing_fits
+    assert [hit.relevance for hit in hits] == sorted((hit.relevance or 0 for hit in hits), reverse=True)
+    assert find(place.collection, Query(text="anything", top=5), wordings(vector, 1.1)).nothing_fits
 
 
 def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) -> None:
-    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3), None, None)
+    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3), None)
     assert [(hit.path, hit.score) for hit in hits] == [(f"/photos/{n}.png", 1.0) for n in (9, 19, 29)]
     with pytest.raises(NotFound, match="unicorn"):
-        find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None, None)
+        find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None)
     with pytest.raises(NotFound, match="nobody"):
-        find(place.collection, Query(text="x", filter=Filter(("nobody",))), unit_vectors(1, 1), None)
+        find(place.collection, Query(text="x", filter=Filter(("nobody",))), unit_vectors(1, 1))
     with pytest.raises(NotFound, match="udcff"):  # a byte of a shell argument that is not UTF-8
-        find(place.collection, Query(filter=Filter(("cat", "\udcff"))), None, None)
-
-
-def test_the_noise_floor_is_the_lowest_best_score(place: Place) -> None:
-    vectors = unit_vectors(3, seed=9)
-    best = [hits[0][1] for hits in place.collection.nearest(vectors, 1)]
-    assert noise_floor(place.collection, vectors) == pytest.approx(float(np.min(best)), abs=1e-6)
+        find(place.collection, Query(filter=Filter(("cat", "\udcff"))), None)

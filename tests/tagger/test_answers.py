@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searcher.models.prompts import nearest
-from searcher.tagger.answers import answer, sigmoid
+from searcher.models.relevance import logit, relevance
+from searcher.tagger.answers import answer
 from searcher.tagger.scorer import Scorer
 
 
@@ -18,7 +19,7 @@ def unit(seed: int, count: int, dim: int = 16) -> np.ndarray:
 
 def scorer(labels: np.ndarray, one: bool = True, threshold: float = 0.5, offset: float = 0.0) -> Scorer:
     count = len(labels)
-    return Scorer(one, labels, np.full(count, offset, np.float32), 20.0, np.full(count, threshold))
+    return Scorer(one, labels, np.full(count, offset, np.float32), np.arange(count), 20.0, logit(threshold))
 
 
 @given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 12))
@@ -44,7 +45,7 @@ def test_softmax_uses_the_scale_and_does_not_overflow() -> None:
     photo, labels = np.eye(2, dtype=np.float32)[:1], np.eye(2, dtype=np.float32)
     chances = answer(photo, scorer(labels), most=2).probabilities
     assert chances == pytest.approx([1 / (1 + np.exp(-20)), np.exp(-20) / (1 + np.exp(-20))])
-    large = Scorer(True, labels, np.zeros(2, np.float32), 1e4, np.full(2, 0.5))
+    large = Scorer(True, labels, np.zeros(2, np.float32), np.arange(2), 1e4, 0.0)
     assert answer(photo, large, most=2).probabilities.tolist() == [1, 0]
 
 
@@ -55,7 +56,7 @@ def test_without_one_exactly_the_labels_above_their_threshold_are_given(
     photos, labels = unit(seed, 9), 5 * unit(seed + 1, 7)
     answers = answer(photos, scorer(labels, one=False, threshold=threshold, offset=offset), most=100)
     stored = photos.astype(np.float16).astype(np.float32)
-    chances = sigmoid(stored @ labels.T + np.float32(offset))
+    chances = relevance(stored @ labels.T + np.float32(offset))
     expected = {(row, label) for row, label in np.argwhere(chances >= threshold)}
     near = {(row, label) for row, label in np.argwhere(np.abs(chances - threshold) < 1e-4)}
     given_ = set(zip(answers.rows.tolist(), answers.labels.tolist(), strict=True))
@@ -74,9 +75,21 @@ def test_a_photo_gets_at_most_the_requested_number_of_labels_and_may_get_none() 
 
 
 def test_thresholds_of_0_and_1_mean_always_and_never() -> None:
-    labels = np.array([[5, 0], [5, 0]], np.float32)
-    asked = Scorer(False, labels, np.zeros(2, np.float32), 1.0, np.array([0.0, 1.0]))
-    assert answer(np.array([[-1, 0], [1, 0]], np.float32), asked, most=9).labels.tolist() == [0, 0]
+    photos, labels = np.array([[-1, 0], [1, 0]], np.float32), np.array([[5, 0]], np.float32)
+    for threshold, rows in ((0.0, [0, 1]), (1.0, [])):
+        assert answer(photos, scorer(labels, one=False, threshold=threshold), most=9).rows.tolist() == rows
+
+
+@given(st.integers(0, 1000), st.lists(st.integers(1, 4), min_size=1, max_size=6))
+def test_a_label_counts_as_its_best_wording(seed: int, sizes: list[int]) -> None:
+    photos, wordings = unit(seed, 9), 5 * unit(seed + 1, sum(sizes))
+    starts = np.cumsum([0, *sizes[:-1]])
+    asked = Scorer(False, wordings, np.zeros(len(wordings), np.float32), starts, 1.0, -np.inf)
+    answers = answer(photos, asked, most=100)
+    scores = photos.astype(np.float16).astype(np.float32) @ wordings.T
+    best = [scores[:, start : start + size].max(axis=1) for start, size in zip(starts, sizes, strict=True)]
+    found = relevance(np.stack(best, axis=1))[answers.rows, answers.labels]
+    assert answers.probabilities == pytest.approx(found, abs=1e-6)
 
 
 def test_without_photos_there_are_no_answers() -> None:

@@ -5,10 +5,8 @@ import pytest
 from searcher.catalog import Catalog
 from searcher.catalog.rows import TAUGHT, ZERO_SHOT, Photo
 from searcher.tagger.classify import Classified, classify
-from searcher.tagger.prompts import BACKGROUND, background_vector
 from searcher.tagger.question import ask
 from searcher.vectors.pipeline import BATCH_SIZE
-from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album
 
 
@@ -39,13 +37,6 @@ def test_an_unreadable_file_is_reported_and_the_order_is_kept(album: Album) -> N
         True,
         "green",
     ] * BATCH_SIZE
-
-
-def test_the_background_is_the_mean_of_its_prompts() -> None:
-    model = HistogramModel()
-    mean = background_vector(model)
-    assert mean == pytest.approx(model.encode_texts(BACKGROUND).mean(axis=0))
-    assert len(BACKGROUND) == len(set(BACKGROUND)) == 20
 
 
 def test_before_anything_is_indexed_the_model_that_was_asked_for_answers(album: Album) -> None:

@@ -60,7 +60,7 @@ def test_each_photo_gets_the_labels_that_fit_and_may_get_none(album: Album) -> N
         "blue.png": [],
         "white.png": [],
     }
-    assert report == TagReport(4, 4, {"red": 1, "green": 1, "yellow": 0}, calibrated=False)
+    assert report == TagReport(4, 4, {"red": 1, "green": 1, "yellow": 0}, calibrated=True)
 
 
 def test_with_one_every_photo_gets_its_best_labels(album: Album) -> None:
@@ -224,14 +224,20 @@ def test_a_dry_run_gives_the_same_labels_as_a_run_and_stores_nothing(album: Albu
     assert len(dry) == 5
 
 
-def test_the_thresholds_of_the_model_are_used_and_new_ones_start_the_run_again(album: Album) -> None:
+def test_the_calibration_of_the_model_is_used_and_a_new_one_starts_the_run_again(album: Album) -> None:
     album.fill()
     question = ask("red", "green")
-    put(album, question)
-    album.model.info = {"thresholds": {"*": 1.0, "green": 0.0}}
+    assert put(album, question).tagged != {"red": 4, "green": 4}
+    album.model.info = {"relevance": {"slope": [20.0, 0.0], "offset": [100.0, 0.0], "measured": False}}
     report = put(album, question)
-    assert report.calibrated
-    assert report.tagged == {"green": 4, "red": 0}
+    assert not report.calibrated
+    assert report.tagged == {"red": 4, "green": 4}
+
+
+def test_the_least_relevance_of_a_question_decides(album: Album) -> None:
+    album.fill()
+    assert put(album, Question((Label("red", ("red",)),), least=0.0)).tagged == {"red": 4}
+    assert put(album, Question((Label("red", ("red",)),), least=1.0)).tagged == {"red": 0}
 
 
 def test_a_library_without_photos_is_an_error(album: Album, catalog: Catalog) -> None:

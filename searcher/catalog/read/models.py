@@ -34,14 +34,9 @@ class Models(Queries):
         row = self._row("SELECT precision FROM embeddings WHERE model_id = ? LIMIT 1", model_id)
         return None if row is None else str(row[0])
 
-    def noise_vectors(self, model_id: int) -> bytes | None:
-        """Embeddings of meaningless queries, float16, dim numbers each, or None if they were not computed yet."""
-        row = self._row("SELECT noise_vectors FROM models WHERE id = ?", model_id)
-        return None if row is None else row[0]
-
     def is_refreshed(self) -> bool:
-        """Whether the vector file and the noise floor were refreshed after the last embedding, and the embeddings
-        of retired models are gone.
+        """Whether the vector file was refreshed after the last embedding, and the embeddings of retired models are
+        gone.
         """
         sql = (
             "SELECT m.refreshed_to IS (SELECT max(id) FROM embeddings) AND NOT EXISTS (SELECT 1 FROM models r "

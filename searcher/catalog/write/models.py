@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
@@ -35,7 +34,7 @@ class ModelChanges:
         """Let searches use a model. All others are retired: see `remove_retired`."""
         self._connection.execute(update(library).values(model_id=model_id))
         others = update(models).where(models.c.id != model_id)
-        self._connection.execute(others.values(retired=True, noise_vectors=None, noise_floor=None, refreshed_to=None))
+        self._connection.execute(others.values(retired=True, refreshed_to=None))
         self._connection.execute(update(models).where(models.c.id == model_id).values(retired=False))
         self._connection.execute(delete(vector_files).where(vector_files.c.model_id != model_id))
 
@@ -45,14 +44,10 @@ class ModelChanges:
         some = select(embeddings.c.id).where(embeddings.c.model_id.in_(retired)).limit(at_once)
         return self._connection.execute(delete(embeddings).where(embeddings.c.id.in_(some))).rowcount == at_once
 
-    def set_refreshed(self, model_id: int, noise: np.ndarray, floor: float | None) -> None:
-        """Everything derived is up to date: among it the embeddings `noise` (n, dim) of meaningless queries, and the
-        score `floor` of such a query.
-        """
-        row = update(models).where(models.c.id == model_id)
-        blob = np.ascontiguousarray(noise, np.float16).tobytes()
+    def set_refreshed(self, model_id: int) -> None:
+        """Everything derived is up to date."""
         newest = select(func.max(embeddings.c.id)).scalar_subquery()
-        self._connection.execute(row.values(noise_vectors=blob, noise_floor=floor, refreshed_to=newest))
+        self._connection.execute(update(models).where(models.c.id == model_id).values(refreshed_to=newest))
 
     def add_vector_file(self, model_id: int, file: VectorFile) -> None:
         """Remember a vector file that is about to appear. The oldest ones are forgotten."""
