@@ -3,9 +3,10 @@ with nothing new takes at most 1 s.
 
     python benchmarks/tag.py [--photos 1000000] [--labels 1000] [--dim 512]
 
-The library is synthetic. Each photo has three labels plus noise, and the model's text encoder is a table. Each run is a
-separate process. Its time and memory are those of the whole process, starting with the first import. `--one` and the
-default mode are measured on the same library.
+The library is synthetic. Each photo has three labels plus noise, and the model's text encoder is a table. The labels
+are those of @imagenet, with their narrower wordings: 2,037 in all. Each run is a separate process. Its time and memory
+are those of the whole process, starting with the first import. `--one` and the default mode are measured on the same
+library.
 """
 
 import argparse
@@ -20,28 +21,33 @@ import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
+from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+
+from searcher.datasets.labels import read_labels
 
 SECONDS, SECOND_RUN, GIGABYTES = 60.0, 1.0, 1.0
 CHUNK = 10_000
 
 
 class TableModel:
-    """The parts of a `DualEncoder` that tagging needs. The number in a text selects its embedding."""
+    """The parts of a `DualEncoder` that tagging needs. The label in a text selects its embedding, or else its hash."""
 
     name = slug = "table"
     version = "1"
     digest = "0123456789abcdef"
     precision = "float32"
     folder = Path(__file__).parent
+    languages = ("en",)
     scale_and_bias = (100.0, 0.0)
 
     def __init__(self, labels: int, dim: int) -> None:
         self.dim = dim
-        self.info: dict[str, object] = {}
+        self.info = {"relevance": {"slope": [60.0, 0.0], "offset": [-10.8, 0.0], "measured": True}}
+        self.rows = {label.wordings[0]: row for row, label in enumerate(read_labels("@imagenet")[:labels])}
         self.labels = np.zeros((labels, dim), np.float32)
         self.labels[:, : dim // 2] = np.random.default_rng(1).normal(size=(labels, dim // 2))
         self.labels /= np.linalg.norm(self.labels, axis=1, keepdims=True)
@@ -51,8 +57,9 @@ class TableModel:
         return True
 
     def encode_texts(self, texts: list[str]) -> np.ndarray:
-        numbers = ["".join(filter(str.isdigit, text)) for text in texts]
-        return np.stack([self.labels[int(number)] if number else self.anything for number in numbers])
+        names = [text.removeprefix("a photo of ") for text in texts]
+        rows = [self.rows.get(name, crc32(name.encode()) % len(self.labels)) for name in names]
+        return self.labels[rows]
 
 
 def make(folder: Path, photos: int, model: TableModel) -> None:
@@ -90,11 +97,10 @@ def make(folder: Path, photos: int, model: TableModel) -> None:
 
 def run(folder: Path, labels: int, dim: int, one: bool) -> None:
     """Run once in this process, and print the counts and the peak memory (bytes) as JSON."""
-    from searcher.datasets.labels import Label
     from searcher.library import Library
     from searcher.tagger.question import Question
 
-    question = Question(tuple(Label(f"label {n}", (f"label {n}",)) for n in range(labels)), one=one)
+    question = Question(tuple(read_labels("@imagenet")[:labels]), one=one)
     with Library.open(folder, model=TableModel(labels, dim)) as library:
         report = library.tag(question)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -128,7 +128,8 @@ def logits(photos: np.ndarray, weights: np.ndarray, offsets: np.ndarray, starts:
     photos (m, dim); weights (w, dim) and offsets (w,): the wordings of all texts, one text after another; starts (n,):
     where the wordings of each text begin. Returns (m, n) float32.
     """
-    scores: np.ndarray = photos.astype(np.float32) @ weights.T + offsets
+    scores: np.ndarray = photos.astype(np.float32) @ weights.T
+    scores += offsets
     if len(starts) == len(weights):
         return scores
     best: np.ndarray = np.maximum.reduceat(scores, starts, axis=1)

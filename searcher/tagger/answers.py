@@ -69,8 +69,9 @@ def _best(scores: np.ndarray, top: int, first: np.ndarray) -> np.ndarray:
 
 
 def _which_of(scores: np.ndarray, cut: float, most: int) -> Answers:
-    rows, labels = np.nonzero(scores >= cut)
-    given = scores[rows, labels]
+    places = np.flatnonzero(scores >= cut)  # several times faster than in two dimensions
+    rows, labels = np.divmod(places, scores.shape[1])
+    given = scores.ravel()[places]
     order = np.lexsort((labels, -given, rows))
     rows, labels, given = rows[order], labels[order], given[order]
     first = np.searchsorted(rows, np.arange(len(scores)))  # where each photo's labels begin
