@@ -188,13 +188,16 @@ class LabelMethods(LibraryCore):
         parents: Mapping[str, str | None],
         *,
         adobe: bool = False,
+        insist: bool = False,
         dry_run: bool = False,
         progress: Progress = SILENT,
     ) -> "SidecarReport":
         """Write the tags of `photos` into XMP sidecars: see `tagger.sidecars.write_sidecars`."""
         from searcher.tagger.sidecars import write_sidecars
 
-        return write_sidecars(self._catalog, photos, parents, adobe=adobe, dry_run=dry_run, progress=progress)
+        return write_sidecars(
+            self._catalog, photos, parents, adobe=adobe, insist=insist, dry_run=dry_run, progress=progress
+        )
 
     def link_photos(
         self, photos: Iterable[Photo], names: Sequence[str], folder: Path, *, dry_run: bool = False
