@@ -3,7 +3,10 @@
 import os
 from typing import NamedTuple
 
-ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # the sources of a tag
+from searcher.filters import FILE as FILE
+from searcher.filters import TAUGHT as TAUGHT
+from searcher.filters import USER as USER
+from searcher.filters import ZERO_SHOT as ZERO_SHOT
 
 UNREAD = -1  # the size and time of a file that could not be examined, or that the next run must read again
 

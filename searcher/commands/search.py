@@ -16,6 +16,7 @@ from searcher.commands.common import (
     printable,
     quiet_option,
 )
+from searcher.commands.labelled import sources_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,14 @@ if TYPE_CHECKING:
     help="Search only photos with LABEL. Repeat it to require several labels.",
 )
 @click.option(
+    "--not-tag",
+    "not_tags",
+    multiple=True,
+    metavar="LABEL",
+    help="Search only photos without LABEL. Repeat it to exclude several labels.",
+)
+@sources_option
+@click.option(
     "--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show at most N hits."
 )
 @click.option(
@@ -50,6 +59,8 @@ def command(
     words: tuple[str, ...],
     like: Path | None,
     tags: tuple[str, ...],
+    not_tags: tuple[str, ...],
+    sources: tuple[str, ...],
     top: int,
     sheet: Path | None,
     library_dir: Path | None,
@@ -60,10 +71,11 @@ def command(
     """Print the photos that match DESCRIPTION best, best first.
 
     With --like, print the photos that look like an image. With --tag, search only photos that have a label (see
-    `searcher tag`). Without a description or an image, --tag lists the photos that have the label.
+    `searcher tag`), and with --not-tag, only photos that do not have it. Without a description or an image, they list
+    these photos. With --source, only labels from this source count. Without --tag, photos that have any of them match.
     """
     text = " ".join(" ".join(words).split())
-    if not text and like is None and not tags:
+    if not text and like is None and not (tags or not_tags or sources):
         raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
     if text and like is not None:
         raise click.UsageError("Give either a description or --like IMAGE, not both.")
@@ -77,18 +89,21 @@ def command(
     from searcher.library import Library
 
     with Library.open(library_dir, model=model) as library:
-        hits = library.search(text or None, like=like, top=top, filter=Filter(tags=tags))
+        hits = library.search(text or None, like=like, top=top, filter=Filter(tags, not_tags, sources))
 
     for notice in hits.notices:
         note(notice, quiet)
-    subject = f"“{text}”" if text else ", ".join(tags) if like is None else str(like)
+    chosen = [*tags, *(f"not {tag}" for tag in not_tags), *(f"source {source}" for source in sources)]
+    subject = f"“{text}”" if text else ", ".join(chosen) if like is None else str(like)
     if sheet is not None and hits:  # before the hits: after an error, stdout is empty
         draw_sheet(sheet, subject, hits)
     if as_json:
         print_json([hit.as_dict() for hit in hits])
     else:
         show_hits(hits)
-    if not hits and tags:
+    if not hits and (not_tags or sources):
+        note("No photo meets all of the conditions.", quiet)
+    elif not hits and tags:
         note("No photo has all of the given labels.", quiet)
     elif not hits:
         note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)

@@ -101,6 +101,7 @@ class Committer:
         if there is not None and there.content_id is not None:
             self.counts.changed += 1
         else:
+            change.tags.share_with_copy(place)
             self.counts.added += 1
 
     def _moved_image(self, view: View, content_id: int, may_swap: bool) -> ImageAt | None:

@@ -134,6 +134,36 @@ def plan(change: "Transaction", paths: Sequence[bytes]) -> tuple[list[Scope], li
     return scopes, notices
 
 
+def images_at(view: View, paths: Sequence[str | Path]) -> list[int]:
+    """Return the ids of the images at `paths`. Raises NotFound if one of them is not a photo of the library.
+
+    The files are not opened, and may be on a disk that is not connected.
+    """
+    roots = view.files.roots()
+    homes: dict[bytes, tuple[Root | None, bytes]] = {}
+    ids, missing = [], []
+    for path in [absolute(path) for path in paths]:
+        image_id = None
+        for place in (path, os.path.realpath(path)):  # a link to a photo is that photo, unless it is one itself
+            folder, name = os.path.split(place)
+            home, prefix = homes.get(folder) or homes.setdefault(folder, _home(roots, folder))
+            image = None if home is None else view.files.image_at(home.id, prefix + name)
+            if image is not None and image.content_id is not None:
+                image_id = image.id
+                break
+        if image_id is None:
+            missing.append(path)
+        else:
+            ids.append(image_id)
+    if missing:
+        first = os.fsdecode(missing[0])
+        if os.path.isdir(missing[0]):
+            raise NotFound(f"{first} is a folder: name its photos")
+        others = f", and {len(missing) - 1:,} more of {len(paths):,}" if len(missing) > 1 else ""
+        raise NotFound(f"not a photo of the library: {first}{others}; `searcher index` adds photos")
+    return ids
+
+
 def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
     """Return (root, prefix) for each part of the library that `path` covers.
 

@@ -153,7 +153,7 @@ class Library(LabelMethods):
                 hits = searching.find(self._collection(row), query, vector, row.noise_floor)
             finished = time.perf_counter()
             log.debug("encoded in %.0f ms, searched in %.0f ms", (encoded - started) * 1e3, (finished - encoded) * 1e3)
-            hits.notices = searching.remarks(model, query)
+            hits.notices = (*searching.remarks(model, query), *hits.notices)
             now = self._current()
             if now is not None and now.id == row.id:  # else the library was given another model meanwhile
                 return hits

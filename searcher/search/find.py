@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from searcher.catalog.rows import Photo, PhotoTag
@@ -79,29 +80,39 @@ def find(collection: Collection, query: Query, vector: "np.ndarray | None", nois
     noise_floor: the score of a meaningless query here, None if it is not known. Raises NotFound for a tag that no
     photo has.
     """
-    ranked = _ranked(collection, query, vector) if all(_is_text(tag) for tag in query.filter.tags) else []
+    unknown = [tag for tag in query.filter.not_tags if not _is_label(collection, tag)]
+    notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
+    filter = replace(query.filter, not_tags=tuple(tag for tag in query.filter.not_tags if tag not in unknown))
+    ranked = _ranked(collection, query, filter, vector) if all(_is_text(tag) for tag in filter.tags) else []
     if not ranked:
         _check_tags(collection, query)
-        return Hits()
+        return Hits(notices=notices)
     photos = collection.photos([id for id, _ in ranked])
     present = [(_existing_roots_first(photos[id]), score) for id, score in ranked if id in photos]
     tags = collection.tags([copy.id for copies, _ in present for copy in copies])
     hits = [_hit(rank, copies, score, tags) for rank, (copies, score) in enumerate(present, start=1)]
     doubtful = query.text is not None and noise_floor is not None and hits and hits[0].score <= noise_floor
-    return Hits(hits, nothing_fits=bool(doubtful))
+    return Hits(hits, nothing_fits=bool(doubtful), notices=notices)
 
 
-def _ranked(collection: Collection, query: Query, vector: "np.ndarray | None") -> list[tuple[int, float]]:
+def _ranked(
+    collection: Collection, query: Query, filter: Filter, vector: "np.ndarray | None"
+) -> list[tuple[int, float]]:
     if vector is None:
-        return collection.browse(query.filter, order="probability", limit=query.top)
-    return collection.nearest(vector, query.top, query.filter)[0]
+        return collection.browse(filter, order="probability", limit=query.top)
+    return collection.nearest(vector, query.top, filter)[0]
 
 
 def _check_tags(collection: Collection, query: Query) -> None:
     """Raise NotFound for a tag that no photo has, so that a typing error does not look like an empty result."""
     for tag in query.filter.tags:
-        if not _is_text(tag) or not collection.browse(Filter(tags=(tag,)), limit=1):
+        if not _is_label(collection, tag):
             raise NotFound(f"no photo has the label {tag!r}: `searcher tags` lists the labels")
+
+
+def _is_label(collection: Collection, tag: str) -> bool:
+    """Whether any photo has a label, from any source."""
+    return _is_text(tag) and bool(collection.browse(Filter(tags=(tag,)), limit=1))
 
 
 def _is_text(tag: str) -> bool:
