@@ -32,7 +32,7 @@ def largest_icon(data: bytes) -> bytes:
     width, height = struct.unpack_from("<ii", picture, 4)
     if not (0 < width <= _MAX_SIDE and 0 < abs(height) <= 2 * _MAX_SIDE):  # its mask counts as more rows
         raise PhotoError(
-            f"too large: an icon of {width} × {abs(height) // 2} pixels (the limit is {_MAX_SIDE} × {_MAX_SIDE})"
+            f"too large: icon of {width} × {abs(height) // 2} pixels (the limit is {_MAX_SIDE} × {_MAX_SIDE})"
         )
     head = SIGNATURE + struct.pack("<H", 1)
     return head + _ENTRY.pack(*entry[:-1], len(head) + _ENTRY.size) + picture
