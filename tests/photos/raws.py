@@ -1,6 +1,7 @@
 """Makes camera raw files with pidng: DNG as cameras and Adobe write it, and the same with the heads of other kinds."""
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,27 @@ def mosaic(image: Image.Image) -> np.ndarray:
     return (values * 65535).astype(np.uint16)
 
 
+def lossless_jpeg(values: np.ndarray) -> bytes:
+    """A lossless JPEG of one channel of 16 bits, as most raw files hold it. pidng's does not work with Python 3.10."""
+    height, width = values.shape
+    numbers = values.astype(int)
+    before = np.roll(numbers, 1, axis=1)
+    before[1:, 0] = numbers[:-1, 0]
+    before[0, 0] = 1 << 15
+    steps = (numbers - before + (1 << 15)) % (1 << 16) - (1 << 15)
+    bits = ""
+    for step in steps.ravel().tolist():
+        length = 16 if step == -(1 << 15) else abs(step).bit_length()
+        bits += f"{length:05b}"  # all 17 codes have 5 bits
+        if 0 < length < 16:
+            bits += f"{step if step > 0 else step + (1 << length) - 1:0{length}b}"
+    bits += "1" * (-len(bits) % 8)
+    coded = int(bits, 2).to_bytes(len(bits) // 8).replace(b"\xff", b"\xff\0")
+    frame = b"\xff\xc3" + struct.pack(">HBHHB", 11, 16, height, width, 1) + b"\1\x11\0"
+    table = b"\xff\xc4" + struct.pack(">HB", 36, 0) + bytes([0, 0, 0, 0, 17, *[0] * 11, *range(17)])
+    return b"\xff\xd8" + frame + table + b"\xff\xda\0\x08\1\1\0\1\0\0" + coded + b"\xff\xd9"
+
+
 def jpeg(image: Image.Image, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=90, **options)
@@ -33,23 +55,27 @@ def dng(
     preview: bytes | None = None,
     preview_size: tuple[int, int] = (0, 0),
     orientation: int = 1,
+    compressed: bool = False,
     make: str = "Pentax",
     model: str = "Pentax K-1",
 ) -> bytes:
     """A DNG of an RGB image with even sides.
 
     orientation: 1 to 8, of the EXIF tag. preview: a JPEG of `preview_size`, in the first directory, as Adobe's
-    converter writes it. Without it, the first directory is the raw image, as telephones write it.
+    converter writes it. Without it, the first directory is the raw image, as telephones write it. compressed: as a
+    lossless JPEG.
     """
     values = mosaic(image)
     strips = [values.tobytes()]
+    if compressed:
+        strips = [lossless_jpeg(values)]
     sensor = dngIFD()
     sensor.tags = [
         dngTag(Tag.NewSubfileType, [0]),
         dngTag(Tag.ImageWidth, [image.width]),
         dngTag(Tag.ImageLength, [image.height]),
         dngTag(Tag.BitsPerSample, [16]),
-        dngTag(Tag.Compression, [1]),
+        dngTag(Tag.Compression, [7 if compressed else 1]),
         dngTag(Tag.PhotometricInterpretation, [PhotometricInterpretation.Color_Filter_Array]),
         dngTag(Tag.SamplesPerPixel, [1]),
         dngTag(Tag.RowsPerStrip, [image.height]),
