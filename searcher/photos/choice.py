@@ -65,7 +65,7 @@ def choose(found: Iterable[Found], raw: Raw = Raw.ALONE) -> Iterator[Found | Pas
     All files of a folder must come one after another, as `scan` yields them.
     """
     unread = _unread(raw)
-    folder, raws, companions = b"", list[FoundFile](), set[bytes]()
+    folder, raws, companions = b"", list[FoundFile](), list[FoundFile]()
     for entry in found:
         if isinstance(entry, MountPoint):
             yield entry
@@ -82,12 +82,12 @@ def choose(found: Iterable[Found], raw: Raw = Raw.ALONE) -> Iterator[Found | Pas
         here = entry.relpath[: entry.relpath.rfind(b"/") + 1]
         if here != folder:
             yield from _alone(raws, companions)
-            folder, raws, companions = here, [], set()
+            folder, raws, companions = here, [], []
         if suffix in RAW_SUFFIXES:
             raws.append(entry)
             continue
         if suffix in COMPANION_SUFFIXES:
-            companions.add(_stem(entry))
+            companions.append(entry)
         yield entry
     yield from _alone(raws, companions)
 
@@ -102,9 +102,10 @@ def _unread(raw: Raw) -> dict[bytes, Kind]:
     return unread
 
 
-def _alone(raws: list[FoundFile], companions: set[bytes]) -> Iterator[FoundFile | PassedOver]:
+def _alone(raws: list[FoundFile], companions: list[FoundFile]) -> Iterator[FoundFile | PassedOver]:
+    stems = {_stem(file) for file in companions} if raws else set()
     for file in raws:
-        yield PassedOver(file, Kind.RAW) if _stem(file) in companions else file
+        yield PassedOver(file, Kind.RAW) if _stem(file) in stems else file
 
 
 def _stem(file: FoundFile) -> bytes:
