@@ -22,7 +22,7 @@ from searcher.photos.jpeg import ends_in_zeros, with_end
 from searcher.photos.limits import MAX_PIXELS
 from searcher.photos.opening import COVERED, open_image, why
 from searcher.photos.raw import RawFile, open_raw
-from searcher.photos.raw_head import RawExif, RawKind, raw_kind
+from searcher.photos.raw_head import RawExif, RawKind, is_cut_off, raw_kind
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is read. A 200-megapixel JPEG has about 80 MB, and a 40-megapixel 16-bit TIFF has 240 MB."""
@@ -69,6 +69,7 @@ _FORMAT_NAMES = {"MPO": "JPEG", "JPEG2000": "JPEG 2000", "JXL": "JPEG XL", "PPM"
 
 _REDUCING_GAP = 2  # images are reduced in whole steps to this many times the final size, and then resized
 _BAND_ROWS = 32  # reduced rows
+_TAIL = 256  # bytes at the end of a preview
 
 _large_pictures: AbstractContextManager[object] = Lock()  # held while a large picture is decoded
 
@@ -220,7 +221,10 @@ def _picture(image: Image.Image, data: bytes, min_side: int | None) -> tuple[Ima
 def _decode_raw(raw: RawFile, data: bytes, kind: RawKind, min_side: int | None) -> DecodedPhoto:
     """The preview of a raw file if it is large enough, or else its image. A small preview is better than nothing."""
     least = min(min(raw.size) // 2, ENOUGH_RAW_PIXELS, ENOUGH_RAW_PIXELS if min_side is None else min_side * MARGIN)
+    is_whole = kind.tiff and not is_cut_off(data)  # of other kinds, it is not known
     stored = raw.preview()
+    if not is_whole and not (isinstance(stored, bytes) and stored[-_TAIL:] in data):
+        stored = None  # LibRaw fills up a preview that is cut off with whatever is in memory
     picture, exif = None, Exif()
     if stored is not None:
         with suppress(PhotoError):
@@ -228,7 +232,7 @@ def _decode_raw(raw: RawFile, data: bytes, kind: RawKind, min_side: int | None) 
             exif = read_exif(preview)
     if picture is None or min(size) < least:
         try:
-            picture = _developed(raw, kind, min_side)
+            picture = _developed(raw, is_whole, kind, min_side)
         except PhotoError:
             if picture is None:
                 raise
@@ -255,7 +259,9 @@ def _preview(
     return image, size, picture if is_turned else _turned(picture, raw.orientation)
 
 
-def _developed(raw: RawFile, kind: RawKind, min_side: int | None) -> Image.Image:
+def _developed(raw: RawFile, is_whole: bool, kind: RawKind, min_side: int | None) -> Image.Image:
+    if kind.tiff and not is_whole:
+        raise PhotoError("truncated: the file ends before the image is complete")
     limit = MAX_LINEAR_RAW_PIXELS if kind.linear else MAX_DECODED_PIXELS
     if raw.size[0] * raw.size[1] > limit:
         raise PhotoError(_too_many_pixels(raw.size, limit))

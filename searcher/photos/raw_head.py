@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 
+import numpy as np
 from PIL import Image
 
 from searcher.photos.exif import MAKE
 from searcher.photos.limits import MAX_TIFF_TAGS
+from searcher.photos.samples import Numbers
 
 _STARTS = (
     (b"II*\0\x10\0\0\0CR", "CR2"),
@@ -25,9 +27,14 @@ _TIFFS = ("CR2", "ORF", "RW2")  # those of them that have the structure of a TIF
 _BY_MAKER = {"NIKON": "NEF", "SONY": "ARW", "PENTAX": "PEF", "RICOH": "PEF", "SAMSUNG": "SRW"}
 
 _PHOTOMETRIC, _SUB_DIRECTORIES, _DNG_VERSION = 262, 330, 50706
+_STRIPS, _STRIP_SIZES, _RAW_PLACE, _TILES, _TILE_SIZES = 273, 279, 280, 324, 325
+# Panasonic has a tag of its own for where the raw image is, and no number in the usual one.
+_PARTS = ((_RAW_PLACE, _STRIP_SIZES), (_STRIPS, _STRIP_SIZES), (_TILES, _TILE_SIZES))
+_NEEDED = (_PHOTOMETRIC, _SUB_DIRECTORIES, _DNG_VERSION, *(tag for pair in _PARTS for tag in pair))
 _MOSAIC, _LINEAR = 32803, 34892  # values of the tag PhotometricInterpretation, for raw images only
 _MAX_DIRECTORIES = 20
-_FORMS = {1: "B", 2: "B", 3: "H", 4: "I", 13: "I"}
+_INTEGERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4"}
+_NOTHING: Numbers = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,8 @@ def raw_kind(data: bytes) -> RawKind | None:
     """The kind of camera raw file, or None for any other file."""
     if data[4:12] == b"ftypcrx ":
         return RawKind("CR3", tiff=False)
+    if data[:4] == b"II*\0" and data[8:12] == b"IIII":
+        return RawKind("IIQ", tiff=True)
     for start, name in _STARTS:
         if data.startswith(start):
             return RawKind(name, tiff=name in _TIFFS)
@@ -54,13 +63,24 @@ def raw_kind(data: bytes) -> RawKind | None:
         directories = list(_directories(data))
     except (struct.error, ValueError):
         return None
-    kinds = {directory.get(_PHOTOMETRIC) for directory in directories}
+    kinds = {int(directory[_PHOTOMETRIC][0]) for directory in directories if _PHOTOMETRIC in directory}
     if not directories or not ({_MOSAIC, _LINEAR} & kinds):
         return None
     linear = _MOSAIC not in kinds
     if _DNG_VERSION in directories[0]:
         return RawKind("DNG", tiff=True, linear=linear)
     return RawKind(_BY_MAKER.get(_maker(data), "RAW"), tiff=True, linear=linear)
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Whether a raw file that has the structure of a TIFF lacks a part of its images. LibRaw would show noise there."""
+    for directory in _directories(data):
+        for places, sizes in _PARTS[:1] if _RAW_PLACE in directory else _PARTS[1:]:
+            offsets, counts = directory.get(places, _NOTHING), directory.get(sizes, _NOTHING)
+            number = min(len(offsets), len(counts))
+            if number and int((offsets[:number].astype(np.int64) + counts[:number]).max()) > len(data):
+                return True
+    return False
 
 
 class RawExif(Image.Image):
@@ -87,39 +107,36 @@ def _maker(data: bytes) -> str:
     return words[0] if words else ""
 
 
-def _directories(data: bytes) -> Iterator[dict[int, int]]:
-    """The first value of those tags that matter, of each directory and those below it. The first one comes first."""
+def _directories(data: bytes) -> Iterator[dict[int, Numbers]]:
+    """The values of those tags that matter, of each directory and those below it. The first one comes first."""
     order = "<" if data[:2] == b"II" else ">"
     waiting = list(struct.unpack_from(order + "I", data, 4))
     seen: set[int] = set()
     while waiting and len(seen) < _MAX_DIRECTORIES:
-        offset = waiting.pop(0)
+        offset = int(waiting.pop(0))
         if not offset or offset in seen or offset + 2 > len(data):
             continue
         seen.add(offset)
         (count,) = struct.unpack_from(order + "H", data, offset)
         if count > MAX_TIFF_TAGS:
             continue
-        tags: dict[int, int] = {}
-        for tag, kind, number, place in _entries(data, order, offset, count):
-            if tag not in (_PHOTOMETRIC, _SUB_DIRECTORIES, _DNG_VERSION) or kind not in _FORMS or not number:
-                continue
-            form = f"{order}{min(number, _MAX_DIRECTORIES)}{_FORMS[kind]}"
-            if struct.calcsize(form) > 4:
-                (place,) = struct.unpack_from(order + "I", data, place)
-            if place + struct.calcsize(form) > len(data):
-                continue
-            values = struct.unpack_from(form, data, place)
-            tags[tag] = values[0]
-            if tag == _SUB_DIRECTORIES:
-                waiting += values
+        tags = _tags(data, order, offset, count)
         yield tags
+        waiting += tags.get(_SUB_DIRECTORIES, _NOTHING)[:_MAX_DIRECTORIES].tolist()
         after = offset + 2 + 12 * count
         if after + 4 <= len(data):
             waiting += struct.unpack_from(order + "I", data, after)
 
 
-def _entries(data: bytes, order: str, offset: int, count: int) -> Iterator[tuple[int, int, int, int]]:
-    """Tag, type, number of values and the place of the value or of its offset, of each entry that is there."""
+def _tags(data: bytes, order: str, offset: int, count: int) -> dict[int, Numbers]:
+    tags: dict[int, Numbers] = {}
     for at in range(offset + 2, min(offset + 2 + 12 * count, len(data) - 11), 12):
-        yield (*struct.unpack_from(order + "HHI", data, at), at + 8)
+        tag, kind, number = struct.unpack_from(order + "HHI", data, at)
+        if tag not in _NEEDED or tag in tags or kind not in _INTEGERS or not number:
+            continue
+        integer, place = np.dtype(order + _INTEGERS[kind]), at + 8
+        if integer.itemsize * number > 4:
+            (place,) = struct.unpack_from(order + "I", data, place)
+        if place + integer.itemsize * number <= len(data):
+            tags[tag] = np.frombuffer(data, integer, number, place)
+    return tags

@@ -105,7 +105,7 @@ def dng(
         file.IFDs = [sensor]
     else:
         first = dngIFD()
-        offsets.append(dngTag(Tag.StripOffsets, [0]))
+        offsets.insert(0, dngTag(Tag.StripOffsets, [0]))
         below = dngTag(_SUB_DIRECTORY, [0])
         first.tags = [
             dngTag(Tag.NewSubfileType, [1]),
@@ -117,13 +117,13 @@ def dng(
             dngTag(Tag.SamplesPerPixel, [3]),
             dngTag(Tag.RowsPerStrip, [preview_size[1]]),
             dngTag(Tag.StripByteCounts, [len(preview)]),
-            offsets[1],
+            offsets[0],
             below,
             *general,
         ]
         below.setValue([8 + first.dataLen()])
         file.IFDs = [first, sensor]
-        strips.append(preview)
+        strips.insert(0, preview)
     file.ImageDataStrips = strips
     size = file.dataLen()
     for offset, place in zip(offsets, file.StripOffsets.values(), strict=True):

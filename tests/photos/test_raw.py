@@ -75,6 +75,18 @@ def test_a_damaged_preview_is_replaced_by_the_developed_image() -> None:
     assert similarity(photo.image, IMAGE) > 0.98
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_raw_file_that_is_cut_off_is_shown_only_through_a_complete_preview(compressed: bool) -> None:
+    plain = dng(IMAGE, compressed=compressed)
+    assert similarity(decode(plain, 60).image, IMAGE) > 0.98
+    with pytest.raises(PhotoError, match="truncated"):
+        decode(plain[:-1000], 60)
+    with_preview = dng(IMAGE, jpeg(PREVIEW), PREVIEW.size, compressed=compressed)[:-1000]
+    assert difference(decode(with_preview, 60).image, PREVIEW) < 3
+    with pytest.raises(PhotoError, match="truncated"):
+        decode(with_preview[:1500], 60)
+
+
 def test_the_colours_of_a_developed_image_are_those_of_the_photo() -> None:
     halves = Image.new("RGB", (200, 100), (200, 40, 40))
     halves.paste((40, 60, 200), (100, 0, 200, 100))
