@@ -27,6 +27,12 @@ SHOWN_FAILURES = 5
 @click.command()
 @click.argument("paths", nargs=-1, type=FilePath())
 @click.option("--retry", is_flag=True, help="Also read unchanged files again that failed before.")
+@click.option(
+    "--raw",
+    type=click.Choice(["all", "alone", "none"]),
+    help="Which camera raw files to keep in the library: all, those alone (without a JPEG or HEIC of the same name "
+    "beside them), or none. Without this option, new ones are added if they are alone, and none is removed.",
+)
 @click.option("--tag", is_flag=True, help="Also give new photos the labels of earlier `searcher tag` runs.")
 @library_option
 @model_option
@@ -35,6 +41,7 @@ SHOWN_FAILURES = 5
 def command(
     paths: tuple[Path, ...],
     retry: bool,
+    raw: str | None,
     tag: bool,
     library_dir: Path | None,
     model: str | None,
@@ -54,7 +61,7 @@ def command(
     asked = None
     with Library.open(library_dir, model=model, create=bool(paths)) as library:
         with reporting("Indexing", quiet) as progress:
-            report = library.index(*paths, retry=retry, progress=progress)
+            report = library.index(*paths, retry=retry, raw=raw, progress=progress)
         if tag and library.has_model:
             with reporting("Tagging", quiet) as progress:
                 asked = library.tag_new(progress)

@@ -1,9 +1,10 @@
 # Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
-# ruff: noqa: PTH112, PTH116, PTH118, PTH122
+# ruff: noqa: PTH112, PTH116, PTH118
 """Compare the disk with the catalog: find files that are new, may have changed, or were deleted."""
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,10 @@ from searcher.catalog import Catalog
 from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
 from searcher.indexer.places import Scope
+from searcher.photos.choice import Found, Kind, PassedOver, Raw, choose, has_reader
 from searcher.photos.own import is_own_picture
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, is_mount_point, scan, stored_time
+from searcher.photos.scan import FoundFile, MountPoint, Unreadable, is_mount_point, scan, stored_time
+from searcher.photos.suffixes import READ_SUFFIXES, suffix_of
 from searcher.progress import Progress
 
 Known = dict[bytes, KnownFile]  # by relative path
@@ -24,13 +27,16 @@ class Changes:
     """The differences between the disk and the catalog.
 
     new: files that are not in the catalog. perhaps: known files with a different size or time. gone: (root id, relpath)
-    of deleted files. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id,
+    of deleted files. unwanted: the same of files that are passed over now. passed_over: how many files of each kind
+    are. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id,
     relpath) of mount points that are new. unchanged: the number of unchanged files. notices: lines for the user.
     """
 
     new: list[Place] = field(default_factory=list)
     perhaps: list[Place] = field(default_factory=list)
     gone: list[tuple[int, bytes]] = field(default_factory=list)
+    unwanted: list[tuple[int, bytes]] = field(default_factory=list)
+    passed_over: Counter[Kind] = field(default_factory=Counter)
     unreadable: list[tuple[Place, str]] = field(default_factory=list)
     mounts: list[tuple[int, bytes]] = field(default_factory=list)
     unchanged: int = 0
@@ -44,13 +50,16 @@ class Changes:
     @property
     def any(self) -> bool:
         """Whether the catalog needs any change."""
-        return bool(self.new or self.perhaps or self.gone or self.unreadable or self.mounts)
+        return bool(self.todo or self.gone or self.unwanted or self.unreadable or self.mounts)
 
 
-def compare(catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False) -> Changes:
+def compare(
+    catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False, raw: Raw | None = None
+) -> Changes:
     """Compare every file in the scopes with the catalog. `progress` is told how many files were seen so far.
 
-    retry: files that failed earlier are read again, even if they look unchanged.
+    retry: files that failed earlier are read again, even if they look unchanged. raw: which camera raw files are
+    wanted. None means ALONE, but those that the catalog has are kept.
     """
     changes = Changes()
     seen = 0
@@ -61,13 +70,15 @@ def compare(catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry:
         if scope.files is not None:
             known = {relpath: known[relpath] for relpath in scope.files if relpath in known}
         count = 0
-        for count in _compare(scope, known, mounts, changes, retry):
+        for count in _compare(scope, known, mounts, changes, retry, raw):
             progress.advance(seen + count, None)
         seen += count
     return changes
 
 
-def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, retry: bool) -> Iterator[int]:
+def _compare(
+    scope: Scope, known: Known, mounts: set[bytes], changes: Changes, retry: bool, raw: Raw | None
+) -> Iterator[int]:
     """Compare one scope with its `known` files, and remove each file that was seen from `known`.
 
     Yields the number of files seen so far.
@@ -78,7 +89,10 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
     mounted: set[bytes] = set()
     prefix, root_id = scope.prefix, scope.root.id
     try:
-        for file in scan(scope.path) if scope.files is None else _named(scope):
+        for entry in _chosen(scope, raw):
+            file = _passed_over(entry, scope, known, changes, raw) if isinstance(entry, PassedOver) else entry
+            if file is None:
+                continue
             if isinstance(file, Unreadable):
                 unseen[prefix + file.relpath] = file.error
                 continue
@@ -124,6 +138,30 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
             changes.unchanged += 1  # was indexed as a single file and has no photo suffix, so a scan skips it
 
 
+def _chosen(scope: Scope, raw: Raw | None) -> Iterator[Found | PassedOver]:
+    """What a scan finds, or the named files. A raw file that the user named is read, whatever lies beside it."""
+    if scope.files is None:
+        return choose(scan(scope.path), raw or Raw.ALONE)
+    return choose(_named(scope), Raw.NONE if raw == Raw.NONE else Raw.ALL)
+
+
+def _passed_over(entry: PassedOver, scope: Scope, known: Known, changes: Changes, raw: Raw | None) -> FoundFile | None:
+    """Count a file that is passed over. Returns it if it is in the catalog, stays there, and can be read."""
+    kind, relpath = entry.kind, scope.prefix + entry.file.relpath
+    row = known.get(relpath)
+    asked = kind == Kind.RAW and raw is not None and (raw == Raw.NONE or has_reader(kind))
+    if row is not None and not row.failed and not asked:
+        if has_reader(kind):
+            return entry.file
+        changes.unchanged += 1
+    else:
+        changes.passed_over[kind] += 1
+        if row is not None:
+            changes.unwanted.append((scope.root.id, relpath))
+    known.pop(relpath, None)
+    return None
+
+
 def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[bytes, OSError]) -> None:
     """Remove what is at or below `unseen` from `known`, so that it is kept, and add notices about it."""
     if not unseen:
@@ -137,7 +175,7 @@ def _note_unseen(scope: Scope, known: Known, changes: Changes, unseen: dict[byte
         below[dark] = below.get(dark, 0) + (not failed)
     for relpath, error in unseen.items():
         reason = error.strerror or str(error)
-        is_photo = os.path.splitext(relpath)[1].lower() in PHOTO_SUFFIXES
+        is_photo = suffix_of(relpath) in READ_SUFFIXES
         if is_photo and relpath not in below:
             changes.unreadable.append((Place(scope.root.id, relpath, UNREAD, UNREAD), reason))
         elif below.get(relpath) or (not is_photo and error.errno not in (errno.ENOENT, errno.ENODEV)):

@@ -17,7 +17,8 @@ from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.indexer import places
 from searcher.indexer.changes import Changes, compare
 from searcher.indexer.places import Scope
-from searcher.indexer.report import Counts, IndexReport
+from searcher.indexer.report import Counts, IndexReport, lines_about
+from searcher.photos.choice import Raw
 from searcher.progress import SILENT, Progress
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Look:
             seconds=seconds,
             failures=tuple(failures),
             notices=tuple(self.notices),
+            passed_over=dict(self.changes.passed_over),
         )
 
     def _failures(self) -> list[Failure]:
@@ -73,10 +75,17 @@ def named_paths(catalog: Catalog, paths: Sequence[str | Path]) -> list[bytes]:
         return places.existing(paths, view)
 
 
-def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, *, retry: bool = False) -> Look:
+def look(
+    catalog: Catalog,
+    named: Sequence[bytes],
+    progress: Progress = SILENT,
+    *,
+    retry: bool = False,
+    raw: Raw | None = None,
+) -> Look:
     """Compare `named` (absolute paths; none means all known roots) with the disk. A new folder becomes a root.
 
-    `progress` is told how many files were seen. retry: see `compare`.
+    `progress` is told how many files were seen. retry, raw: see `compare`.
     """
     notices: list[str] = []
     scopes = None
@@ -86,14 +95,14 @@ def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, 
     if scopes is None:
         with catalog.write(progress) as change:
             scopes, notices = places.plan(change, named)
-    changes = compare(catalog, scopes, progress, retry=retry)
+    changes = compare(catalog, scopes, progress, retry=retry, raw=raw)
     new, perhaps, gone = len(changes.new), len(changes.perhaps), len(changes.gone)
     log.debug("new %d, perhaps changed %d, gone %d, unchanged %d", new, perhaps, gone, changes.unchanged)
     return Look(
         catalog=catalog,
         scopes=scopes,
         changes=changes,
-        notices=notices + changes.notices,
+        notices=notices + changes.notices + lines_about(changes.passed_over, raw),
         counts=Counts(unchanged=changes.unchanged),
     )
 

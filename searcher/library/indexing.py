@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import ModelRow
-from searcher.errors import Busy
+from searcher.errors import Busy, InvalidInput
 from searcher.indexer.look import look, named_paths
 from searcher.indexer.report import IndexReport
 from searcher.library.encoders import Encoders
+from searcher.photos.choice import Raw
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,9 +28,11 @@ def index(
     progress: Progress,
     *,
     retry: bool,
+    raw: str | None,
 ) -> IndexReport:
     """See `Library.index`."""
     started = time.monotonic()
+    wanted = _wanted(raw)
     named = named_paths(catalog, paths)
     new_model = encoders.new()
     if not catalog.exists:
@@ -42,7 +45,7 @@ def index(
             row = view.models.current()
         if row is not None and row.digest != new_model.digest:  # a disk is missing
             encoders = Encoders(catalog, None)  # what is new is embedded with the model that searches still use
-    found = look(catalog, named, progress, retry=retry)
+    found = look(catalog, named, progress, retry=retry, raw=wanted)
     found.notices[:0] = notices
     if found.changes.any:
         from searcher.indexer.update import update
@@ -56,6 +59,13 @@ def index(
 
         refresh(catalog, store_of(row_now), encoders, progress)
     return found.report(time.monotonic() - started)
+
+
+def _wanted(raw: str | None) -> Raw | None:
+    try:
+        return None if raw is None else Raw(raw)
+    except ValueError:
+        raise InvalidInput(f"raw is {', '.join(Raw)} or None, not {raw!r}") from None
 
 
 def _unfinished(catalog: Catalog) -> list[str]:

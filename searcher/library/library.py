@@ -56,16 +56,20 @@ class Library(LabelMethods):
 
     # photos
 
-    def index(self, *paths: str | Path, retry: bool = False, progress: Progress = SILENT) -> "IndexReport":
+    def index(
+        self, *paths: str | Path, retry: bool = False, raw: str | None = None, progress: Progress = SILENT
+    ) -> "IndexReport":
         """Bring `paths` (folders or files; none means all known folders) up to date: embed what is new or changed,
         forget what is gone.
 
-        retry: read files again that failed earlier, even if they have not changed. Ctrl-C and errors keep what was
+        retry: read files again that failed earlier, even if they have not changed. raw: which camera raw files to
+        keep: "all", those "alone" (without a JPEG or HEIC of the same name beside them), or "none". None takes in those
+        alone, and keeps those that the library has. Ctrl-C and errors keep what was
         committed, and the next run goes on from there.
         """
         from searcher.library.indexing import index
 
-        return index(self._catalog, self._encoders, self._store_of, paths, progress, retry=retry)
+        return index(self._catalog, self._encoders, self._store_of, paths, progress, retry=retry, raw=raw)
 
     def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
         """Forget what was indexed in a folder. No photo is touched. Returns how many images."""

@@ -137,13 +137,15 @@ class _Worker:
             command = [sys.executable, "-P", "-m", "searcher.photos.worker", *map(str, descriptors)]
             home = str(Path(__file__).parents[2])
             paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+            # one thread: there is a worker for each core, and their threads would use up the memory that it may take
+            own = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
             self._process = subprocess.Popen(
                 command,
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=os.environ | own,
                 start_new_session=True,  # Ctrl-C on the terminal is for us alone
             )
             self._connection = Connection(ours.detach())

@@ -1,4 +1,4 @@
-"""Finds the photo files under a folder."""
+"""Finds the photo files and videos under a folder. `choice` says which of them are indexed."""
 
 import errno
 import os
@@ -7,10 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PHOTO_SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()
-)
-"""Suffixes of photo files, in lower case. The format is detected from the content, not from the suffix."""
+from searcher.photos.suffixes import FOUND_SUFFIXES, suffix_of
 
 SKIPPED_FOLDERS = frozenset(
     [
@@ -33,7 +30,7 @@ _APPLE_ORIGINALS = frozenset([b"originals", b"masters"])  # the other folders ha
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A photo file.
+    """A photo file or a video.
 
     relpath: path relative to the root, with "/" between folders. size: in bytes. mtime_ns: modification time in
     nanoseconds.
@@ -66,8 +63,9 @@ class MountPoint:
 
 
 def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
-    """Yield the photo files below `root`, what could not be listed, and mount points, in no particular order.
+    """Yield the photo files and videos below `root`, what could not be listed, and mount points.
 
+    The folders come in no particular order, and the files of a folder one after another.
     Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed, except a link to a photo that is
     found below `root` under its real path. Each folder is listed once: under its real path if that is below `root`, or
     else under the first link to it in alphabetical order. So the same tree always gives the same paths, and link loops
@@ -146,7 +144,7 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                     if lower not in SKIPPED_FOLDERS and (not apple_library or lower in _APPLE_ORIGINALS):
                         yield prefix + name
                     continue
-                is_photo, is_link = name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES, entry.is_symlink()
+                is_photo, is_link = suffix_of(name) in FOUND_SUFFIXES, entry.is_symlink()
                 if not is_photo and not is_link:
                     continue
                 status = entry.stat()
@@ -167,7 +165,7 @@ def _is_found_below(link: bytes, real_root: bytes) -> bool:
     """Whether a scan finds what a link leads to under its real path."""
     real = os.path.realpath(link)
     start = real_root.rstrip(b"/") + b"/"
-    if not real.startswith(start) or real[real.rfind(b".") :].lower() not in PHOTO_SUFFIXES:
+    if not real.startswith(start) or suffix_of(real) not in FOUND_SUFFIXES:
         return False
     return not any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in real[len(start) :].split(b"/"))
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from searcher.photos.scan import PHOTO_SUFFIXES
+from searcher.photos import suffixes
+from searcher.photos.suffixes import PHOTO_SUFFIXES
 from searcher.sidecars.errors import RefusedError
 
 _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".searcher-", ".tmp"
@@ -18,10 +19,7 @@ _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".searcher-", ".tmp"
 MAX_BYTES = 16 * 2**20
 """Largest sidecar that is read. A darktable sidecar with hundreds of drawn masks has a few megabytes."""
 
-RAW_SUFFIXES = frozenset(
-    b".3fr .ari .arw .bay .cap .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf "
-    b".pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
-)
+RAW_SUFFIXES = suffixes.RAW_SUFFIXES | {b".ari", b".bay", b".cap", b".raw"}
 """Suffixes of camera raw files, in lower case. `photo.xmp` belongs to the raw file, not to a JPEG of the same name."""
 
 _SIDECAR_SUFFIXES = tuple(bytes(letters) for letters in product(b".", b"xX", b"mM", b"pP"))

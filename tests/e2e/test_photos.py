@@ -33,7 +33,7 @@ def test_a_second_run_over_a_thousand_photos_embeds_only_what_changed(
 ) -> None:
     folder = photos(1000)
     first = program.json("index", folder)
-    assert set(first) == {*COUNTS, "seconds", "failures"}
+    assert set(first) == {*COUNTS, "seconds", "failures", "passed_over"}
     assert counts(first) == {"added": 1000}
     assert counts(program.json("index", folder)) == {"unchanged": 1000}
 

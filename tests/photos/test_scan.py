@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, scan
+from searcher.photos.scan import FoundFile, MountPoint, Unreadable, scan
+from searcher.photos.suffixes import FOUND_SUFFIXES
 
 
 def touch(root: Path, *names: str) -> None:
@@ -41,9 +42,9 @@ def test_a_file_has_its_path_size_and_modification_time(tmp_path: Path) -> None:
 
 
 def test_photos_are_recognised_by_their_suffix_in_any_letter_case(tmp_path: Path) -> None:
-    photos = [f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(PHOTO_SUFFIXES))]
+    photos = [f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(FOUND_SUFFIXES))]
     photos += ["A.JPG", "b.JpEg", "c.d.heic"]
-    touch(tmp_path, *photos, "notes.txt", "film.mp4", "jpg", "x.jpgx", "photo.jpg.xmp", "raw.cr2", "none.")
+    touch(tmp_path, *photos, "notes.txt", "jpg", "x.jpgx", "photo.jpg.xmp", "code.ts", "none.")
     assert found(tmp_path) == sorted(photos)
 
 
