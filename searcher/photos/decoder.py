@@ -15,11 +15,13 @@ from threading import Lock
 from PIL import Image
 
 from searcher.photos.colour import to_rgb, to_srgb
+from searcher.photos.embedded import read_metadata
 from searcher.photos.errors import PhotoError as PhotoError
 from searcher.photos.errors import Unavailable as Unavailable
-from searcher.photos.exif import Exif, read_exif, read_orientation
+from searcher.photos.exif import read_orientation
 from searcher.photos.jpeg import ends_in_zeros, with_end
 from searcher.photos.limits import MAX_PIXELS
+from searcher.photos.metadata import Metadata
 from searcher.photos.opening import COVERED, open_image, why
 
 MAX_BYTES = 256 * 2**20
@@ -77,13 +79,13 @@ class PhotoFacts:
 
     width, height: size of the upright original in pixels.
     format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF" or "HEIF".
-    exif: date, camera and place.
+    metadata: date, camera, place, keywords …
     """
 
     width: int
     height: int
     format: str
-    exif: Exif
+    metadata: Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class DecodedPhoto(PhotoFacts):
     @property
     def facts(self) -> PhotoFacts:
         """The photo without its pixels."""
-        return PhotoFacts(self.width, self.height, self.format, self.exif)
+        return PhotoFacts(self.width, self.height, self.format, self.metadata)
 
 
 def read_bytes(path: bytes) -> bytes:
@@ -186,12 +188,13 @@ def _decode(data: bytes, min_side: int | None) -> DecodedPhoto:
         image = _loaded(image, data, min_side)
         picture = _on_canvas(image) if min_side is None else _reduced(image, box, min_side * MARGIN)
         picture = to_srgb(picture, image)
-    exif, orientation = read_exif(image), read_orientation(image)
+    metadata, orientation = read_metadata(image), read_orientation(image)
     if orientation in _UPRIGHT:
         picture = picture.transpose(_UPRIGHT[orientation])
     if orientation >= 5:
         width, height = height, width
-    return DecodedPhoto(width, height, _FORMAT_NAMES.get(image.format or "", image.format or ""), exif, picture)
+    kind = _FORMAT_NAMES.get(image.format or "", image.format or "")
+    return DecodedPhoto(width, height, kind, metadata, picture)
 
 
 def _draft(image: Image.Image, min_side: int | None) -> tuple[float, float, float, float]:

@@ -12,6 +12,8 @@ PHOTO_SUFFIXES = frozenset(
 )
 """Suffixes of photo files, in lower case. The format is detected from the content, not from the suffix."""
 
+SIDECAR_SUFFIX = b".xmp"
+
 SKIPPED_FOLDERS = frozenset(
     [
         b"@eadir",  # Synology: thumbnails
@@ -45,6 +47,15 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSidecar:
+    """An XMP file, with the same fields as a photo file. It may be the sidecar of a photo."""
+
+    relpath: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A path that could not be listed, relative to the root. Nothing at or below it may be treated as deleted."""
 
@@ -53,7 +64,7 @@ class Unreadable:
 
 
 BROKEN_LINK = "a broken link: its target does not exist"
-_YIELDED = (FoundFile, Unreadable)
+_YIELDED = (FoundFile, FoundSidecar, Unreadable)
 _MOUNTS = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how it writes white space and backslashes
 
@@ -65,8 +76,8 @@ class MountPoint:
     relpath: bytes
 
 
-def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
-    """Yield the photo files below `root`, what could not be listed, and mount points, in no particular order.
+def scan(root: bytes) -> Iterator[FoundFile | FoundSidecar | Unreadable | MountPoint]:
+    """Yield the photo and XMP files below `root`, what could not be listed, and mount points, in no particular order.
 
     Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed, except a link to a photo that is
     found below `root` under its real path. Each folder is listed once: under its real path if that is below `root`, or
@@ -131,8 +142,12 @@ class _FolderLink:
     relpath: bytes
 
 
-def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile | Unreadable | _FolderLink | bytes]:
-    """Yield what is directly in one folder: photos, what cannot be listed, links to folders, subfolders (bytes)."""
+def _list(
+    root: bytes, relpath: bytes, real_root: bytes
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | _FolderLink | bytes]:
+    """Yield what is directly in one folder: photos, XMP files, what cannot be listed, links to folders, subfolders
+    (bytes).
+    """
     prefix = relpath + b"/" if relpath else b""
     apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
     with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118
@@ -146,8 +161,9 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                     if lower not in SKIPPED_FOLDERS and (not apple_library or lower in _APPLE_ORIGINALS):
                         yield prefix + name
                     continue
-                is_photo, is_link = name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES, entry.is_symlink()
-                if not is_photo and not is_link:
+                suffix = name[name.rfind(b".") :].lower()
+                is_photo, is_link = suffix in PHOTO_SUFFIXES, entry.is_symlink()
+                if not is_photo and not is_link and suffix != SIDECAR_SUFFIX:
                     continue
                 status = entry.stat()
             except OSError as error:
@@ -156,6 +172,9 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                 continue
             if is_link and stat.S_ISDIR(status.st_mode):
                 yield _FolderLink(prefix + name)
+            elif suffix == SIDECAR_SUFFIX:
+                if stat.S_ISREG(status.st_mode):
+                    yield FoundSidecar(prefix + name, status.st_size, stored_time(status))
             elif is_photo and stat.S_ISREG(status.st_mode):
                 if not (is_link and _is_found_below(entry.path, real_root)):
                     yield FoundFile(prefix + name, status.st_size, stored_time(status))
