@@ -105,8 +105,8 @@ def read_older(look: Look, progress: Progress) -> None:
     if not total:
         return
     progress.notice(
-        f"{total:,} photos were indexed by an earlier version: reading their keywords, ratings and other metadata. You "
-        "can interrupt this, and the next run continues"
+        f"photos that an earlier version of searcher indexed ({total:,}) are read once more for their keywords, ratings "
+        "and other metadata; you can interrupt this, and the next run continues"
     )
     stop, done, tried = Event(), 0, 0
 
@@ -128,7 +128,8 @@ def read_older(look: Look, progress: Progress) -> None:
             done += len(found)
             progress.advance(tried, total)
     if done:
-        look.notices.append(f"the metadata of {done:,} photos that an earlier version indexed was read")
+        photos = "1 photo" if done == 1 else f"{done:,} photos"
+        look.notices.append(f"the metadata of {photos} that an earlier version indexed was read")
 
 
 class _Older(NamedTuple):
