@@ -29,8 +29,8 @@ class SidecarChange(NamedTuple):
 class Beside:
     """What a scan saw: photos, by whether they must be read, and sidecars, by their relative paths."""
 
-    unchanged: set[bytes] = field(default_factory=set)
-    new: set[bytes] = field(default_factory=set)
+    unchanged: list[bytes] = field(default_factory=list)
+    new: list[bytes] = field(default_factory=list)
     sidecars: dict[bytes, FoundSidecar] = field(default_factory=dict)
 
 
@@ -38,11 +38,12 @@ def sidecar_changes(root_id: int, beside: Beside, stored: Mapping[bytes, Sidecar
     """The sidecars that differ from what the catalog knows, and all those of photos that must be read."""
     if not beside.sidecars and not stored:
         return
-    found = _by_photo(beside)
+    unchanged, new = set(beside.unchanged), set(beside.new)
+    found = _by_photo(beside.sidecars, unchanged | new)
     for relpath in found.keys() | stored.keys():
         sidecar = found.get(relpath)
-        if relpath in beside.new or (relpath in beside.unchanged and sidecar != stored.get(relpath)):
-            yield SidecarChange(root_id, relpath, sidecar, relpath in beside.unchanged)
+        if relpath in new or (relpath in unchanged and sidecar != stored.get(relpath)):
+            yield SidecarChange(root_id, relpath, sidecar, relpath in unchanged)
 
 
 def named_sidecars(root: bytes, relpath: bytes) -> Iterator[FoundSidecar]:
@@ -59,12 +60,11 @@ def named_sidecars(root: bytes, relpath: bytes) -> Iterator[FoundSidecar]:
                 return
 
 
-def _by_photo(beside: Beside) -> dict[bytes, SidecarFile]:
-    photos = beside.unchanged | beside.new
+def _by_photo(sidecars: Mapping[bytes, FoundSidecar], photos: set[bytes]) -> dict[bytes, SidecarFile]:
     found: dict[bytes, SidecarFile] = {}
     short: dict[bytes, SidecarFile] = {}
-    for relpath in sorted(beside.sidecars, reverse=True):  # the suffix in lower case comes first
-        stem, file = relpath[: -len(SIDECAR_SUFFIX)], beside.sidecars[relpath]
+    for relpath in sorted(sidecars, reverse=True):  # the suffix in lower case comes first
+        stem, file = relpath[: -len(SIDECAR_SUFFIX)], sidecars[relpath]
         sidecar = SidecarFile(relpath[relpath.rfind(b"/") + 1 :], file.size, file.mtime_ns)
         if stem in photos:
             found.setdefault(stem, sidecar)

@@ -111,13 +111,13 @@ def _compare(
                 continue  # a contact sheet that was drawn into the folder
             if row is None:
                 changes.new.append(Place(root_id, relpath, file.size, file.mtime_ns))
-                beside.new.add(relpath)
+                beside.new.append(relpath)
             elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry and row.failed):
                 changes.perhaps.append(Place(root_id, relpath, file.size, file.mtime_ns))
-                beside.new.add(relpath)
+                beside.new.append(relpath)
             elif not row.failed:
                 changes.unchanged += 1
-                beside.unchanged.add(relpath)
+                beside.unchanged.append(relpath)
             count += 1
             if not count & 0xFFF:
                 yield count

@@ -105,7 +105,7 @@ def read_older(look: Look, progress: Progress) -> None:
     if not total:
         return
     progress.notice(
-        f"photos that an earlier version of searcher indexed ({total:,}) are read once more for their keywords, ratings "
+        f"photos that an earlier version indexed ({total:,}) are read once more for their keywords, ratings "
         "and other metadata; you can interrupt this, and the next run continues"
     )
     stop, done, tried = Event(), 0, 0

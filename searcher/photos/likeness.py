@@ -25,19 +25,20 @@ class Likeness(NamedTuple):
 
 def measure(image: Image.Image) -> Likeness:
     """Measure an upright picture."""
-    grey = image.convert("L")
-    scale = _SIDE / min(grey.size)
-    if scale < 1:
-        size = (max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))
-        grey = grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
+    scale = _SIDE / min(image.size)
+    # whole steps first, because they take a tenth of the time
+    grey = (image.reduce(int(1 / scale)) if scale <= 0.5 else image).convert("L")
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if scale < 1 and abs(grey.width - size[0]) + abs(grey.height - size[1]) > 1:
+        grey = grey.resize(size, Image.Resampling.BILINEAR)
     return Likeness(_phash(grey), _sharpness(grey))
 
 
 def _phash(grey: Image.Image) -> int:
     """The signs of the 8 × 8 lowest frequencies of a 32 × 32 picture, compared with their median.
 
-    Of 990 copies (11 kinds) of 90 different photos and parts of photos, 97 % differ by 12 bits or less, and no two
-    different ones by less than 18. With a difference hash, different ones differ by 4 bits or more.
+    Of 990 copies (11 kinds) of 90 different photos and parts of photos, 96 % differ by 12 bits or less, 99 % by 16 or
+    less, and no two different ones by less than 18. With a difference hash, different ones differ by 4 bits or more.
     """
     kind = Image.Resampling.BOX if min(grey.size) > _GRID else Image.Resampling.BICUBIC
     pixels = np.asarray(grey.resize((_GRID, _GRID), kind), np.float32)
