@@ -45,10 +45,20 @@ class ImageAt(NamedTuple):
     content_id: int | None
 
 
-class Content(NamedTuple):
-    """What the bytes of a file say, whatever the file is called.
+class SidecarFile(NamedTuple):
+    """A sidecar beside its photo, and its size and modification time when it was read."""
 
-    width, height: pixels. taken_at: ISO 8601, local time unless it has an offset. latitude, longitude: degrees.
+    name: bytes
+    size: int
+    mtime_ns: int
+
+
+class Content(NamedTuple):
+    """What a photo shows and what its file or its sidecar says, whatever the file is called.
+
+    width, height: pixels. taken_at: ISO 8601, local time of the camera. taken_offset: minutes that this time is ahead
+    of UTC. latitude, longitude: degrees. rating: 0 to 5 stars, or -1 (rejected). phash, sharpness: see
+    `photos.likeness`. All but the first four are None if they are not known.
     """
 
     digest: bytes
@@ -59,10 +69,16 @@ class Content(NamedTuple):
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    taken_offset: int | None = None
+    lens: str | None = None
+    rating: int | None = None
+    description: str | None = None
+    phash: int | None = None
+    sharpness: float | None = None
 
 
-class MissingEmbedding(NamedTuple):
-    """A content that a model has not embedded, and where its files are: (root id, root, relative path) each."""
+class ContentFiles(NamedTuple):
+    """A content, and where its files are: (root id, root, relative path) each."""
 
     content_id: int
     digest: bytes
@@ -113,13 +129,14 @@ class PhotoTag(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """One image of the library: its id, content, place and date, and its tags where they were asked for."""
+    """One image of the library: its id, content, place, date and rating, and its tags where they were asked for."""
 
     id: int
     content_id: int
     root: bytes
     relpath: bytes
     taken_at: str | None = None
+    rating: int | None = None
     tags: tuple[PhotoTag, ...] = ()
 
     @property

@@ -58,7 +58,19 @@ contents = Table(
     Column("camera", String),
     Column("latitude", Float),
     Column("longitude", Float),
+    Column("taken_offset", Integer),
+    Column("lens", String),
+    Column("rating", Integer),
+    Column("description", String),
+    Column("phash", Integer),
+    Column("sharpness", Float),
+    # JSON: what the file itself says, keywords included. NULL: it was indexed before this was read. The columns above
+    # are the same, except that what the sidecar of `sidecar_image` says comes first
+    Column("embedded", String),
+    Column("sidecar_image", Integer),
     Index("contents_taken_at", "taken_at"),
+    Index("contents_unread", "id", sqlite_where=text("embedded IS NULL")),
+    Index("contents_sidecar", "sidecar_image", sqlite_where=text("sidecar_image IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -78,6 +90,18 @@ images = Table(
     Index("images_content", "content_id"),
     Index("images_failed", "root_id", sqlite_where=text("error IS NOT NULL")),
     sqlite_autoincrement=True,
+)
+
+# The sidecar of an image: its name beside the photo, its size and time when it was read, and what people wrote into it
+# (JSON). What we wrote is in `sidecars`.
+read_sidecars = Table(
+    "read_sidecars",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("metadata", String, nullable=False),
 )
 
 models = Table(

@@ -12,10 +12,11 @@ from pathlib import Path
 from searcher.catalog import Catalog
 from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
+from searcher.indexer.beside import Beside, SidecarChange, named_sidecars, sidecar_changes
 from searcher.indexer.places import Scope
 from searcher.photos.choice import Found, Kind, PassedOver, Raw, choose, has_reader
 from searcher.photos.own import is_own_picture
-from searcher.photos.scan import FoundFile, MountPoint, Unreadable, is_mount_point, scan, stored_time
+from searcher.photos.scan import FoundFile, FoundSidecar, MountPoint, Unreadable, is_mount_point, scan, stored_time
 from searcher.photos.suffixes import READ_SUFFIXES, suffix_of
 from searcher.progress import Progress
 
@@ -28,8 +29,9 @@ class Changes:
 
     new: files that are not in the catalog. perhaps: known files with a different size or time. gone: (root id, relpath)
     of deleted files. unwanted: the same of files that are passed over now. passed_over: how many files of each kind
-    are. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id,
-    relpath) of mount points that are new. unchanged: the number of unchanged files. notices: lines for the user.
+    are. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id, relpath) of
+    mount points that are new. sidecars: those that must be read or forgotten. unchanged: the number of unchanged files.
+    notices: lines for the user.
     """
 
     new: list[Place] = field(default_factory=list)
@@ -39,6 +41,7 @@ class Changes:
     passed_over: Counter[Kind] = field(default_factory=Counter)
     unreadable: list[tuple[Place, str]] = field(default_factory=list)
     mounts: list[tuple[int, bytes]] = field(default_factory=list)
+    sidecars: list[SidecarChange] = field(default_factory=list)
     unchanged: int = 0
     notices: list[str] = field(default_factory=list)
 
@@ -49,7 +52,7 @@ class Changes:
 
     @property
     def any(self) -> bool:
-        """Whether the catalog needs any change."""
+        """Whether the catalog needs any change, apart from sidecars."""
         return bool(self.todo or self.gone or self.unwanted or self.unreadable or self.mounts)
 
 
@@ -67,19 +70,22 @@ def compare(
         with catalog.read() as view:
             known = view.files.known(scope.root.id, scope.prefix)
             mounts = view.files.mounts(scope.root.id)
+            sidecars = view.metadata.sidecars(scope.root.id, scope.prefix)
         if scope.files is not None:
             known = {relpath: known[relpath] for relpath in scope.files if relpath in known}
-        count = 0
-        for count in _compare(scope, known, mounts, changes, retry, raw):
+        count, beside = 0, Beside()
+        for count in _compare(scope, known, mounts, changes, beside, retry, raw):
             progress.advance(seen + count, None)
+        changes.sidecars += sidecar_changes(scope.root.id, beside, sidecars)
         seen += count
     return changes
 
 
 def _compare(
-    scope: Scope, known: Known, mounts: set[bytes], changes: Changes, retry: bool, raw: Raw | None
+    scope: Scope, known: Known, mounts: set[bytes], changes: Changes, beside: Beside, retry: bool, raw: Raw | None
 ) -> Iterator[int]:
-    """Compare one scope with its `known` files, and remove each file that was seen from `known`.
+    """Compare one scope with its `known` files, and remove each file that was seen from `known`. Add each photo and
+    sidecar to `beside`.
 
     Yields the number of files seen so far.
     """
@@ -100,15 +106,21 @@ def _compare(
                 mounted.add(prefix + file.relpath)
                 continue
             relpath = prefix + file.relpath
+            if isinstance(file, FoundSidecar):
+                beside.sidecars[relpath] = file
+                continue
             row = known.pop(relpath, None)
             if row is None and is_own_picture(Path(os.fsdecode(os.path.join(scope.root.path, relpath)))):
                 continue  # a contact sheet that was drawn into the folder
             if row is None:
                 changes.new.append(Place(root_id, relpath, file.size, file.mtime_ns))
+                beside.new.append(relpath)
             elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry and row.failed):
                 changes.perhaps.append(Place(root_id, relpath, file.size, file.mtime_ns))
+                beside.new.append(relpath)
             elif not row.failed:
                 changes.unchanged += 1
+                beside.unchanged.append(relpath)
             count += 1
             if not count & 0xFFF:
                 yield count
@@ -197,8 +209,8 @@ def _kept(photos: int) -> str:
     return f"; nothing is removed (the library keeps {photos:,} {'photo' if photos == 1 else 'photos'} from there)"
 
 
-def _named(scope: Scope) -> Iterator[FoundFile | Unreadable]:
-    """Yield the single files of a scope. Raises OSError if their root is missing or empty."""
+def _named(scope: Scope) -> Iterator[FoundFile | FoundSidecar | Unreadable]:
+    """Yield the single files of a scope and their sidecars. Raises OSError if their root is missing or empty."""
     if not places.holds_something(scope.root.path):
         raise FileNotFoundError(os.fsdecode(scope.root.path))
     for relpath in scope.files or ():
@@ -210,3 +222,4 @@ def _named(scope: Scope) -> Iterator[FoundFile | Unreadable]:
             yield Unreadable(relpath, error)
             continue
         yield FoundFile(relpath, status.st_size, stored_time(status))
+        yield from named_sidecars(scope.root.path, relpath)

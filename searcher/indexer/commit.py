@@ -11,8 +11,9 @@ from searcher.errors import Busy
 from searcher.indexer.places import is_gone
 from searcher.indexer.report import Counts
 from searcher.photos.decode import PhotoFacts
+from searcher.photos.likeness import Likeness
 from searcher.progress import Progress
-from searcher.vectors.pipeline import Embedded, storable
+from searcher.vectors.pipeline import Embedded
 
 COPIES_CHECKED = 100  # images of one content that may be the one that moved
 
@@ -38,6 +39,7 @@ class Committer:
     _swapped: set[Spot] = field(default_factory=set)
     _copies: list[Embedded[Place]] = field(default_factory=list)
     _failed: dict[bytes, str] = field(default_factory=dict)
+    _put_images: list[int] = field(default_factory=list)  # those of this transaction
 
     def commit(self, batch: Sequence[Embedded[Place]], progress: Progress, *, last: bool = False) -> None:
         """Commit a batch. last: nothing is under way any more."""
@@ -47,7 +49,8 @@ class Committer:
                 raise Busy("the library was switched to another model during this run: run `searcher index` again")
             for read in batch:
                 if read.vector is not None and read.facts is not None and read.digest is not None:
-                    added = change.files.add_content(_content(read.digest, read.facts))
+                    content = _content(read.digest, read.facts, read.likeness)
+                    added = change.files.add_content(content, read.facts.metadata.as_json())
                     change.embeddings.add(added, self.model.id, self.precision, read.vector)
                 elif read.digest is not None and read.error is not None and not read.try_again:
                     self._failed[read.digest] = read.error
@@ -59,6 +62,8 @@ class Committer:
                     self._copies.append(read)  # the same content is under way under another name
                 elif read.key.root_id in self._roots:  # else the folder was forgotten, or merged into one around it
                     self._put(change, read, content_id, error)
+            change.metadata.retag(self._put_images)
+            self._put_images.clear()
 
     def finish(self, progress: Progress) -> None:
         """Commit the copies that still wait for their content."""
@@ -84,7 +89,7 @@ class Committer:
         there = change.view.files.image_at(*spot)
         if there is not None and there.content_id == content_id:
             # an image was moved to this place when its content was expected here, or another process came first
-            change.files.put_image(place, content_id)
+            self._put_images.append(change.files.put_image(place, content_id))
             if spot in self._swapped:
                 self.counts.moved += 1
             else:
@@ -93,11 +98,12 @@ class Committer:
         moved = self._moved_image(change.view, content_id, may_swap=there is not None)
         if moved is not None:
             change.files.move_image(moved, place)
+            self._put_images.append(moved.id)
             self.vacated.append((moved.root_id, moved.relpath))
             self._swapped.add((moved.root_id, moved.relpath))
             self.counts.moved += 1
             return
-        change.files.put_image(place, content_id)
+        self._put_images.append(change.files.put_image(place, content_id))
         if there is not None and there.content_id is not None:
             self.counts.changed += 1
         else:
@@ -114,15 +120,21 @@ class Committer:
         return None
 
 
-def _content(digest: bytes, facts: PhotoFacts) -> Content:
-    taken_at = facts.exif.taken_at
+def _content(digest: bytes, facts: PhotoFacts, likeness: Likeness | None) -> Content:
+    said = facts.metadata
     return Content(
         digest=digest,
         width=facts.width,
         height=facts.height,
         format=facts.format,
-        taken_at=None if taken_at is None else taken_at.isoformat(),
-        camera=None if facts.exif.camera is None else storable(facts.exif.camera),
-        latitude=facts.exif.latitude,
-        longitude=facts.exif.longitude,
+        taken_at=None if said.taken_at is None else said.taken_at.isoformat(),
+        camera=said.camera,
+        latitude=said.latitude,
+        longitude=said.longitude,
+        taken_offset=said.taken_offset,
+        lens=said.lens,
+        rating=said.rating,
+        description=said.description,
+        phash=None if likeness is None else likeness.phash,
+        sharpness=None if likeness is None else likeness.sharpness,
     )

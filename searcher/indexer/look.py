@@ -56,8 +56,12 @@ class Look:
         return [
             Failure(os.fsdecode(os.path.join(root.path, relpath)), error)
             for root, relpath, error in rows
-            if any(scope.root.id == root.id and scope.holds(relpath) for scope in self.scopes)
+            if self.holds(root.id, relpath)
         ]
+
+    def holds(self, root_id: int, relpath: bytes) -> bool:
+        """Whether the run looked at this file."""
+        return any(scope.root.id == root_id and scope.holds(relpath) for scope in self.scopes)
 
 
 def named_paths(catalog: Catalog, paths: Sequence[str | Path]) -> list[bytes]:
@@ -119,6 +123,7 @@ def forget(catalog: Catalog, folder: str | Path, progress: Progress = SILENT) ->
         raise NotFound(f"{os.fsdecode(path)} was never indexed: `searcher status` lists the indexed folders")
     with catalog.write(progress) as change:
         count = sum(change.files.forget(root.id, prefix) for root, prefix in chosen)
+        change.metadata.settle()
         if not count and all(prefix for _, prefix in chosen):
             raise NotFound(f"nothing in {os.fsdecode(path)} was ever indexed")
     return count

@@ -137,6 +137,7 @@ class _Update:
                 if root_id in roots:
                     self.look.counts.removed += change.files.remove_image(root_id, relpath)
             change.files.remove_orphans()
+            change.metadata.settle()
 
     def _roots(self) -> dict[int, bytes]:
         with self.look.catalog.read() as view:

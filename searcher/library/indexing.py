@@ -58,6 +58,13 @@ def index(
         from searcher.library.refresh import refresh
 
         refresh(catalog, store_of(row_now), encoders, progress)
+    with catalog.read() as view:
+        older = view.metadata.unread_count()
+    if found.changes.sidecars or older:
+        from searcher.indexer.metadata import read_older, read_sidecars
+
+        read_sidecars(found, progress)
+        read_older(found, progress)
     return found.report(time.monotonic() - started)
 
 

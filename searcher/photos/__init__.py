@@ -5,6 +5,7 @@
 `decoder`  bytes → an upright RGB image; `opening`, `colour`, `png`, `jpeg`, `raw` … know the kinds of files
 `guard`    decodes in a process that can be ended, if a file may take long (`quick`); `worker` is that process
 `limits`   the limits of headers, checked before anything is decoded
-`exif`     when, where and with which camera a photo was taken
+`embedded` the metadata inside a file: `exif`, `xmp` and `iptc` read it, `metadata` is what they give
+`likeness` a perceptual hash and a measure of sharpness
 `own`      the mark on pictures that searcher draws
 """

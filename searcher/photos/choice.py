@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from searcher.photos.scan import FoundFile, MountPoint, Unreadable
+from searcher.photos.scan import FoundFile, FoundSidecar, MountPoint, Unreadable
 from searcher.photos.suffixes import (
     COMPANION_SUFFIXES,
     JPEG_XL_SUFFIXES,
@@ -18,7 +18,7 @@ from searcher.photos.suffixes import (
     suffix_of,
 )
 
-Found = FoundFile | Unreadable | MountPoint
+Found = FoundFile | FoundSidecar | Unreadable | MountPoint
 
 
 class Raw(StrEnum):
@@ -39,6 +39,9 @@ class Kind(StrEnum):
 
 READERS = {Kind.RAW: ("rawpy", "raw"), Kind.JPEG_XL: ("pillow_jxl", "jxl")}
 """The module that reads a kind, and the extra that installs it."""
+
+
+_OTHERS = (FoundSidecar, MountPoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def choose(found: Iterable[Found], raw: Raw = Raw.ALONE) -> Iterator[Found | Pas
     unread = _unread(raw)
     folder, raws, companions = b"", list[FoundFile](), list[FoundFile]()
     for entry in found:
-        if isinstance(entry, MountPoint):
+        if isinstance(entry, _OTHERS):
             yield entry
             continue
         suffix = suffix_of(entry.relpath)

@@ -15,11 +15,13 @@ from threading import Lock
 from PIL import Image
 
 from searcher.photos.colour import to_rgb, to_srgb
+from searcher.photos.embedded import read_metadata
 from searcher.photos.errors import PhotoError as PhotoError
 from searcher.photos.errors import Unavailable as Unavailable
-from searcher.photos.exif import Exif, read_exif, read_orientation
+from searcher.photos.exif import read_orientation
 from searcher.photos.jpeg import ends_in_zeros, with_end
 from searcher.photos.limits import MAX_PIXELS
+from searcher.photos.metadata import NOTHING, Metadata
 from searcher.photos.opening import COVERED, open_image, why
 from searcher.photos.raw import RawFile, open_raw
 from searcher.photos.raw_head import RawExif, RawKind, is_cut_off, raw_kind
@@ -91,13 +93,13 @@ class PhotoFacts:
     width, height: size of the upright original in pixels.
     format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "JPEG 2000", "JPEG XL", "PNM", "ICO", or the
     kind of a camera raw file, such as "NEF".
-    exif: date, camera and place.
+    metadata: date, camera, place, keywords …
     """
 
     width: int
     height: int
     format: str
-    exif: Exif
+    metadata: Metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class DecodedPhoto(PhotoFacts):
     @property
     def facts(self) -> PhotoFacts:
         """The photo without its pixels."""
-        return PhotoFacts(self.width, self.height, self.format, self.exif)
+        return PhotoFacts(self.width, self.height, self.format, self.metadata)
 
 
 def read_bytes(path: bytes) -> bytes:
@@ -196,11 +198,12 @@ def _decode(data: bytes, min_side: int | None) -> DecodedPhoto:
     image = open_image(data)
     width, height = image.size
     picture, image = _picture(image, data, min_side)
-    exif, orientation = read_exif(image), read_orientation(image)
+    metadata, orientation = read_metadata(image), read_orientation(image)
     picture = _turned(picture, orientation)
     if orientation >= 5:
         width, height = height, width
-    return DecodedPhoto(width, height, _FORMAT_NAMES.get(image.format or "", image.format or ""), exif, picture)
+    kind_name = _FORMAT_NAMES.get(image.format or "", image.format or "")
+    return DecodedPhoto(width, height, kind_name, metadata, picture)
 
 
 def _picture(image: Image.Image, data: bytes, min_side: int | None) -> tuple[Image.Image, Image.Image]:
@@ -225,11 +228,11 @@ def _decode_raw(raw: RawFile, data: bytes, kind: RawKind, min_side: int | None) 
     stored = raw.preview()
     if not is_whole and not (isinstance(stored, bytes) and stored[-_TAIL:] in data):
         stored = None  # LibRaw fills up a preview that is cut off with whatever is in memory
-    picture, exif = None, Exif()
+    picture, metadata = None, NOTHING
     if stored is not None:
         with suppress(PhotoError):
             preview, size, picture = _preview(stored, raw, min_side)
-            exif = read_exif(preview)
+            metadata = read_metadata(preview)
     if picture is None or min(size) < least:
         try:
             picture = _developed(raw, is_whole, kind, min_side)
@@ -237,9 +240,9 @@ def _decode_raw(raw: RawFile, data: bytes, kind: RawKind, min_side: int | None) 
             if picture is None:
                 raise
     if kind.tiff:
-        exif = read_exif(RawExif(data))
+        metadata = read_metadata(RawExif(data)).over(metadata)
     width, height = raw.size if raw.orientation < 5 else raw.size[::-1]
-    return DecodedPhoto(width, height, kind.name, exif, picture)
+    return DecodedPhoto(width, height, kind.name, metadata, picture)
 
 
 def _preview(

@@ -84,7 +84,9 @@ def is_cut_off(data: bytes) -> bool:
 
 
 class RawExif(Image.Image):
-    """The EXIF data of a raw file that has the structure of a TIFF, as that of an image."""
+    """The metadata of a raw file that has the structure of a TIFF, as that of an image."""
+
+    format = "TIFF"  # its XMP and IPTC data are where a TIFF has them
 
     def __init__(self, data: bytes) -> None:
         super().__init__()

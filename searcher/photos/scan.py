@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from searcher.photos.suffixes import FOUND_SUFFIXES, suffix_of
+from searcher.photos.suffixes import FOUND_SUFFIXES, SIDECAR_SUFFIX, suffix_of
 
 SKIPPED_FOLDERS = frozenset(
     [
@@ -42,6 +42,15 @@ class FoundFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundSidecar:
+    """An XMP file, with the same fields as a photo file. It may be the sidecar of a photo."""
+
+    relpath: bytes
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unreadable:
     """A path that could not be listed, relative to the root. Nothing at or below it may be treated as deleted."""
 
@@ -50,7 +59,7 @@ class Unreadable:
 
 
 BROKEN_LINK = "a broken link: its target does not exist"
-_YIELDED = (FoundFile, Unreadable)
+_YIELDED = (FoundFile, FoundSidecar, Unreadable)
 _MOUNTS = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how it writes white space and backslashes
 
@@ -62,8 +71,8 @@ class MountPoint:
     relpath: bytes
 
 
-def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
-    """Yield the photo files and videos below `root`, what could not be listed, and mount points.
+def scan(root: bytes) -> Iterator[FoundFile | FoundSidecar | Unreadable | MountPoint]:
+    """Yield the photo files, videos and XMP files below `root`, what could not be listed, and mount points.
 
     The folders come in no particular order, and the files of a folder one after another.
     Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed, except a link to a photo that is
@@ -129,8 +138,12 @@ class _FolderLink:
     relpath: bytes
 
 
-def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile | Unreadable | _FolderLink | bytes]:
-    """Yield what is directly in one folder: photos, what cannot be listed, links to folders, subfolders (bytes)."""
+def _list(
+    root: bytes, relpath: bytes, real_root: bytes
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | _FolderLink | bytes]:
+    """Yield what is directly in one folder: photos, XMP files, what cannot be listed, links to folders, subfolders
+    (bytes).
+    """
     prefix = relpath + b"/" if relpath else b""
     apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
     with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118
@@ -144,8 +157,9 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                     if lower not in SKIPPED_FOLDERS and (not apple_library or lower in _APPLE_ORIGINALS):
                         yield prefix + name
                     continue
-                is_photo, is_link = suffix_of(name) in FOUND_SUFFIXES, entry.is_symlink()
-                if not is_photo and not is_link:
+                suffix, is_link = suffix_of(name), entry.is_symlink()
+                is_photo = suffix in FOUND_SUFFIXES
+                if not is_photo and not is_link and suffix != SIDECAR_SUFFIX:
                     continue
                 status = entry.stat()
             except OSError as error:
@@ -154,6 +168,9 @@ def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile |
                 continue
             if is_link and stat.S_ISDIR(status.st_mode):
                 yield _FolderLink(prefix + name)
+            elif suffix == SIDECAR_SUFFIX:
+                if stat.S_ISREG(status.st_mode):
+                    yield FoundSidecar(prefix + name, status.st_size, stored_time(status))
             elif is_photo and stat.S_ISREG(status.st_mode):
                 if not (is_link and _is_found_below(entry.path, real_root)):
                     yield FoundFile(prefix + name, status.st_size, stored_time(status))

@@ -15,6 +15,10 @@ RAW_SUFFIXES = frozenset(
 )
 """Camera raw files. They need the extra `raw`."""
 
+SIDECAR_SUFFIX = b".xmp"
+RAW_WITH_SIDECAR_SUFFIXES = RAW_SUFFIXES | {b".ari", b".bay", b".cap", b".raw"}
+"""Camera raw files, also those that are not read. `photo.xmp` belongs to them, not to a JPEG of the same name."""
+
 COMPANION_SUFFIXES = frozenset(b".jpg .jpeg .jpe .jfif .heic .heif .hif".split())
 """What a camera writes beside a raw file, as the same photo."""
 

@@ -31,6 +31,7 @@ from searcher.photos.decode import (
     decode_guarded,
     read_bytes,
 )
+from searcher.photos.likeness import Likeness, measure
 
 BATCH_SIZE = 32  # photos per pass through the network
 AHEAD = 96  # photos under way in the threads at most: three batches
@@ -55,14 +56,16 @@ class PhotoFile(Generic[Key]):
 class Embedded(Generic[Key]):
     """A photo file that was read.
 
-    digest: of its content, None if it cannot be read. facts: what the file says about the photo. vector: (dim,)
-    float32, unit length. error: why it has no vector. try_again: the error says nothing about the content. A file whose
-    content is known already, or is being embedded under another name, has neither facts nor vector nor error.
+    digest: of its content, None if it cannot be read. facts: what the file says about the photo. likeness: what the
+    photo looks like, for a catalog. vector: (dim,) float32, unit length. error: why it has no vector. try_again: the
+    error says nothing about the content. A file whose content is known already, or is being embedded under another
+    name, has neither facts nor vector nor error.
     """
 
     key: Key
     digest: bytes | None = None
     facts: PhotoFacts | None = None
+    likeness: Likeness | None = None
     vector: np.ndarray | None = None
     error: str | None = None
     try_again: bool = False
@@ -177,7 +180,8 @@ def _prepare(model: DualEncoder, file: PhotoFile[Key], known: _Known | None, sto
             photo = decode_guarded(data, model.image_size, stop)
             del data
             pixels = model.preprocess(photo.image)
-            return _Prepared(Embedded(file.key, digest, photo.facts), pixels)
+            likeness = measure(photo.image) if known is not None else None
+            return _Prepared(Embedded(file.key, digest, photo.facts, likeness), pixels)
         except PhotoError as error:
             reason, try_again = error.reason, isinstance(error, Unavailable)
         except Stopped:

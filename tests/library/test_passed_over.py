@@ -7,8 +7,10 @@ import pytest
 
 from searcher.errors import InvalidInput
 from tests.library.conftest import Album
+from tests.library.test_metadata import tags
 from tests.photos.files import picture
 from tests.photos.raws import dng
+from tests.photos.test_metadata import bag, packet
 
 
 def add_raw(album: Album, name: str, seed: int = 1) -> Path:
@@ -84,6 +86,16 @@ def test_a_raw_file_that_the_user_names_is_read_also_beside_a_jpeg(album: Album)
     raw = add_raw(album, "1.dng")
     assert album.counts(photo, raw) == {"added": 2}
     assert album.counts(album.folder) == {"unchanged": 2}
+
+
+def test_a_sidecar_of_the_name_belongs_to_a_jpeg_whose_raw_file_is_passed_over(album: Album) -> None:
+    album.add("1.jpg")
+    add_raw(album, "1.dng")
+    add_raw(album, "2.dng", 2)
+    for name in ("1.xmp", "1.dng.xmp", "2.xmp"):
+        (album.folder / name).write_text(packet(bag("dc:subject", name)))
+    assert album.counts() == {"added": 2}
+    assert (tags(album, "1.jpg"), tags(album, "2.dng")) == (["1.xmp"], ["2.xmp"])
 
 
 def test_a_raw_file_that_failed_and_is_passed_over_now_is_no_failure(album: Album) -> None:

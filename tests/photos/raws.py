@@ -11,6 +11,7 @@ from PIL import Image
 
 _TO_CAMERA = [[part, 10_000] for part in (32_405, -15_371, -4_985, -9_693, 18_760, 416, 556, -2_040, 10_572)]  # sRGB
 _TAKEN = "2021:05:06 07:08:09"
+_XMP = (700, Type.Byte)
 _SUB_DIRECTORY = (330, Type.Long)  # pidng cannot write the type that it has for it
 
 
@@ -58,6 +59,7 @@ def dng(
     compressed: bool = False,
     make: str = "Pentax",
     model: str = "Pentax K-1",
+    xmp: str = "",
 ) -> bytes:
     """A DNG of an RGB image with even sides.
 
@@ -100,6 +102,8 @@ def dng(
     file = DNG()
     offsets = [dngTag(Tag.StripOffsets, [0])]
     sensor.tags.append(offsets[0])
+    if xmp:
+        general.append(dngTag(_XMP, [*xmp.encode()]))
     if preview is None:
         sensor.tags += general
         file.IFDs = [sensor]

@@ -130,8 +130,8 @@ def test_a_worker_gives_the_same_image_and_facts(
         assert theirs.image.tobytes() == mine.image.tobytes()
     assert len(workers()) == 1
     if kind not in ("GIF", "BMP", "PPM", "JPEG2000", "JXL"):
-        assert (theirs.exif.camera, str(theirs.exif.taken_at)) == ("Canon EOS", "2023-06-01 12:34:56")
-        assert (theirs.exif.latitude, theirs.exif.longitude) == pytest.approx((50.0875, 14.42))
+        assert (theirs.metadata.camera, str(theirs.metadata.taken_at)) == ("Canon EOS", "2023-06-01 12:34:56")
+        assert (theirs.metadata.latitude, theirs.metadata.longitude) == pytest.approx((50.0875, 14.42))
         assert (theirs.width, theirs.height) == (301, 480)
 
 

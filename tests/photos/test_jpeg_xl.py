@@ -36,7 +36,7 @@ def test_only_a_packed_jpeg_is_turned_as_its_exif_data_says() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "Canon"
     photo = decode(saved(picture(), "JXL", exif=exif.tobytes()))
-    assert (photo.width, photo.height, photo.exif.camera) == (97, 61, "Canon")
+    assert (photo.width, photo.height, photo.metadata.camera) == (97, 61, "Canon")
 
 
 def test_a_packed_jpeg_is_turned_as_its_exif_data_says(tmp_path: object) -> None:

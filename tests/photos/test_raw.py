@@ -9,9 +9,11 @@ from PIL import Image
 
 from searcher.photos import decoder as module
 from searcher.photos.decode import PhotoError, decode, decode_guarded
+from searcher.photos.exif import EXIF_IFD, LENS_MODEL
 from searcher.photos.raw_head import raw_kind
 from tests.photos.files import difference, picture
 from tests.photos.raws import dng, jpeg
+from tests.photos.test_metadata import bag, packet
 
 IMAGE = picture(width=480, height=320)
 PREVIEW = picture(seed=5, width=240, height=160)  # another picture, to tell which of them was read
@@ -101,8 +103,18 @@ def test_the_colours_of_a_developed_image_are_those_of_the_photo() -> None:
 def test_a_raw_file_says_when_and_with_which_camera_it_was_taken() -> None:
     photo = decode(dng(IMAGE, make="NIKON CORPORATION", model="NIKON D90"))
     assert photo.format == "DNG"
-    assert str(photo.exif.taken_at) == "2021-05-06 07:08:09"
-    assert photo.exif.camera == "NIKON D90"
+    assert str(photo.metadata.taken_at) == "2021-05-06 07:08:09"
+    assert photo.metadata.camera == "NIKON D90"
+
+
+def test_the_keywords_in_a_raw_file_are_read_and_what_it_lacks_comes_from_its_preview() -> None:
+    exif = Image.Exif()
+    exif.get_ifd(EXIF_IFD)[LENS_MODEL] = "35mm"
+    preview = jpeg(PREVIEW, exif=exif, xmp=packet(bag("dc:subject", "preview")).encode())
+    preview = preview[:2] + preview[20:]  # cameras write no JFIF segment before the EXIF data
+    photo = decode(dng(IMAGE, preview, PREVIEW.size, xmp=packet(bag("dc:subject", "sea"), 'xmp:Rating="3"')), 60)
+    assert (photo.metadata.keywords, photo.metadata.rating) == ((("sea",),), 3)
+    assert photo.metadata.lens == "35mm"
 
 
 @pytest.mark.parametrize(

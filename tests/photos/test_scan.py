@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searcher.photos.scan import FoundFile, MountPoint, Unreadable, scan
+from searcher.photos.scan import FoundFile, FoundSidecar, MountPoint, Unreadable, scan
 from searcher.photos.suffixes import FOUND_SUFFIXES
 
 
@@ -22,7 +22,7 @@ def touch(root: Path, *names: str) -> None:
 def found(root: Path) -> list[str]:
     """The relative paths that scan yields, sorted. Any error fails the test."""
 
-    files = list(scan(os.fsencode(root)))
+    files = [file for file in scan(os.fsencode(root)) if not isinstance(file, FoundSidecar)]
     assert not [file for file in files if not isinstance(file, FoundFile)]
     return sorted(os.fsdecode(file.relpath) for file in files)
 

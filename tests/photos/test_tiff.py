@@ -240,7 +240,7 @@ def test_a_float_picture_is_turned_upright_and_its_date_is_read(orientation: int
     photo = decode(tiff(size, tags, full_range(stored, "f4").tobytes()))
     assert (photo.width, photo.height, photo.format) == (*SIZE, "TIFF")
     assert difference(photo.image, RGB) < 1
-    assert str(photo.exif.taken_at) == "2023-06-01 12:34:56"
+    assert str(photo.metadata.taken_at) == "2023-06-01 12:34:56"
 
 
 def test_a_float_picture_is_reduced() -> None:

@@ -16,7 +16,7 @@ _ORDERS = {
     "oldest": "c.taken_at IS NULL, c.taken_at, e.id",
     "probability": "f.probability DESC, e.id",
 }
-_PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at"
+_PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at, c.rating"
 _PHOTO_TABLES = "images i JOIN contents c ON c.id = i.content_id JOIN roots r ON r.id = i.root_id"
 
 
