@@ -1,7 +1,6 @@
 """What EXIF, XMP and IPTC say is read, and nothing in them fails a photo."""
 
 import io
-import shutil
 import struct
 import subprocess
 from dataclasses import replace
@@ -19,6 +18,7 @@ from searcher.photos.iptc import parse_iptc
 from searcher.photos.metadata import MAX_KEYWORDS, NOTHING, Metadata, joined, keywords, moment, offset, rating
 from searcher.photos.xmp import parse_xmp
 from tests.photos.files import picture, saved
+from tests.programs import needs
 
 NAMESPACES = """xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/"
  xmlns:lr="http://ns.adobe.com/lightroom/1.0/" xmlns:digiKam="http://www.digikam.org/ns/1.0/"
@@ -137,9 +137,6 @@ def test_the_camera_decides_on_the_date_and_people_on_description_and_rating() -
 
 
 def test_exiftool_writes_what_we_read(tmp_path: Path) -> None:
-    program = shutil.which("exiftool")
-    if program is None:
-        pytest.fail("exiftool is missing; run: apt-get install libimage-exiftool-perl, or see https://exiftool.org")
     path = tmp_path / "photo.jpg"
     path.write_bytes(saved(picture(), "JPEG"))
     arguments = """-IPTC:Keywords=iptc word|-XMP-dc:Subject=xmp word|-XMP-lr:HierarchicalSubject=a\\|b|-XMP:Rating=2
@@ -147,7 +144,7 @@ def test_exiftool_writes_what_we_read(tmp_path: Path) -> None:
 -EXIF:Model=Canon EOS 5D|-EXIF:GPSLatitude=50.5|-EXIF:GPSLatitudeRef=S|-EXIF:GPSLongitude=14.5
 -EXIF:GPSLongitudeRef=E|-XMP-dc:Description=über uns|-codedcharacterset=utf8"""
     parts = [part.replace("\0", "|") for part in arguments.replace("\\|", "\0").replace("\n", "|").split("|")]
-    subprocess.run([program, "-q", *parts, path], check=True, timeout=60)
+    subprocess.run([needs("exiftool"), "-q", *parts, path], check=True, timeout=60)
     assert decode(path.read_bytes()).metadata == Metadata(
         taken_at=datetime(2023, 6, 1, 12, 34, 56),
         taken_offset=120,

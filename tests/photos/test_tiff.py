@@ -1,7 +1,6 @@
 """TIFF files of every kind have the right colours and brightness, or are called unsupported."""
 
 import io
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from searcher.photos.decode import PhotoError, decode
 from searcher.photos.tiff import needs_own_reader
 from searcher.photos.tiff_header import read_layout
 from tests.photos.files import difference, picture, saved, tiff
+from tests.programs import needs
 
 RGB = np.asarray(picture())
 GREY = np.asarray(picture().convert("L"))
@@ -292,7 +292,6 @@ def test_a_tile_that_unpacks_to_gigabytes_is_refused() -> None:
             decode(tiff(SIZE, {258: (3, [bits]), 262: (3, [1]), 277: (3, [1])} | tags, GREY.tobytes()))
 
 
-@pytest.mark.skipif(shutil.which("convert") is None, reason="needs ImageMagick")
 @pytest.mark.parametrize("kind", ["u2", "u4", "f4", "f8"])
 @pytest.mark.parametrize("planar", [False, True])
 def test_imagemagick_shows_the_same_picture(kind: str, planar: bool, tmp_path: Path) -> None:
@@ -303,6 +302,6 @@ def test_imagemagick_shows_the_same_picture(kind: str, planar: bool, tmp_path: P
         data = written(values, photometric="rgb")
     (tmp_path / "a.tif").write_bytes(data)
     done = subprocess.run(
-        ["convert", tmp_path / "a.tif", "-depth", "8", "rgb:-"], capture_output=True, check=True, timeout=60
+        [needs("convert"), tmp_path / "a.tif", "-depth", "8", "rgb:-"], capture_output=True, check=True, timeout=60
     )
     assert difference(look(data), np.frombuffer(done.stdout, np.uint8).reshape(RGB.shape)) < 1
