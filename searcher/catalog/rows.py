@@ -3,6 +3,8 @@
 import os
 from typing import NamedTuple
 
+from searcher.photos.rules import FolderOptions
+
 ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # the sources of a tag
 
 UNREAD = -1  # the size and time of a file that could not be examined, or that the next run must read again
@@ -14,6 +16,7 @@ class Root(NamedTuple):
     id: int
     path: bytes
     whole: bool
+    options: FolderOptions = FolderOptions()
 
 
 class KnownFile(NamedTuple):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from searcher.datasets.text import clean
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.scan import PHOTO_SUFFIXES, SKIPPED_FOLDERS, FoundFile, Unreadable, scan
+from searcher.photos.rules import SKIPPED_FOLDERS, FolderOptions
+from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, Unreadable, scan
 
 SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"])
 """Names of the parts of a data set. Each part has class folders of its own."""
@@ -70,7 +71,7 @@ def _is_skipped(folder: Path) -> bool:
 def _photos_in(folder: Path, bad: list[str]) -> list[Path]:
     files = []
     try:
-        for entry in scan(os.fsencode(folder)):
+        for entry in scan(os.fsencode(folder), FolderOptions(follow_links=True)):
             file = folder / os.fsdecode(entry.relpath)
             if isinstance(entry, FoundFile):
                 files.append(file)

@@ -13,7 +13,18 @@ from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
 from searcher.indexer.places import Scope
 from searcher.photos.own import is_own_picture
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, is_mount_point, scan, stored_time
+from searcher.photos.rules import Rules
+from searcher.photos.scan import (
+    PHOTO_SUFFIXES,
+    FoundFile,
+    LinkOut,
+    MountPoint,
+    Unreadable,
+    is_mount_point,
+    scan,
+    stored_time,
+)
+from searcher.photos.spelling import is_there
 from searcher.progress import Progress
 
 Known = dict[bytes, KnownFile]  # by relative path
@@ -24,13 +35,15 @@ class Changes:
     """The differences between the disk and the catalog.
 
     new: files that are not in the catalog. perhaps: known files with a different size or time. gone: (root id, relpath)
-    of deleted files. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id,
-    relpath) of mount points that are new. unchanged: the number of unchanged files. notices: lines for the user.
+    of deleted files. left_out: the same of files that their folder no longer holds. unreadable: photo files whose size
+    and time could not be read, with the reason. mounts: (root id, relpath) of mount points that are new. unchanged: the
+    number of unchanged files. notices: lines for the user.
     """
 
     new: list[Place] = field(default_factory=list)
     perhaps: list[Place] = field(default_factory=list)
     gone: list[tuple[int, bytes]] = field(default_factory=list)
+    left_out: list[tuple[int, bytes]] = field(default_factory=list)
     unreadable: list[tuple[Place, str]] = field(default_factory=list)
     mounts: list[tuple[int, bytes]] = field(default_factory=list)
     unchanged: int = 0
@@ -44,7 +57,7 @@ class Changes:
     @property
     def any(self) -> bool:
         """Whether the catalog needs any change."""
-        return bool(self.new or self.perhaps or self.gone or self.unreadable or self.mounts)
+        return bool(self.new or self.perhaps or self.gone or self.left_out or self.unreadable or self.mounts)
 
 
 def compare(catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False) -> Changes:
@@ -72,20 +85,22 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
 
     Yields the number of files seen so far.
     """
-    held, count = len(known), 0
+    held, count, links = len(known), 0, 0
     photos = sum(not row.failed for row in known.values())
     unseen: dict[bytes, OSError] = {}  # nothing at or below these paths counts as deleted
     mounted: set[bytes] = set()
     prefix, root_id = scope.prefix, scope.root.id
     try:
-        for file in scan(scope.path) if scope.files is None else _named(scope):
-            if isinstance(file, Unreadable):
-                unseen[prefix + file.relpath] = file.error
+        for file in _found(scope):
+            relpath = file.relpath
+            if not isinstance(file, FoundFile):
+                if isinstance(file, Unreadable):
+                    unseen[relpath] = file.error
+                elif isinstance(file, MountPoint):
+                    mounted.add(relpath)
+                else:
+                    links += 1
                 continue
-            if isinstance(file, MountPoint):
-                mounted.add(prefix + file.relpath)
-                continue
-            relpath = prefix + file.relpath
             row = known.pop(relpath, None)
             if row is None and is_own_picture(Path(os.fsdecode(os.path.join(scope.root.path, relpath)))):
                 continue  # a contact sheet that was drawn into the folder
@@ -116,10 +131,18 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
     for relpath in mounts - mounted:
         if not is_mount_point(os.path.join(scope.root.path, relpath)):
             unseen[relpath] = OSError(errno.ENODEV, "the disk is not mounted")
+    if links:
+        lead = (
+            "1 link leads out of the folder and is" if links == 1 else f"{links:,} links lead out of the folder and are"
+        )
+        changes.notices.append(f"{os.fsdecode(scope.path)}: {lead} not followed; to follow links, use --follow-links")
     _note_unseen(scope, known, changes, unseen)
+    rules = Rules(scope.root.path, scope.root.options)
     for relpath, row in known.items():
-        if not os.path.lexists(os.path.join(scope.root.path, relpath)):
+        if not is_there(scope.root.path, relpath):
             changes.gone.append((root_id, relpath))
+        elif scope.files is None and rules.leave_out(relpath, False):
+            changes.left_out.append((root_id, relpath))
         elif not row.failed:
             changes.unchanged += 1  # was indexed as a single file and has no photo suffix, so a scan skips it
 
@@ -157,6 +180,13 @@ def _kept(photos: int) -> str:
     if not photos:
         return ""
     return f"; nothing is removed (the library keeps {photos:,} {'photo' if photos == 1 else 'photos'} from there)"
+
+
+def _found(scope: Scope) -> Iterator[FoundFile | Unreadable | MountPoint | LinkOut]:
+    """Yield what is in a scope, with paths relative to the root."""
+    if scope.files is not None:
+        return _named(scope)
+    return scan(scope.root.path, scope.root.options, scope.prefix.rstrip(b"/"))
 
 
 def _named(scope: Scope) -> Iterator[FoundFile | Unreadable]:

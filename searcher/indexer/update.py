@@ -119,7 +119,7 @@ class _Update:
     def remove(self, vacated: list[Spot]) -> None:
         """Remove images whose file is gone and contents that no image has, and note what cannot be examined."""
         changes = self.look.changes
-        if not (changes.perhaps or changes.gone or changes.unreadable or changes.mounts or vacated):
+        if not (changes.perhaps or changes.gone or changes.left_out or changes.unreadable or changes.mounts or vacated):
             return  # only photos that were never there before
         with self.look.catalog.write(self.progress) as change:
             # another process may have forgotten a folder, or merged it into one around it
@@ -132,6 +132,9 @@ class _Update:
                     change.files.add_mounts(root_id, [relpath])
             for root_id, relpath in (*changes.gone, *vacated):
                 if root_id in roots and is_gone(change.view, root_id, roots[root_id], relpath):
+                    self.look.counts.removed += change.files.remove_image(root_id, relpath)
+            for root_id, relpath in changes.left_out:
+                if root_id in roots:
                     self.look.counts.removed += change.files.remove_image(root_id, relpath)
             change.files.remove_orphans()
 

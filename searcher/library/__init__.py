@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from searcher.library.library import Library
 from searcher.library.location import default_library_dir
+from searcher.photos.rules import FolderOptions, OptionChange
 
 if TYPE_CHECKING:  # what the methods of Library take and return, for whoever annotates them
     from searcher.catalog.rows import Photo as Photo
@@ -24,4 +25,4 @@ if TYPE_CHECKING:  # what the methods of Library take and return, for whoever an
     from searcher.tagger.question import Question as Question
     from searcher.tagger.sidecars import SidecarChange as SidecarChange
 
-__all__ = ["Library", "default_library_dir"]
+__all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir"]

@@ -12,6 +12,7 @@ from searcher.errors import Busy
 from searcher.indexer.look import look, named_paths
 from searcher.indexer.report import IndexReport
 from searcher.library.encoders import Encoders
+from searcher.photos.rules import OptionChange
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def index(
     paths: Sequence[str | Path],
     progress: Progress,
     *,
+    options: OptionChange,
     retry: bool,
 ) -> IndexReport:
     """See `Library.index`."""
@@ -42,7 +44,7 @@ def index(
             row = view.models.current()
         if row is not None and row.digest != new_model.digest:  # a disk is missing
             encoders = Encoders(catalog, None)  # what is new is embedded with the model that searches still use
-    found = look(catalog, named, progress, retry=retry)
+    found = look(catalog, named, progress, options=options, retry=retry)
     found.notices[:0] = notices
     if found.changes.any:
         from searcher.indexer.update import update

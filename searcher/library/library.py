@@ -12,6 +12,7 @@ from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
+from searcher.photos.rules import NO_CHANGE, OptionChange
 from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -56,16 +57,23 @@ class Library(LabelMethods):
 
     # photos
 
-    def index(self, *paths: str | Path, retry: bool = False, progress: Progress = SILENT) -> "IndexReport":
+    def index(
+        self,
+        *paths: str | Path,
+        options: OptionChange = NO_CHANGE,
+        retry: bool = False,
+        progress: Progress = SILENT,
+    ) -> "IndexReport":
         """Bring `paths` (folders or files; none means all known folders) up to date: embed what is new or changed,
         forget what is gone.
 
-        retry: read files again that failed earlier, even if they have not changed. Ctrl-C and errors keep what was
-        committed, and the next run goes on from there.
+        options: what changes about the options of the named folders, which are kept with them. retry: read files again
+        that failed earlier, even if they have not changed. Ctrl-C and errors keep what was committed, and the next run
+        goes on from there.
         """
         from searcher.library.indexing import index
 
-        return index(self._catalog, self._encoders, self._store_of, paths, progress, retry=retry)
+        return index(self._catalog, self._encoders, self._store_of, paths, progress, options=options, retry=retry)
 
     def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
         """Forget what was indexed in a folder. No photo is touched. Returns how many images."""
@@ -84,7 +92,13 @@ class Library(LabelMethods):
         with self._catalog.read() as view:
             roots, counts = view.files.roots(), view.files.counts_by_root()
         return [
-            Folder(os.fsdecode(root.path), root.whole, not os.path.isdir(root.path), *counts.get(root.id, (0, 0)))  # noqa: PTH112
+            Folder(
+                os.fsdecode(root.path),
+                root.whole,
+                not os.path.isdir(root.path),  # noqa: PTH112
+                *counts.get(root.id, (0, 0)),
+                options=root.options,
+            )
             for root in roots
         ]
 

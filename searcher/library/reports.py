@@ -4,17 +4,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from searcher.catalog.rows import Content, Photo
+from searcher.photos.rules import FolderOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An indexed folder. whole: False if only single files in it were named. missing: whether it is not there now."""
+    """An indexed folder. whole: False if only single files in it were named. missing: whether it is not there now.
+    options: what it holds.
+    """
 
     path: str
     whole: bool
     missing: bool
     images: int
     failed: int
+    options: FolderOptions
+
+    def as_dict(self) -> dict[str, Any]:
+        """The folder as `roots --json` prints it."""
+        counts = {"path": self.path, "missing": self.missing, "images": self.images, "failed": self.failed}
+        return counts | {"whole": self.whole} | self.options.as_dict()
 
 
 @dataclass(frozen=True, slots=True)

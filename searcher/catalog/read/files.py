@@ -1,7 +1,10 @@
 """Roots and the files in them: what a run compares with the disk."""
 
+import json
+
 from searcher.catalog.read.queries import Queries
 from searcher.catalog.rows import ImageAt, KnownFile, Root, after_prefix
+from searcher.photos.rules import FolderOptions
 
 
 class Files(Queries):
@@ -9,8 +12,8 @@ class Files(Queries):
 
     def roots(self) -> list[Root]:
         """All indexed folders, by path."""
-        rows = self._rows("SELECT id, path, whole FROM roots ORDER BY path")
-        return [Root(id, path, bool(whole)) for id, path, whole in rows]
+        rows = self._rows("SELECT id, path, whole, options FROM roots ORDER BY path")
+        return [_root(row) for row in rows]
 
     def root_paths(self) -> dict[int, bytes]:
         """root id → path of the folder."""
@@ -65,10 +68,10 @@ class Files(Queries):
     def failures(self) -> list[tuple[Root, bytes, str]]:
         """(root, relative path, reason) of every file that could not be indexed, by path."""
         sql = (
-            "SELECT r.id, r.path, r.whole, i.relpath, i.error FROM images i JOIN roots r ON r.id = i.root_id "
-            "WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
+            "SELECT r.id, r.path, r.whole, r.options, i.relpath, i.error "
+            "FROM images i JOIN roots r ON r.id = i.root_id WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
         )
-        return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in self._rows(sql)]
+        return [(_root(row[:4]), *row[4:]) for row in self._rows(sql)]
 
     def image_count(self) -> int:
         """How many images can be found. Each copy of a photo counts."""
@@ -78,3 +81,8 @@ class Files(Queries):
         """root id → (images that can be found, files that failed). A root without files is left out."""
         sql = "SELECT root_id, count(content_id), count(error) FROM images GROUP BY root_id"
         return {row[0]: (row[1], row[2]) for row in self._rows(sql)}
+
+
+def _root(row: "tuple[int, bytes, int, str]") -> Root:
+    id, path, whole, options = row
+    return Root(id, path, bool(whole), FolderOptions.from_dict(json.loads(options)))
