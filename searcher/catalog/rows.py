@@ -36,6 +36,17 @@ class Place(NamedTuple):
     mtime_ns: int
 
 
+class IndexedPhoto(NamedTuple):
+    """A photo as it was when it was read: its place, its size in bytes, its modification time in ns, its content."""
+
+    id: int
+    root: bytes
+    relpath: bytes
+    size: int
+    mtime_ns: int
+    digest: bytes
+
+
 class ImageAt(NamedTuple):
     """The image at a place. `content_id` is None for a file that failed."""
 

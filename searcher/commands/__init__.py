@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "teach": "Define a label with a few example photos.",
     "status": "Show what the library contains.",
     "check": "Check the library for errors, and repair its index with --repair.",
+    "roots": "List the indexed folders, or say that one is now at another path.",
     "forget": "Remove a folder from the library. Its photos are not deleted.",
     "models": "Manage the models on this machine.",
     "train": "Train image and text encoders on (image, caption) pairs.",

@@ -44,6 +44,11 @@ SHOWN_FAILURES = 5
     help="Also index what links to outside of the folder lead to. Kept with the folders.",
 )
 @click.option("--retry", is_flag=True, help="Also read unchanged files again that failed before.")
+@click.option(
+    "--check-content",
+    is_flag=True,
+    help="Read all photos, and take in those that changed although their size and time are the same.",
+)
 @click.option("--tag", is_flag=True, help="Also give new photos the labels of earlier `searcher tag` runs.")
 @library_option
 @model_option
@@ -56,6 +61,7 @@ def command(
     hidden: bool | None,
     follow_links: bool | None,
     retry: bool,
+    check_content: bool,
     tag: bool,
     library_dir: Path | None,
     model: str | None,
@@ -78,7 +84,7 @@ def command(
     asked = None
     with Library.open(library_dir, model=model, create=bool(paths)) as library:
         with reporting("Indexing", quiet) as progress:
-            report = library.index(*paths, options=options, retry=retry, progress=progress)
+            report = library.index(*paths, options=options, retry=retry, check_content=check_content, progress=progress)
         if tag and library.has_model:
             with reporting("Tagging", quiet) as progress:
                 asked = library.tag_new(progress)

@@ -60,10 +60,12 @@ class Changes:
         return bool(self.new or self.perhaps or self.gone or self.left_out or self.unreadable or self.mounts)
 
 
-def compare(catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False) -> Changes:
+def compare(
+    catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False, check_content: bool = False
+) -> Changes:
     """Compare every file in the scopes with the catalog. `progress` is told how many files were seen so far.
 
-    retry: files that failed earlier are read again, even if they look unchanged.
+    retry: files that failed earlier are read again, even if they look unchanged. check_content: so are all others.
     """
     changes = Changes()
     seen = 0
@@ -74,17 +76,21 @@ def compare(catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry:
         if scope.files is not None:
             known = {relpath: known[relpath] for relpath in scope.files if relpath in known}
         count = 0
-        for count in _compare(scope, known, mounts, changes, retry):
+        for count in _compare(scope, known, mounts, changes, (retry, check_content)):
             progress.advance(seen + count, None)
         seen += count
     return changes
 
 
-def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, retry: bool) -> Iterator[int]:
+def _compare(
+    scope: Scope, known: Known, mounts: set[bytes], changes: Changes, again: tuple[bool, bool]
+) -> Iterator[int]:
     """Compare one scope with its `known` files, and remove each file that was seen from `known`.
 
-    Yields the number of files seen so far.
+    again: whether failed files, and whether other files are read again that look unchanged. Yields the number of files
+    seen so far.
     """
+    retry, check_content = again
     held, count, links = len(known), 0, 0
     photos = sum(not row.failed for row in known.values())
     unseen: dict[bytes, OSError] = {}  # nothing at or below these paths counts as deleted
@@ -106,7 +112,7 @@ def _compare(scope: Scope, known: Known, mounts: set[bytes], changes: Changes, r
                 continue  # a contact sheet that was drawn into the folder
             if row is None:
                 changes.new.append(Place(root_id, relpath, file.size, file.mtime_ns))
-            elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry and row.failed):
+            elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry if row.failed else check_content):
                 changes.perhaps.append(Place(root_id, relpath, file.size, file.mtime_ns))
             elif not row.failed:
                 changes.unchanged += 1

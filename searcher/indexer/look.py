@@ -81,10 +81,12 @@ def look(
     *,
     options: OptionChange = NO_CHANGE,
     retry: bool = False,
+    check_content: bool = False,
 ) -> Look:
     """Compare `named` (absolute paths; none means all known roots) with the disk. A new folder becomes a root.
 
-    `progress` is told how many files were seen. options: what changes about the named folders. retry: see `compare`.
+    `progress` is told how many files were seen. options: what changes about the named folders. retry,
+    check_content: see `compare`.
     """
     if options != NO_CHANGE and not named:
         raise InvalidInput("options of a folder need the folder: name it")
@@ -96,7 +98,7 @@ def look(
     if scopes is None:
         with catalog.write(progress) as change:
             scopes, notices = places.plan(change, named, options)
-    changes = compare(catalog, scopes, progress, retry=retry)
+    changes = compare(catalog, scopes, progress, retry=retry, check_content=check_content)
     new, perhaps, gone = len(changes.new), len(changes.perhaps), len(changes.gone)
     log.debug("new %d, perhaps changed %d, gone %d, unchanged %d", new, perhaps, gone, changes.unchanged)
     return Look(

@@ -158,10 +158,10 @@ def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
     of `path` in it, which ends in "/".
     """
     real = os.path.realpath(path)
-    inner = [root for root in roots if _inside(os.path.realpath(root.path), real) is not None]
+    inner = [root for root in roots if prefix_in(os.path.realpath(root.path), real) is not None]
     if inner:
         return [(root, b"") for root in inner]
-    outer = [(root, _inside(real, os.path.realpath(root.path))) for root in roots]
+    outer = [(root, prefix_in(real, os.path.realpath(root.path))) for root in roots]
     found = [(root, inside) for root, inside in outer if inside]
     return sorted(found, key=lambda part: -len(part[0].path))[:1]
 
@@ -189,7 +189,7 @@ def _add_folder(change: "Transaction", path: bytes, options: OptionChange, notic
     change.files.set_options(root.id, root.options)
     real, rules = os.path.realpath(path), Rules(root.path, root.options)
     for other in change.view.files.roots():
-        inside = _inside(os.path.realpath(other.path), real)
+        inside = prefix_in(os.path.realpath(other.path), real)
         if other.id != root.id and inside and not rules.leave_out(inside, True):
             change.files.absorb_root(other, root, inside)
             if other.options not in (root.options, FolderOptions()):
@@ -206,9 +206,9 @@ def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
     real = os.path.realpath(path)
     for root in roots:
         real_root = os.path.realpath(root.path)
-        inside = _inside(real, real_root)
+        inside = prefix_in(real, real_root)
         if inside is None and root.options.follow_links:  # behind a link in the root that a scan of it follows
-            inside = _inside(path, root.path)
+            inside = prefix_in(path, root.path)
         # a folder that a scan of the root skips, such as a hidden one, becomes a separate root if the user names it
         if inside is None or len(real_root) <= length:
             continue
@@ -217,7 +217,7 @@ def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
     return best
 
 
-def _inside(path: bytes, folder: bytes) -> bytes | None:
+def prefix_in(path: bytes, folder: bytes) -> bytes | None:
     """Return the prefix of `path` in `folder`: b"" if they are equal, b"a/b/" if it is below, None if it is outside."""
     if path == folder:
         return b""

@@ -29,6 +29,7 @@ def index(
     *,
     options: OptionChange,
     retry: bool,
+    check_content: bool,
 ) -> IndexReport:
     """See `Library.index`."""
     started = time.monotonic()
@@ -44,7 +45,7 @@ def index(
             row = view.models.current()
         if row is not None and row.digest != new_model.digest:  # a disk is missing
             encoders = Encoders(catalog, None)  # what is new is embedded with the model that searches still use
-    found = look(catalog, named, progress, options=options, retry=retry)
+    found = look(catalog, named, progress, options=options, retry=retry, check_content=check_content)
     found.notices[:0] = notices
     if found.changes.any:
         from searcher.indexer.update import update

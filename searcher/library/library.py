@@ -62,18 +62,30 @@ class Library(LabelMethods):
         *paths: str | Path,
         options: OptionChange = NO_CHANGE,
         retry: bool = False,
+        check_content: bool = False,
         progress: Progress = SILENT,
     ) -> "IndexReport":
         """Bring `paths` (folders or files; none means all known folders) up to date: embed what is new or changed,
         forget what is gone.
 
         options: what changes about the options of the named folders, which are kept with them. retry: read files again
-        that failed earlier, even if they have not changed. Ctrl-C and errors keep what was committed, and the next run
-        goes on from there.
+        that failed earlier, even if they have not changed. check_content: read all files, and take in those whose
+        content has changed although size and time are the same.
+
+        Ctrl-C and errors keep what was committed, and the next run goes on from there.
         """
         from searcher.library.indexing import index
 
-        return index(self._catalog, self._encoders, self._store_of, paths, progress, options=options, retry=retry)
+        return index(
+            self._catalog,
+            self._encoders,
+            self._store_of,
+            paths,
+            progress,
+            options=options,
+            retry=retry,
+            check_content=check_content,
+        )
 
     def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
         """Forget what was indexed in a folder. No photo is touched. Returns how many images."""
@@ -84,6 +96,16 @@ class Library(LabelMethods):
         if (row := self._current()) is not None:
             refresh(self._catalog, self._store_of(row), self._encoders, progress)
         return count
+
+    def move_folder(self, old: str | Path, new: str | Path, progress: Progress = SILENT) -> list[tuple[str, str]]:
+        """The indexed folder `old`, or all of them below it, are now at `new`. A sample of the photos is compared.
+
+        Returns the old and the new path of each. Raises NotFound if `old` was not indexed or `new` is no folder,
+        InvalidInput if the photos are others.
+        """
+        from searcher.indexer.moving import move_roots
+
+        return [(os.fsdecode(was), os.fsdecode(now)) for was, now in move_roots(self._catalog, old, new, progress)]
 
     def folders(self) -> "list[Folder]":
         """The indexed folders, by path."""
@@ -213,8 +235,10 @@ class Library(LabelMethods):
         )
         return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
 
-    def check(self, repair: bool = False, progress: Progress = SILENT) -> "CheckReport":
-        """Verify everything that can be verified. `repair` makes again what can be derived."""
+    def check(self, repair: bool = False, photos: bool = False, progress: Progress = SILENT) -> "CheckReport":
+        """Verify everything that can be verified. `repair` makes again what can be derived. `photos` also reads all
+        photos and says which no longer are what was indexed.
+        """
         from searcher.library import check
         from searcher.library.reports import CheckReport
 
@@ -226,9 +250,9 @@ class Library(LabelMethods):
             return CheckReport(tuple(damage))  # a damaged catalog cannot be derived from anything
         store = self._store_of(row)
         report = check.find_problems(self._catalog, store)
-        if not repair or report.ok:
-            return report
-        return check.repair(self._catalog, store, report, progress)
+        if repair and not report.ok:
+            report = check.repair(self._catalog, store, report, progress)
+        return check.with_photos(self._catalog, report, progress) if photos else report
 
 
 def _size(file: Path) -> int:

@@ -220,3 +220,25 @@ def test_the_program_works_without_a_terminal_and_without_a_locale(
     done = program("search", "blue", **bare)
     assert done.returncode == 0, done.stderr
     assert str(folder) in done.stdout
+
+
+def test_roots_lists_the_folders_and_moves_them(program: Program, photos: Callable[..., Path], tmp_path: Path) -> None:
+    folder = photos(3)
+    program.json("index", folder, "--exclude", "*.png", "--hidden")
+    expected: dict[str, Any] = {"missing": False, "images": 3, "failed": 0, "whole": True}
+    expected |= {"exclude": ["*.png"], "hidden": True, "follow_links": False}
+    assert program.json("roots") == [{"path": str(folder)} | expected]
+    assert program("roots").stdout == f"{folder}  3 photos, --exclude '*.png' --hidden\n"
+    new = tmp_path / "moved"
+    folder.rename(new)
+    assert program("roots").stdout.endswith("(missing)\n")
+    assert "no indexed folder" in program.fails("roots", "move", tmp_path / "typo", new, code=1)
+    assert program.json("roots", "move", folder, new) == [{"old": str(folder), "new": str(new)}]
+    assert program.json("index")["unchanged"] == 3
+    assert "name the folder" in program.fails("index", "--hidden", code=2)
+    assert program("check", "--photos").stdout == "3 photos compared\nThe library has no problems.\n"
+    status = (new / "001.jpg").stat()
+    (new / "001.jpg").write_bytes(bytes(status.st_size))
+    os.utime(new / "001.jpg", ns=(status.st_mtime_ns, status.st_mtime_ns))
+    done = program("check", "--photos", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["photos"]["changed"] == [str(new / "001.jpg")]

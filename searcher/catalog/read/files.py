@@ -2,8 +2,8 @@
 
 import json
 
-from searcher.catalog.read.queries import Queries
-from searcher.catalog.rows import ImageAt, KnownFile, Root, after_prefix
+from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.rows import ImageAt, IndexedPhoto, KnownFile, Root, after_prefix
 from searcher.photos.rules import FolderOptions
 
 
@@ -36,6 +36,25 @@ class Files(Queries):
         """(relative path, size, mtime_ns) of up to `count` files of a root."""
         sql = "SELECT relpath, size, mtime_ns FROM images WHERE root_id = ? ORDER BY id LIMIT ?"
         return self._rows(sql, root_id, count)
+
+    def sample_contents(self, root_id: int, count: int) -> list[tuple[bytes, bytes]]:
+        """(relative path, digest) of up to `count` photos from all over a root."""
+        ids = self._rows("SELECT id FROM images WHERE root_id = ? AND content_id IS NOT NULL ORDER BY id", root_id)
+        step = max(1, len(ids) // count)
+        sql = (
+            "SELECT i.relpath, c.digest FROM images i JOIN contents c ON c.id = i.content_id "
+            f"WHERE i.id IN {IN_LIST} ORDER BY i.id"
+        )
+        return self._rows(sql, in_list(row[0] for row in ids[::step][:count]))
+
+    def photos_after(self, image_id: int, limit: int) -> list[IndexedPhoto]:
+        """Up to `limit` photos with ids greater than `image_id`, ascending."""
+        sql = (
+            "SELECT i.id, r.path, i.relpath, i.size, i.mtime_ns, c.digest FROM images i "
+            "JOIN roots r ON r.id = i.root_id JOIN contents c ON c.id = i.content_id "
+            "WHERE i.id > ? ORDER BY i.id LIMIT ?"
+        )
+        return [IndexedPhoto(*row) for row in self._rows(sql, image_id, limit)]
 
     def holds(self, root_id: int, relpath: bytes) -> bool:
         """Whether a file at this place is known, be it a failed one."""
