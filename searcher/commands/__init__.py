@@ -25,6 +25,7 @@ from searcher.errors import Interrupted, SearcherError
 COMMANDS: dict[str, str] = {
     "demo": "Index the sample photos and run five queries on them.",
     "index": "Embed folders of photos. Later runs embed only what changed.",
+    "watch": "Keep the library up to date while photos come and go.",
     "search": "Find photos that match a description, or look like an image.",
     "tag": "Add labels to the photos of the library.",
     "tags": "List the labels and the number of photos that have each.",

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -86,6 +88,21 @@ class Library(LabelMethods):
             retry=retry,
             check_content=check_content,
         )
+
+    def watch(
+        self, *paths: str | Path, stop: threading.Event | None = None, progress: Progress = SILENT
+    ) -> "Iterator[IndexReport]":
+        """Index `paths` (folders; none means all known folders), and again whenever something in them changes.
+
+        Yields the report of each run, until `stop` is set. Raises SearcherError if the first run fails; later errors
+        become notices. Needs the extra `watch`.
+        """
+        from searcher.library.watching import watch
+
+        def index(touched: Sequence[str]) -> "IndexReport":
+            return self.index(*touched, progress=progress)
+
+        return watch(self._catalog, index, paths, stop or threading.Event(), progress)
 
     def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
         """Forget what was indexed in a folder. No photo is touched. Returns how many images."""

@@ -78,8 +78,7 @@ def scan(
     links: list[bytes] = []
     # with the device of the folder around it, and whether a link leads there
     folders: list[tuple[bytes, int | None, bool]] = [(below, None, False)]
-    start = os.path.realpath(root).rstrip(b"/") + b"/"
-    mounted = {point[len(start) :] for point in _mount_points() if point.startswith(start) and point != start}
+    mounted = mount_points_below(root)
     while folders or links:
         if folders:
             relpath, outer_device, linked = folders.pop()
@@ -111,6 +110,12 @@ def scan(
 def is_mount_point(folder: bytes) -> bool:
     """Whether another disk, or another folder, is mounted at `folder`."""
     return os.path.ismount(folder) or os.path.realpath(folder) in _mount_points()
+
+
+def mount_points_below(folder: bytes) -> frozenset[bytes]:
+    """The folders below `folder` where another disk, or another folder, is mounted, as far as they are known."""
+    start = os.path.realpath(folder).rstrip(b"/") + b"/"
+    return frozenset(point[len(start) :] for point in _mount_points() if point.startswith(start) and point != start)
 
 
 def _mount_points() -> frozenset[bytes]:

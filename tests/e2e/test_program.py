@@ -242,3 +242,26 @@ def test_roots_lists_the_folders_and_moves_them(program: Program, photos: Callab
     os.utime(new / "001.jpg", ns=(status.st_mtime_ns, status.st_mtime_ns))
     done = program("check", "--photos", "--json")
     assert done.returncode == 1 and json.loads(done.stdout)["photos"]["changed"] == [str(new / "001.jpg")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_watch_follows_a_folder_and_ends_cleanly(program: Program, photos: Callable[..., Path], how: int) -> None:
+    folder = photos(3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "searcher", "watch", folder, "--json"],
+        env=program.environment,
+        cwd=program.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["added"] == 3
+    assert json.loads(process.stdout.readline())["unchanged"] == 3
+    draw(folder / "new.jpg", 77)
+    assert json.loads(process.stdout.readline())["added"] == 1
+    assert any(hit["path"] == str(folder / "new.jpg") for hit in program.json("search", "a cat"))
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "Stopped. Completed work is kept.\n")
+    assert program.json("index")["unchanged"] == 4
