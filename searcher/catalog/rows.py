@@ -183,6 +183,28 @@ class Example(NamedTuple):
     picture: bytes
 
 
+class LabelExample(NamedTuple):
+    """An Example, with its label."""
+
+    label: str
+    digest: bytes
+    positive: bool
+    picture: bytes
+
+
+class TypedTag(NamedTuple):
+    """A tag that a person gave to a photo, or refused if `probability` is 0.
+
+    path: absolute. digest: of the photo's content, b"" if it could not be read. tagged_at: UTC, ISO 8601.
+    """
+
+    path: bytes
+    digest: bytes
+    label: str
+    probability: float | None
+    tagged_at: str
+
+
 class SidecarRow(NamedTuple):
     """What searcher wrote into a sidecar.
 

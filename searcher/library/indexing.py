@@ -52,6 +52,7 @@ def index(
 
         row, model = _remember(catalog, encoders, progress)
         update(found, store_of(row), model, progress)
+        _bind_waiting(catalog, progress)
     with catalog.read() as view:
         row_now, refreshed = view.models.current(), view.models.is_refreshed()
     if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
@@ -59,6 +60,15 @@ def index(
 
         refresh(catalog, store_of(row_now), encoders, progress)
     return found.report(time.monotonic() - started)
+
+
+def _bind_waiting(catalog: Catalog, progress: Progress) -> None:
+    """Give tags from a backup to the photos that have come."""
+    with catalog.read() as view:
+        waiting = view.backup.waiting()
+    if waiting:
+        with catalog.write(progress) as change:
+            change.backup.bind_waiting()
 
 
 def _unfinished(catalog: Catalog) -> list[str]:

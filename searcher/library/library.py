@@ -19,6 +19,7 @@ from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from searcher.indexer import IndexReport
+    from searcher.library.backup import BackupReport
     from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection
@@ -251,6 +252,25 @@ class Library(LabelMethods):
             file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
         )
         return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
+
+    def export(self, file: str | Path) -> "BackupReport":
+        """Write what a person has typed to a JSON file: tags by hand, taught labels, folders with their options.
+
+        Raises InvalidInput if the file exists and is no backup.
+        """
+        from searcher.library.backup import write_backup
+
+        return write_backup(self._catalog, Path(os.path.expanduser(file)))
+
+    def restore(self, file: str | Path, progress: Progress = SILENT) -> "BackupReport":
+        """Add what `export` has written. What the library has already stays. Tags of photos that are not in the library
+        wait until `index` finds them.
+
+        Raises NotFound, or InvalidInput if the file is no backup; then nothing is changed.
+        """
+        from searcher.library.backup import restore_backup
+
+        return restore_backup(self._catalog, Path(os.path.expanduser(file)), progress)
 
     def check(self, repair: bool = False, photos: bool = False, progress: Progress = SILENT) -> "CheckReport":
         """Verify everything that can be verified. `repair` makes again what can be derived. `photos` also reads all

@@ -265,3 +265,17 @@ def test_watch_follows_a_folder_and_ends_cleanly(program: Program, photos: Calla
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "Stopped. Completed work is kept.\n")
     assert program.json("index")["unchanged"] == 4
+
+
+def test_export_and_restore_say_what_they_did(program: Program, photos: Callable[..., Path]) -> None:
+    folder = photos(3)
+    program.json("index", folder)
+    program("teach", "Rex", folder / "001.jpg")
+    counts = {"roots": 1, "tags": 0, "waiting": 0, "taught": 1}
+    assert program.json("export", "backup.json") == counts
+    assert "written to backup.json" in program("export", "backup.json").stdout
+    assert "no such file" in program.fails("restore", "typo.json", code=1)
+    other = ("--library", program.home / "other")
+    assert program("restore", "backup.json", *other).stdout == "0 tags, 1 taught label and 1 folder restored\n"
+    assert program.json("index", *other)["added"] == 3
+    assert program.json("status", *other)["images"] == 3
