@@ -66,10 +66,15 @@ class Files(Queries):
         row = self._row(sql, root_id, relpath)
         return None if row is None else ImageAt(*row)
 
-    def images_of(self, content_id: int, limit: int) -> list[ImageAt]:
-        """Up to `limit` images with this content, oldest first."""
-        sql = "SELECT id, root_id, relpath, content_id FROM images WHERE content_id = ? ORDER BY id LIMIT ?"
-        return [ImageAt(*row) for row in self._rows(sql, content_id, limit)]
+    def newest_id(self) -> int:
+        """The largest id that any image was ever given, 0 if there was none."""
+        row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'images'")
+        return 0 if row is None else int(row[0])
+
+    def images_of(self, content_id: int, limit: int, after: int = 0) -> list[ImageAt]:
+        """Up to `limit` images with this content and an id greater than `after`, oldest first."""
+        sql = "SELECT id, root_id, relpath, content_id FROM images WHERE content_id = ? AND id > ? ORDER BY id LIMIT ?"
+        return [ImageAt(*row) for row in self._rows(sql, content_id, after, limit)]
 
     def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
         """The digest of what the file at a place held when it was last read."""
