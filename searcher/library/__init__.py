@@ -5,7 +5,9 @@
 `indexing`    one index run
 `encoders`    which model belongs to a library
 `refresh`     what derives from the embeddings is brought up to date
-`check`       is a library sound?
+`check`       is a library sound? `photo_check`: are the photos still what was indexed?
+`watching`    the library follows its folders
+`backup`      what a person has typed, to a file and back
 `thumbnails`  small copies of photos, cached
 `reports`     what a library says about itself
 """
