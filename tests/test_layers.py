@@ -33,8 +33,12 @@ MAY_USE_TRAINER = {"commands/train.py", "commands/models.py"}
 # Distributions whose import name differs from their own name.
 IMPORT_NAME = {"faiss-cpu": "faiss", "pillow": "PIL"}
 
-# What an extra installs, and the one file that may use it, inside its functions.
-OPTIONAL = {("photos/raw.py", "rawpy"), ("photos/jpeg_xl.py", "pillow_jxl")}
+# What an extra brings, and the one file that uses it, inside its functions, and says what to install.
+FROM_EXTRAS = {
+    "library/watching.py": "watchfiles",
+    "photos/raw.py": "rawpy",
+    "photos/jpeg_xl.py": "pillow_jxl",
+}
 
 MAX_LINES = 400
 
@@ -145,8 +149,9 @@ def test_code_outside_the_trainer_imports_only_base_dependencies() -> None:
     names = [re.split(r"[<>=!~\[; ]", line)[0] for line in required if line.strip()]
     allowed = {IMPORT_NAME.get(name, name.replace("-", "_")) for name in names}
     allowed |= set(sys.stdlib_module_names) | {"searcher"}
-    others = [i for i in IMPORTS if package_of(i.file) != "trainer" and i.module.split(".")[0] not in allowed]
-    assert not [str(i) for i in others if i.at_start or (i.file, i.module.split(".")[0]) not in OPTIONAL]
+    outside = [i for i in IMPORTS if package_of(i.file) != "trainer"]
+    outside = [i for i in outside if i.at_start or FROM_EXTRAS.get(i.file) != i.module.split(".")[0]]
+    assert not [str(i) for i in outside if i.module.split(".")[0] not in allowed]
 
 
 def test_commands_import_no_heavy_modules_before_they_run() -> None:

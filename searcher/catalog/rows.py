@@ -7,6 +7,7 @@ from searcher.filters import FILE as FILE
 from searcher.filters import TAUGHT as TAUGHT
 from searcher.filters import USER as USER
 from searcher.filters import ZERO_SHOT as ZERO_SHOT
+from searcher.photos.rules import FolderOptions
 
 UNREAD = -1  # the size and time of a file that could not be examined, or that the next run must read again
 
@@ -17,6 +18,7 @@ class Root(NamedTuple):
     id: int
     path: bytes
     whole: bool
+    options: FolderOptions = FolderOptions()
 
 
 class KnownFile(NamedTuple):
@@ -34,6 +36,17 @@ class Place(NamedTuple):
     relpath: bytes
     size: int
     mtime_ns: int
+
+
+class IndexedPhoto(NamedTuple):
+    """A photo as it was when it was read: its place, its size in bytes, its modification time in ns, its content."""
+
+    id: int
+    root: bytes
+    relpath: bytes
+    size: int
+    mtime_ns: int
+    digest: bytes
 
 
 class ImageAt(NamedTuple):
@@ -187,6 +200,28 @@ class Example(NamedTuple):
     digest: bytes
     positive: bool
     picture: bytes
+
+
+class LabelExample(NamedTuple):
+    """An Example, with its label."""
+
+    label: str
+    digest: bytes
+    positive: bool
+    picture: bytes
+
+
+class TypedTag(NamedTuple):
+    """A tag that a person gave to a photo, or refused if `probability` is 0.
+
+    path: absolute. digest: of the photo's content, b"" if it could not be read. tagged_at: UTC, ISO 8601.
+    """
+
+    path: bytes
+    digest: bytes
+    label: str
+    probability: float | None
+    tagged_at: str
 
 
 class SidecarRow(NamedTuple):

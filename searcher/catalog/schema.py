@@ -34,6 +34,8 @@ roots = Table(
     Column("path", LargeBinary, nullable=False, unique=True),
     # False: only single files of this folder were asked for
     Column("whole", Boolean, nullable=False),
+    # JSON: what of the folder is left out, and which links are followed
+    Column("options", String, nullable=False, server_default=text("'{}'")),
     sqlite_autoincrement=True,
 )
 
@@ -169,6 +171,20 @@ tags = Table(
     Column("tagged_at", String, nullable=False),
     Index("tags_label", "label_id", "image_id"),
     sqlite_with_rowid=False,
+)
+
+# Tags that a person gave, from a backup, whose photos are not indexed yet.
+waiting_tags = Table(
+    "waiting_tags",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("path", LargeBinary, nullable=False),
+    Column("label_id", ForeignKey("labels.id"), nullable=False),
+    Column("probability", Float),
+    Column("tagged_at", String, nullable=False),
+    UniqueConstraint("path", "label_id"),
+    sqlite_autoincrement=True,
 )
 
 # What the model says is true of the bytes, so of all copies, and of an image only while it holds them: these belong

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from searcher.datasets.text import clean
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.choice import Raw, choose
-from searcher.photos.scan import SKIPPED_FOLDERS, FoundFile, Unreadable, scan
+from searcher.photos.choice import choose
+from searcher.photos.rules import SKIPPED_FOLDERS, FolderOptions, Raw
+from searcher.photos.scan import FoundFile, Unreadable, scan
 from searcher.photos.suffixes import PHOTO_SUFFIXES
 
 SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"])
@@ -72,7 +73,7 @@ def _is_skipped(folder: Path) -> bool:
 def _photos_in(folder: Path, bad: list[str]) -> list[Path]:
     files = []
     try:
-        for entry in choose(scan(os.fsencode(folder)), Raw.NONE):
+        for entry in choose(scan(os.fsencode(folder), FolderOptions(follow_links=True)), Raw.NONE):
             if isinstance(entry, FoundFile):
                 files.append(folder / os.fsdecode(entry.relpath))
             elif isinstance(entry, Unreadable):

@@ -14,9 +14,19 @@ from searcher.catalog.rows import UNREAD, KnownFile, Place
 from searcher.indexer import places
 from searcher.indexer.beside import Beside, SidecarChange, named_sidecars, sidecar_changes
 from searcher.indexer.places import Scope
-from searcher.photos.choice import Found, Kind, PassedOver, Raw, choose, has_reader
+from searcher.photos.choice import Found, Kind, PassedOver, choose, has_reader
 from searcher.photos.own import is_own_picture
-from searcher.photos.scan import FoundFile, FoundSidecar, MountPoint, Unreadable, is_mount_point, scan, stored_time
+from searcher.photos.rules import Raw, Rules
+from searcher.photos.scan import (
+    FoundFile,
+    FoundSidecar,
+    MountPoint,
+    Unreadable,
+    is_mount_point,
+    scan,
+    stored_time,
+)
+from searcher.photos.spelling import is_there
 from searcher.photos.suffixes import READ_SUFFIXES, suffix_of
 from searcher.progress import Progress
 
@@ -28,10 +38,11 @@ class Changes:
     """The differences between the disk and the catalog.
 
     new: files that are not in the catalog. perhaps: known files with a different size or time. gone: (root id, relpath)
-    of deleted files. unwanted: the same of files that are passed over now. passed_over: how many files of each kind
-    are. unreadable: photo files whose size and time could not be read, with the reason. mounts: (root id, relpath) of
-    mount points that are new. sidecars: those that must be read or forgotten. unchanged: the number of unchanged files.
-    notices: lines for the user.
+    of deleted files. unwanted: the same of files that their folder leaves out or passes over now. passed_over: how many
+    files of each kind are. raw_unwanted: how many of them because their folder holds no raw files. unreadable: photo
+    files whose size and time could not be read, with the reason. mounts: (root id, relpath) of mount points that are
+    new. sidecars: those that must be read or forgotten. unchanged: the number of unchanged files. notices: lines for
+    the user.
     """
 
     new: list[Place] = field(default_factory=list)
@@ -39,6 +50,7 @@ class Changes:
     gone: list[tuple[int, bytes]] = field(default_factory=list)
     unwanted: list[tuple[int, bytes]] = field(default_factory=list)
     passed_over: Counter[Kind] = field(default_factory=Counter)
+    raw_unwanted: int = 0
     unreadable: list[tuple[Place, str]] = field(default_factory=list)
     mounts: list[tuple[int, bytes]] = field(default_factory=list)
     sidecars: list[SidecarChange] = field(default_factory=list)
@@ -57,12 +69,11 @@ class Changes:
 
 
 def compare(
-    catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False, raw: Raw | None = None
+    catalog: Catalog, scopes: list[Scope], progress: Progress, *, retry: bool = False, check_content: bool = False
 ) -> Changes:
     """Compare every file in the scopes with the catalog. `progress` is told how many files were seen so far.
 
-    retry: files that failed earlier are read again, even if they look unchanged. raw: which camera raw files are
-    wanted. None means ALONE, but those that the catalog has are kept.
+    retry: files that failed earlier are read again, even if they look unchanged. check_content: so are all others.
     """
     changes = Changes()
     seen = 0
@@ -74,7 +85,7 @@ def compare(
         if scope.files is not None:
             known = {relpath: known[relpath] for relpath in scope.files if relpath in known}
         count, beside = 0, Beside()
-        for count in _compare(scope, known, mounts, changes, beside, retry, raw):
+        for count in _compare(scope, known, mounts, changes, beside, (retry, check_content)):
             progress.advance(seen + count, None)
         changes.sidecars += sidecar_changes(scope.root.id, beside, sidecars)
         seen += count
@@ -82,40 +93,41 @@ def compare(
 
 
 def _compare(
-    scope: Scope, known: Known, mounts: set[bytes], changes: Changes, beside: Beside, retry: bool, raw: Raw | None
+    scope: Scope, known: Known, mounts: set[bytes], changes: Changes, beside: Beside, again: tuple[bool, bool]
 ) -> Iterator[int]:
     """Compare one scope with its `known` files, and remove each file that was seen from `known`. Add each photo and
     sidecar to `beside`.
 
-    Yields the number of files seen so far.
+    again: whether failed files, and whether other files are read again that look unchanged. Yields the number of files
+    seen so far.
     """
-    held, count = len(known), 0
+    retry, check_content = again
+    held, count, links = len(known), 0, 0
     photos = sum(not row.failed for row in known.values())
     unseen: dict[bytes, OSError] = {}  # nothing at or below these paths counts as deleted
     mounted: set[bytes] = set()
     prefix, root_id = scope.prefix, scope.root.id
     try:
-        for entry in _chosen(scope, raw):
-            file = _passed_over(entry, scope, known, changes, raw) if isinstance(entry, PassedOver) else entry
-            if file is None:
+        for entry in _found(scope):
+            file = _passed_over(entry, scope, known, changes) if isinstance(entry, PassedOver) else entry
+            if not isinstance(file, FoundFile):
+                if isinstance(file, FoundSidecar):
+                    beside.sidecars[file.relpath] = file
+                elif isinstance(file, Unreadable):
+                    unseen[file.relpath] = file.error
+                elif isinstance(file, MountPoint):
+                    mounted.add(file.relpath)
+                elif file is not None:
+                    links += 1
                 continue
-            if isinstance(file, Unreadable):
-                unseen[prefix + file.relpath] = file.error
-                continue
-            if isinstance(file, MountPoint):
-                mounted.add(prefix + file.relpath)
-                continue
-            relpath = prefix + file.relpath
-            if isinstance(file, FoundSidecar):
-                beside.sidecars[relpath] = file
-                continue
+            relpath = file.relpath
             row = known.pop(relpath, None)
             if row is None and is_own_picture(Path(os.fsdecode(os.path.join(scope.root.path, relpath)))):
                 continue  # a contact sheet that was drawn into the folder
             if row is None:
                 changes.new.append(Place(root_id, relpath, file.size, file.mtime_ns))
                 beside.new.append(relpath)
-            elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry and row.failed):
+            elif row.size != file.size or row.mtime_ns != file.mtime_ns or (retry if row.failed else check_content):
                 changes.perhaps.append(Place(root_id, relpath, file.size, file.mtime_ns))
                 beside.new.append(relpath)
             elif not row.failed:
@@ -142,24 +154,25 @@ def _compare(
     for relpath in mounts - mounted:
         if not is_mount_point(os.path.join(scope.root.path, relpath)):
             unseen[relpath] = OSError(errno.ENODEV, "the disk is not mounted")
+    if links:
+        lead = (
+            "1 link leads out of the folder and is" if links == 1 else f"{links:,} links lead out of the folder and are"
+        )
+        changes.notices.append(f"{os.fsdecode(scope.path)}: {lead} not followed; to follow links, use --follow-links")
     _note_unseen(scope, known, changes, unseen)
+    rules = Rules(scope.root.path, scope.root.options)
     for relpath, row in known.items():
-        if not os.path.lexists(os.path.join(scope.root.path, relpath)):
+        if not is_there(scope.root.path, relpath):
             changes.gone.append((root_id, relpath))
+        elif scope.files is None and rules.leave_out(relpath, False):
+            changes.unwanted.append((root_id, relpath))
         elif not row.failed:
             changes.unchanged += 1  # was indexed as a single file and has no photo suffix, so a scan skips it
 
 
-def _chosen(scope: Scope, raw: Raw | None) -> Iterator[Found | PassedOver]:
-    """What a scan finds, or the named files. A raw file that the user named is read, whatever lies beside it."""
-    if scope.files is None:
-        return choose(scan(scope.path), raw or Raw.ALONE)
-    return choose(_named(scope), Raw.NONE if raw == Raw.NONE else Raw.ALL)
-
-
-def _passed_over(entry: PassedOver, scope: Scope, known: Known, changes: Changes, raw: Raw | None) -> FoundFile | None:
+def _passed_over(entry: PassedOver, scope: Scope, known: Known, changes: Changes) -> FoundFile | None:
     """Count a file that is passed over. Returns it if it is in the catalog, stays there, and can be read."""
-    kind, relpath = entry.kind, scope.prefix + entry.file.relpath
+    kind, relpath, raw = entry.kind, entry.file.relpath, scope.root.options.raw
     row = known.get(relpath)
     asked = kind == Kind.RAW and raw is not None and (raw == Raw.NONE or has_reader(kind))
     if row is not None and not row.failed and not asked:
@@ -168,6 +181,7 @@ def _passed_over(entry: PassedOver, scope: Scope, known: Known, changes: Changes
         changes.unchanged += 1
     else:
         changes.passed_over[kind] += 1
+        changes.raw_unwanted += kind == Kind.RAW and raw == Raw.NONE
         if row is not None:
             changes.unwanted.append((scope.root.id, relpath))
     known.pop(relpath, None)
@@ -207,6 +221,16 @@ def _kept(photos: int) -> str:
     if not photos:
         return ""
     return f"; nothing is removed (the library keeps {photos:,} {'photo' if photos == 1 else 'photos'} from there)"
+
+
+def _found(scope: Scope) -> Iterator[Found | PassedOver]:
+    """Yield what is in a scope, with paths relative to the root. A raw file that the user named is read, whatever lies
+    beside it.
+    """
+    raw = scope.root.options.raw
+    if scope.files is not None:
+        return choose(_named(scope), Raw.NONE if raw == Raw.NONE else Raw.ALL)
+    return choose(scan(scope.root.path, scope.root.options, scope.prefix.rstrip(b"/")), raw or Raw.ALONE)
 
 
 def _named(scope: Scope) -> Iterator[FoundFile | FoundSidecar | Unreadable]:

@@ -15,7 +15,7 @@ from searcher.photos.likeness import Likeness
 from searcher.progress import Progress
 from searcher.vectors.pipeline import Embedded
 
-COPIES_CHECKED = 100  # images of one content that may be the one that moved
+COPIES_CHECKED = 100  # images of one content that are looked at for one file, as one of them may be what moved
 
 Spot = tuple[int, bytes]  # root id, relative path
 
@@ -40,6 +40,8 @@ class Committer:
     _copies: list[Embedded[Place]] = field(default_factory=list)
     _failed: dict[bytes, str] = field(default_factory=dict)
     _put_images: list[int] = field(default_factory=list)  # those of this transaction
+    _newest: int = -1  # the newest image when the run began
+    _in_place: dict[int, int] = field(default_factory=dict)  # content → its images up to this id are where they were
 
     def commit(self, batch: Sequence[Embedded[Place]], progress: Progress, *, last: bool = False) -> None:
         """Commit a batch. last: nothing is under way any more."""
@@ -47,6 +49,8 @@ class Committer:
             current = change.view.models.current()
             if current is None or current.id != self.model.id:
                 raise Busy("the library was switched to another model during this run: run `searcher index` again")
+            if self._newest < 0:
+                self._newest = change.view.files.newest_id()
             for read in batch:
                 if read.vector is not None and read.facts is not None and read.digest is not None:
                     content = _content(read.digest, read.facts, read.likeness)
@@ -112,11 +116,20 @@ class Committer:
 
     def _moved_image(self, view: View, content_id: int, may_swap: bool) -> ImageAt | None:
         """The image with this content whose file is no longer at its place, so that it must have moved."""
-        for image in view.files.images_of(content_id, COPIES_CHECKED):
+        if may_swap:
+            checked = 0
+        else:  # each copy is looked at once in a run, else a folder of copies takes the square of their number
+            checked = self._in_place.get(content_id, 0)
+            if checked >= self._newest:  # what this run has added is where it was found
+                return None
+        images = view.files.images_of(content_id, COPIES_CHECKED, checked)
+        for image in images:
             if may_swap and (image.root_id, image.relpath) in self.unread:
                 return image
             if is_gone(view, image.root_id, self._roots[image.root_id], image.relpath):
                 return image
+        if not may_swap:
+            self._in_place[content_id] = images[-1].id if len(images) == COPIES_CHECKED else self._newest
         return None
 
 

@@ -18,7 +18,7 @@ from searcher.indexer import places
 from searcher.indexer.changes import Changes, compare
 from searcher.indexer.places import Scope
 from searcher.indexer.report import Counts, IndexReport, lines_about
-from searcher.photos.choice import Raw
+from searcher.photos.rules import NO_CHANGE, OptionChange
 from searcher.progress import SILENT, Progress
 
 log = logging.getLogger(__name__)
@@ -84,29 +84,33 @@ def look(
     named: Sequence[bytes],
     progress: Progress = SILENT,
     *,
+    options: OptionChange = NO_CHANGE,
     retry: bool = False,
-    raw: Raw | None = None,
+    check_content: bool = False,
 ) -> Look:
     """Compare `named` (absolute paths; none means all known roots) with the disk. A new folder becomes a root.
 
-    `progress` is told how many files were seen. retry, raw: see `compare`.
+    `progress` is told how many files were seen. options: what changes about the named folders. retry,
+    check_content: see `compare`.
     """
+    if options != NO_CHANGE and not named:
+        raise InvalidInput("options of a folder need the folder: name it")
     notices: list[str] = []
     scopes = None
-    if catalog.exists:
+    if catalog.exists and options == NO_CHANGE:
         with catalog.read() as view:
-            scopes = places.known_scopes(view, named)
+            scopes = places.known_scopes(view, named, notices)
     if scopes is None:
         with catalog.write(progress) as change:
-            scopes, notices = places.plan(change, named)
-    changes = compare(catalog, scopes, progress, retry=retry, raw=raw)
+            scopes, notices = places.plan(change, named, options)
+    changes = compare(catalog, scopes, progress, retry=retry, check_content=check_content)
     new, perhaps, gone = len(changes.new), len(changes.perhaps), len(changes.gone)
     log.debug("new %d, perhaps changed %d, gone %d, unchanged %d", new, perhaps, gone, changes.unchanged)
     return Look(
         catalog=catalog,
         scopes=scopes,
         changes=changes,
-        notices=notices + changes.notices + lines_about(changes.passed_over, raw),
+        notices=notices + changes.notices + lines_about(changes.passed_over, changes.raw_unwanted),
         counts=Counts(unchanged=changes.unchanged),
     )
 

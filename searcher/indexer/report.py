@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from searcher.errors import Failure
-from searcher.photos.choice import Kind, Raw, has_reader, how_to_install
+from searcher.photos.choice import Kind, has_reader, how_to_install
 
 _ONE = {Kind.VIDEO: "video", Kind.RAW: "camera raw file", Kind.JPEG_XL: "JPEG XL file"}
 _MANY = {Kind.VIDEO: "videos", Kind.RAW: "camera raw files", Kind.JPEG_XL: "JPEG XL files"}
@@ -57,18 +57,23 @@ class IndexReport:
         }
 
 
-def lines_about(passed_over: Mapping[Kind, int], raw: Raw | None) -> list[str]:
-    """What was passed over and why, one line for each kind. raw: which raw files were wanted."""
-    lines = []
+def lines_about(passed_over: Mapping[Kind, int], raw_unwanted: int) -> list[str]:
+    """What was passed over and why, one line for each kind. raw_unwanted: how many because of --raw none."""
+    lines = [f"{_what(Kind.RAW, raw_unwanted)} (--raw none)"] if raw_unwanted else []
     for kind, count in passed_over.items():
-        what = f"{count:,} {_ONE[kind]} was passed over" if count == 1 else f"{count:,} {_MANY[kind]} were passed over"
+        count -= raw_unwanted if kind == Kind.RAW else 0
+        what = _what(kind, count)
         if kind == Kind.VIDEO:
             lines.append(what)
-        elif kind == Kind.RAW and raw == Raw.NONE:
-            lines.append(f"{what} (--raw none)")
+        elif not count:
+            continue
         elif not has_reader(kind):
             lines.append(f"{what}: to index {'it' if count == 1 else 'them'}, run {how_to_install(kind)}")
         else:
             each = "it" if count == 1 else "each"
             lines.append(f"{what}: a JPEG or HEIC of the same name lies beside {each} (see --raw)")
     return lines
+
+
+def _what(kind: Kind, count: int) -> str:
+    return f"{count:,} {_ONE[kind]} was passed over" if count == 1 else f"{count:,} {_MANY[kind]} were passed over"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import ModelRow
-from searcher.errors import Busy, InvalidInput
+from searcher.errors import Busy
 from searcher.indexer.look import look, named_paths
 from searcher.indexer.report import IndexReport
 from searcher.library.encoders import Encoders
-from searcher.photos.choice import Raw
+from searcher.photos.rules import OptionChange
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ def index(
     paths: Sequence[str | Path],
     progress: Progress,
     *,
+    options: OptionChange,
     retry: bool,
-    raw: str | None,
+    check_content: bool,
 ) -> IndexReport:
     """See `Library.index`."""
     started = time.monotonic()
-    wanted = _wanted(raw)
     named = named_paths(catalog, paths)
     new_model = encoders.new()
     if not catalog.exists:
@@ -45,13 +45,14 @@ def index(
             row = view.models.current()
         if row is not None and row.digest != new_model.digest:  # a disk is missing
             encoders = Encoders(catalog, None)  # what is new is embedded with the model that searches still use
-    found = look(catalog, named, progress, retry=retry, raw=wanted)
+    found = look(catalog, named, progress, options=options, retry=retry, check_content=check_content)
     found.notices[:0] = notices
     if found.changes.any:
         from searcher.indexer.update import update
 
         row, model = _remember(catalog, encoders, progress)
         update(found, store_of(row), model, progress)
+        _bind_waiting(catalog, progress)
     with catalog.read() as view:
         row_now, refreshed = view.models.current(), view.models.is_refreshed()
     if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
@@ -68,11 +69,13 @@ def index(
     return found.report(time.monotonic() - started)
 
 
-def _wanted(raw: str | None) -> Raw | None:
-    try:
-        return None if raw is None else Raw(raw)
-    except ValueError:
-        raise InvalidInput(f"raw is {', '.join(Raw)} or None, not {raw!r}") from None
+def _bind_waiting(catalog: Catalog, progress: Progress) -> None:
+    """Give tags from a backup to the photos that have come."""
+    with catalog.read() as view:
+        waiting = view.backup.waiting()
+    if waiting:
+        with catalog.write(progress) as change:
+            change.backup.bind_waiting()
 
 
 def _unfinished(catalog: Catalog) -> list[str]:

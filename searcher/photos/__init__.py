@@ -1,6 +1,8 @@
 """Image files: finding and decoding them, and reading their metadata. This package knows nothing of models or catalogs.
 
-`scan`     finds the photo files and videos under a folder; `choice` says which of them are indexed
+`scan`     finds the photo files and videos under a folder; `rules` say what is left out; `spelling`: disks that ignore
+           letter case; `suffixes`: what kinds of files are called
+`choice`   which of the found files are indexed
 `decode`   what other packages use: read, decode, open a photo
 `decoder`  bytes → an upright RGB image; `opening`, `colour`, `png`, `jpeg`, `raw` … know the kinds of files
 `guard`    decodes in a process that can be ended, if a file may take long (`quick`); `worker` is that process

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from searcher.photos.scan import FoundFile, FoundSidecar, MountPoint, Unreadable
+from searcher.photos.rules import Raw
+from searcher.photos.scan import FoundFile, FoundSidecar, LinkOut, MountPoint, Unreadable
 from searcher.photos.suffixes import (
     COMPANION_SUFFIXES,
     JPEG_XL_SUFFIXES,
@@ -18,15 +19,7 @@ from searcher.photos.suffixes import (
     suffix_of,
 )
 
-Found = FoundFile | FoundSidecar | Unreadable | MountPoint
-
-
-class Raw(StrEnum):
-    """Which camera raw files are indexed: all, those without a JPEG or HEIC of the same name beside them, or none."""
-
-    ALL = "all"
-    ALONE = "alone"
-    NONE = "none"
+Found = FoundFile | FoundSidecar | Unreadable | MountPoint | LinkOut
 
 
 class Kind(StrEnum):
@@ -63,7 +56,7 @@ def how_to_install(kind: Kind) -> str:
 
 
 def choose(found: Iterable[Found], raw: Raw = Raw.ALONE) -> Iterator[Found | PassedOver]:
-    """Pass over what is not indexed, in the entries of a scan. What is passed over cannot be unreadable.
+    """Pass over what is not indexed, in the entries of a scan. What is passed over cannot be unreadable, or a link.
 
     All files of a folder must come one after another, as `scan` yields them.
     """
@@ -79,7 +72,7 @@ def choose(found: Iterable[Found], raw: Raw = Raw.ALONE) -> Iterator[Found | Pas
             if isinstance(entry, FoundFile):
                 yield PassedOver(entry, kind)
             continue
-        if raw != Raw.ALONE or isinstance(entry, Unreadable):
+        if raw != Raw.ALONE or not isinstance(entry, FoundFile):
             yield entry
             continue
         here = entry.relpath[: entry.relpath.rfind(b"/") + 1]

@@ -16,6 +16,7 @@ RAW_SUFFIXES = frozenset(
 """Camera raw files. They need the extra `raw`."""
 
 SIDECAR_SUFFIX = b".xmp"
+
 RAW_WITH_SIDECAR_SUFFIXES = RAW_SUFFIXES | {b".ari", b".bay", b".cap", b".raw"}
 """Camera raw files, also those that are not read. `photo.xmp` belongs to them, not to a JPEG of the same name."""
 
@@ -31,7 +32,7 @@ VIDEO_SUFFIXES = frozenset(
 READ_SUFFIXES = PHOTO_SUFFIXES | RAW_SUFFIXES
 """What may be indexed."""
 
-FOUND_SUFFIXES = READ_SUFFIXES | VIDEO_SUFFIXES
+FOUND_SUFFIXES = READ_SUFFIXES | VIDEO_SUFFIXES | {SIDECAR_SUFFIX}
 """What a scan of a folder finds."""
 
 

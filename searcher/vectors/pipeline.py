@@ -34,6 +34,7 @@ from searcher.photos.decode import (
 from searcher.photos.likeness import Likeness, measure
 
 BATCH_SIZE = 32  # photos per pass through the network
+REMEMBERED = 100_000  # contents of copies
 AHEAD = 96  # photos under way in the threads at most: three batches
 
 Key = TypeVar("Key")
@@ -83,18 +84,22 @@ class _Known:
     def __init__(self, catalog: Catalog, model_id: int) -> None:
         self._catalog, self._model_id = catalog, model_id
         self._under_way: set[bytes] = set()
+        self._copied: set[bytes] = set()  # contents that were found in the catalog: their next copies need no look
         self._lock = Lock()
 
     def claim(self, digest: bytes) -> bool:
         """Whether the caller is the one to decode this content."""
         with self._lock:
-            if digest in self._under_way:
+            if digest in self._under_way or digest in self._copied:
                 return False
             self._under_way.add(digest)
         with self._catalog.read() as view:
             known = view.embeddings.has(digest, self._model_id)
         if known:
-            self.release([digest])
+            with self._lock:
+                self._under_way.discard(digest)
+                if len(self._copied) < REMEMBERED:
+                    self._copied.add(digest)
         return not known
 
     def release(self, digests: Iterable[bytes]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from searcher import OptionChange
 from searcher.errors import InvalidInput
 from tests.library.conftest import Album
 from tests.library.test_metadata import tags
@@ -35,23 +36,26 @@ def test_raw_files_beside_a_jpeg_are_passed_over_and_counted(album: Album) -> No
     assert album.counts() == {"unchanged": 2}
 
 
-def test_the_option_adds_and_removes_raw_files_and_a_later_run_without_it_keeps_them(album: Album) -> None:
+def test_the_option_adds_and_removes_raw_files_and_a_later_run_without_it_does_the_same(album: Album) -> None:
     album.add("1.jpg")
     add_raw(album, "1.dng")
     add_raw(album, "2.dng", 2)
     album.index()
-    everything = album.library.index(album.folder, raw="all")
+    everything = album.library.index(album.folder, options=OptionChange(raw="all"))
     assert (everything.added, everything.unchanged, everything.notices) == (1, 2, ())
     assert album.counts() == {"unchanged": 3}
     add_raw(album, "1.dng", seed=3)
     assert album.counts() == {"changed": 1, "unchanged": 2}
-    alone = album.library.index(album.folder, raw="alone")
+    alone = album.library.index(album.folder, options=OptionChange(raw="alone"))
     assert (alone.removed, alone.unchanged) == (1, 2)
-    none = album.library.index(album.folder, raw="none")
+    none = album.library.index(album.folder, options=OptionChange(raw="none"))
     assert (none.removed, none.unchanged) == (1, 1)
     assert none.notices == ("2 camera raw files were passed over (--raw none)",)
+    assert album.counts() == {"unchanged": 1}
+    album.add("1.jpg", number=5)
+    assert album.index().notices == none.notices  # the answer is kept with the folder
     with pytest.raises(InvalidInput, match="raw is all, alone, none or None, not 'some'"):
-        album.library.index(album.folder, raw="some")
+        album.library.index(album.folder, options=OptionChange(raw="some"))
 
 
 def test_without_the_extra_one_line_says_what_to_install_and_nothing_is_removed(
@@ -64,7 +68,7 @@ def test_without_the_extra_one_line_says_what_to_install_and_nothing_is_removed(
     add_raw(album, "2.dng", seed=3)
     add_raw(album, "3.nef", seed=4)
     for raw in (None, "all", "alone"):
-        report = album.library.index(album.folder, raw=raw)
+        report = album.library.index(album.folder, options=OptionChange(raw=raw))
         assert (report.unchanged, report.removed, report.failed) == (1, 0, 0)
         [line] = report.notices
         assert line == "2 camera raw files were passed over: to index them, run pip install 'searcher[raw]'"

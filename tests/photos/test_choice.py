@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searcher.photos.choice import Kind, PassedOver, Raw, choose
+from searcher.photos.choice import Kind, PassedOver, choose
+from searcher.photos.rules import Raw
 from searcher.photos.scan import FoundFile, scan
 from searcher.photos.suffixes import FOUND_SUFFIXES, RAW_SUFFIXES, VIDEO_SUFFIXES
 

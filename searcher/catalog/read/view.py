@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from searcher.catalog.connect import SQLITE_ERRORS, plain_error
+from searcher.catalog.read.backup import Backup
 from searcher.catalog.read.embeddings import Embeddings
 from searcher.catalog.read.files import Files
 from searcher.catalog.read.metadata import MetadataReads
@@ -51,6 +52,11 @@ class View(Queries):
     def sidecars(self) -> Sidecars:
         """What was written into XMP sidecars."""
         return Sidecars(self._connection, self._folder)
+
+    @cached_property
+    def backup(self) -> Backup:
+        """What a person has typed."""
+        return Backup(self._connection, self._folder)
 
     def problems(self) -> list[str]:
         """What is wrong with the SQLite file itself, one line each. Reads the whole file."""

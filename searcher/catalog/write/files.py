@@ -1,12 +1,14 @@
 """Changes of roots, images and contents."""
 
+import json
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from searcher.catalog.rows import UNREAD, Content, ImageAt, Place, Root, after_prefix
-from searcher.catalog.schema import contents, embeddings, images, mounts, read_sidecars, roots
+from searcher.catalog.schema import contents, embeddings, images, mounts, read_sidecars, roots, sidecars
+from searcher.photos.rules import FolderOptions
 
 
 class FileChanges:
@@ -21,11 +23,23 @@ class FileChanges:
         """Add a folder. One that is known stays as it is, except that `whole` can become true."""
         row = insert(roots).values(path=path, whole=whole)
         row = row.on_conflict_do_update(index_elements=["path"], set_={"whole": roots.c.whole | row.excluded.whole})
-        found = self._connection.execute(row.returning(roots.c.id, roots.c.whole)).one()
-        return Root(found.id, path, bool(found.whole))
+        found = self._connection.execute(row.returning(roots.c.id, roots.c.whole, roots.c.options)).one()
+        return Root(found.id, path, bool(found.whole), FolderOptions.from_dict(json.loads(found.options)))
+
+    def set_options(self, root_id: int, options: FolderOptions) -> None:
+        """What the folder holds. The next index run adds and removes photos accordingly."""
+        row = update(roots).where(roots.c.id == root_id)
+        self._connection.execute(row.values(options=json.dumps(options.as_dict())))
 
     def move_root(self, root_id: int, path: bytes) -> None:
-        """The same folder is now found at `path`."""
+        """The same folder is now found at `path`. So are its photos, and the sidecars beside them."""
+        here = select(roots.c.path).where(roots.c.id == root_id)
+        start = self._connection.execute(here).scalar_one().rstrip(b"/") + b"/"
+        inside = (sidecars.c.path >= start) & (sidecars.c.path < after_prefix(start))
+        old = self._connection.execute(select(sidecars.c.path).where(inside)).scalars().all()
+        new = path.rstrip(b"/") + b"/"
+        if rows := [{"old": sidecar, "path": new + sidecar[len(start) :]} for sidecar in old]:
+            self._connection.execute(_MOVE_SIDECAR, rows)
         self._connection.execute(update(roots).where(roots.c.id == root_id).values(path=path))
 
     def absorb_root(self, child: Root, parent: Root, prefix: bytes) -> None:
@@ -129,4 +143,5 @@ _TOUCH_IMAGE = update(images).where(_HERE)
 _MOVE_IMAGE = update(images).where(images.c.id == bindparam("image"))
 _DROP_SIDECARS = delete(read_sidecars).where(read_sidecars.c.image_id.in_([bindparam("one"), bindparam("other")]))
 _REMOVE_IMAGE = delete(images).where(_HERE).returning(images.c.content_id)
+_MOVE_SIDECAR = update(sidecars).where(sidecars.c.path == bindparam("old")).prefix_with("OR REPLACE")
 _REMOVE_ORPHANS = delete(contents).where(~exists().where(images.c.content_id == contents.c.id))

@@ -11,6 +11,7 @@ from sqlalchemy.pool import StaticPool
 from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect_writer, plain_errors
 from searcher.catalog.migrations import upgrade
 from searcher.catalog.read.view import View
+from searcher.catalog.write.backup import BackupChanges
 from searcher.catalog.write.embeddings import EmbeddingChanges
 from searcher.catalog.write.files import FileChanges
 from searcher.catalog.write.metadata import MetadataChanges
@@ -30,6 +31,7 @@ class Transaction:
         self.embeddings = EmbeddingChanges(connection)
         self.tags = TagChanges(connection)
         self.sidecars = SidecarChanges(connection)
+        self.backup = BackupChanges(connection)
 
 
 class Writer:
