@@ -60,30 +60,27 @@ def choose(found: Iterable[Found], raw: Raw = Raw.ALONE) -> Iterator[Found | Pas
 
     All files of a folder must come one after another, as `scan` yields them.
     """
-    unread = _unread(raw)
+    unread, alone = _unread(raw), raw == Raw.ALONE
     folder, raws, companions = b"", list[FoundFile](), list[FoundFile]()
     for entry in found:
-        if isinstance(entry, _OTHERS):
-            yield entry
+        if not isinstance(entry, FoundFile):
+            if isinstance(entry, _OTHERS) or suffix_of(entry.relpath) not in unread:
+                yield entry
             continue
         suffix = suffix_of(entry.relpath)
-        kind = unread.get(suffix)
-        if kind is not None:
-            if isinstance(entry, FoundFile):
-                yield PassedOver(entry, kind)
+        if suffix in unread:
+            yield PassedOver(entry, unread[suffix])
             continue
-        if raw != Raw.ALONE or not isinstance(entry, FoundFile):
-            yield entry
-            continue
-        here = entry.relpath[: entry.relpath.rfind(b"/") + 1]
-        if here != folder:
-            yield from _alone(raws, companions)
-            folder, raws, companions = here, [], []
-        if suffix in RAW_SUFFIXES:
-            raws.append(entry)
-            continue
-        if suffix in COMPANION_SUFFIXES:
-            companions.append(entry)
+        if alone:
+            here = entry.relpath[: entry.relpath.rfind(b"/") + 1]
+            if here != folder:
+                yield from _alone(raws, companions)
+                folder, raws, companions = here, [], []
+            if suffix in COMPANION_SUFFIXES:
+                companions.append(entry)
+            elif suffix in RAW_SUFFIXES:
+                raws.append(entry)
+                continue
         yield entry
     yield from _alone(raws, companions)
 

@@ -1,4 +1,7 @@
-"""JPEG 2000 files: decoded at a reduced scale if that is enough, and with their colour profile. Pillow has neither."""
+"""JPEG 2000 files: decoded at a reduced scale if that is enough, and with their colour profile and metadata.
+
+Pillow has none of these.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
 """How a file begins: as a bare codestream, or with boxes around it."""
 
 _SIZ, _COD, _COC, _SOT = 0x51, 0x52, 0x53, 0x90  # markers of the codestream (ISO/IEC 15444-1)
+_EXIF, _XMP = b"JpgTiffExif->JP2", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")  # how such a box begins
 _PROFILE = 2  # the method of a colour box that holds an ICC profile
 
 
@@ -21,9 +25,8 @@ class Jpeg2000Image(Jpeg2KImagePlugin.Jpeg2KImageFile):
     def __init__(self, data: bytes) -> None:
         super().__init__(BytesIO(data))
         self._data = data
-        profile = _profile(data) if self.codec == "jp2" else b""
-        if profile:
-            self.info["icc_profile"] = profile
+        if self.codec == "jp2":
+            self.info.update({key: value for key, value in _about(data) if value})
 
     def draft(  # type: ignore[override]
         self, mode: str | None, size: tuple[int, int]
@@ -71,11 +74,14 @@ def _markers(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += 2 + length
 
 
-def _profile(data: bytes) -> bytes:
-    """The ICC profile of a file with boxes, or nothing."""
+def _about(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The ICC profile and the metadata of a file with boxes, as in `Image.info`."""
     for kind, body in boxes(memoryview(data)):
-        if kind == b"jp2h":
+        if kind == b"uuid" and body[:16] == _EXIF:
+            yield "exif", bytes(body[16:])
+        elif kind == b"uuid" and body[:16] == _XMP:
+            yield "xmp", bytes(body[16:])
+        elif kind == b"jp2h":
             for inner, content in boxes(body):
                 if inner == b"colr" and content[:1] == bytes([_PROFILE]):
-                    return bytes(content[3:])
-    return b""
+                    yield "icc_profile", bytes(content[3:])

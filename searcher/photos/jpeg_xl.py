@@ -39,6 +39,9 @@ def open_jpeg_xl(data: bytes) -> Image.Image:
         raise PhotoError("damaged: the pixels cannot be decoded") from error
     if not image.jpeg:  # type: ignore[attr-defined]  # not a JPEG that was packed without a loss
         image.getexif()[ORIENTATION] = 1  # the decoder has turned it, as the image says, and the standard ignores EXIF
+        for kind, body in boxes(memoryview(data)):
+            if kind == b"xml ":
+                image.info["xmp"] = bytes(body)
     return image
 
 

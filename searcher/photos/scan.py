@@ -99,7 +99,9 @@ def scan(
             if relpath in mounted or (outer_device is not None and status.st_dev != outer_device):
                 yield MountPoint(relpath)
             for found in _list(rules, relpath):
-                if isinstance(found, bytes):
+                if isinstance(found, FoundFile):  # most of them are
+                    yield found
+                elif isinstance(found, bytes):
                     folders.append((found, status.st_dev, linked))
                 elif isinstance(found, _FolderLink):
                     links.append(found.relpath)

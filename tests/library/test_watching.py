@@ -144,8 +144,7 @@ def test_a_folder_that_goes_away_is_missing_and_watched_again_when_it_is_back(al
         watched.until(lambda: watched.reports[-1].unchanged == 4 and not watched.reports[-1].notices)
         count = len(watched.reports)
         album.add("yellow.png", "yellow", 5)
-        watched.until(lambda: "yellow.png" in watched.paths())
-        assert len(watched.reports) > count
+        watched.until(lambda: "yellow.png" in watched.paths() and len(watched.reports) > count)
     assert ids.items() <= album.ids().items()
     assert sum(report.removed for report in watched.reports) == 0
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import pillow_jxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from searcher.photos.metadata import MAX_KEYWORDS, NOTHING, Metadata, joined, ke
 from searcher.photos.xmp import parse_xmp
 from tests.photos.files import picture, saved
 from tests.programs import needs
+
+assert pillow_jxl  # registers itself with Pillow
 
 NAMESPACES = """xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:dc="http://purl.org/dc/elements/1.1/"
  xmlns:lr="http://ns.adobe.com/lightroom/1.0/" xmlns:digiKam="http://www.digikam.org/ns/1.0/"
@@ -255,6 +258,22 @@ def test_a_date_without_offset_takes_the_offset_of_the_same_date() -> None:
     here, there = datetime(2020, 1, 1), datetime(2020, 1, 2)
     assert joined([Metadata(here), Metadata(here, 60)]).taken_offset == 60
     assert joined([Metadata(here), Metadata(there, 60)]).taken_offset is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG2000", "JXL"])
+def test_the_metadata_in_the_boxes_of_a_file_is_read(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"photo.{'jp2' if kind == 'JPEG2000' else 'jxl'}"
+    path.write_bytes(saved(picture(), kind))
+    arguments = [
+        "-XMP-dc:Subject=sea",
+        "-XMP:Rating=2",
+        "-EXIF:DateTimeOriginal=2023:06:01 12:34:56",
+        "-EXIF:Make=Canon",
+    ]
+    subprocess.run([needs("exiftool"), "-q", "-m", *arguments, path], check=True, timeout=60)
+    assert decode(path.read_bytes()).metadata == Metadata(
+        taken_at=datetime(2023, 6, 1, 12, 34, 56), camera="Canon", rating=2, keywords=(("sea",),)
+    )
 
 
 @settings(max_examples=150, deadline=None)

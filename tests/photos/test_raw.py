@@ -13,20 +13,11 @@ from searcher.photos.exif import EXIF_IFD, LENS_MODEL
 from searcher.photos.raw_head import raw_kind
 from tests.photos.files import difference, picture
 from tests.photos.raws import dng, jpeg
+from tests.photos.test_heif import TURNED
 from tests.photos.test_metadata import bag, packet
 
 IMAGE = picture(width=480, height=320)
 PREVIEW = picture(seed=5, width=240, height=160)  # another picture, to tell which of them was read
-TURNED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:
