@@ -13,6 +13,9 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
     $(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 JOBS ?= 2
 
+# Tests start many processes. Without compiled modules, each one would compile PyTorch again, which takes 10 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 # --no-compile: Python compiles modules when they are imported. Compiling all of SciPy takes longer than the demo.
 PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check
 
@@ -21,8 +24,9 @@ PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check
 demo: .venv/installed
 	@.venv/bin/python -m searcher demo $${PHOTOS:+--photos "$$PHOTOS"}
 
+# worksteal: a process without work takes tests from another one, so that no long test at the end runs alone.
 test: lint
-	.venv-test/bin/python -m pytest -n $(JOBS) $(ARGS)
+	.venv-test/bin/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 # The tests that need neither PyTorch nor another process for long: what most changes break first.
 QUICK = tests/test_layers.py tests/catalog tests/datasets tests/drawing tests/search tests/vectors \

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from searcher.filters import Filter
     from searcher.library import Library
     from searcher.models import Model
+    from searcher.photos.rules import OptionChange
     from searcher.progress import Progress
     from searcher.search import Hit, Query
 
-__all__ = ["Filter", "Hit", "Library", "Model", "Progress", "Query", "SearcherError", "__version__"]
+__all__ = ["Filter", "Hit", "Library", "Model", "OptionChange", "Progress", "Query", "SearcherError", "__version__"]
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ _HOME = {
     "Hit": "searcher.search",
     "Library": "searcher.library",
     "Model": "searcher.models",
+    "OptionChange": "searcher.photos.rules",
     "Progress": "searcher.progress",
     "Query": "searcher.search",
     "SearcherError": "searcher.errors",

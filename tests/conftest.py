@@ -1,15 +1,41 @@
-"""Exports one small model for all tests that need a real one. Exporting takes seconds, so all tests share it."""
+"""Settings and fixtures for all tests."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
+
+# Set before anything imports PyTorch, FAISS or NumPy, and inherited by the programs that tests start. The threads of
+# OpenMP wait in a loop, so two test processes with two threads each on two cores take several times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
-def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A float32 model folder with random weights. Tests must not write to it."""
-    from tests.models.towers import RESNET, export_small  # imports torch, which only some tests need
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A function (name of a config in `towers.CONFIGS`, precision) → its model folder. Tests must not write to it.
 
-    folder = tmp_path_factory.mktemp("models") / "small"
-    export_small(RESNET, folder, languages=["en"], version="1", licence="Apache-2.0")
-    return folder
+    Exporting takes seconds, so all tests of all test processes share the folders.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def export(name: str, precision: str = "float32") -> Path:
+        folder = shared / f"{name} {precision}"
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "searcher.json").exists():
+                from tests.models.towers import CONFIGS, export_small  # imports torch, which only some tests need
+
+                facts = {"languages": ["en"], "version": "1", "licence": "Apache-2.0"}
+                export_small(CONFIGS[name], folder, precision=precision, **facts)
+        return folder
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def small_folder(exported: Callable[..., Path]) -> Path:
+    """A float32 model folder with random weights. Tests must not write to it."""
+    return exported("resnet")

@@ -19,7 +19,7 @@ from searcher.models import Model
 from searcher.photos.errors import PhotoError
 from searcher.vectors.pipeline import embed_files
 from tests.histogram_model import COLOURS, HistogramModel
-from tests.models.steps import Steps
+from tests.watcher import Watcher
 
 MODEL = HistogramModel()
 
@@ -158,9 +158,9 @@ def test_no_readable_photo_is_an_error(tmp_path: Path) -> None:
 
 
 def test_progress_reaches_the_total(classes: Path) -> None:
-    progress = Steps()
+    progress = Watcher()
     of(classes, progress=progress)
-    assert progress.seen == [(3 * len(ENSEMBLE), 3 * len(ENSEMBLE)), *((n, 6) for n in range(1, 7))]
+    assert progress.said == [(3 * len(ENSEMBLE), 3 * len(ENSEMBLE)), *((n, 6) for n in range(1, 7))]
 
 
 def test_the_accuracy_of_a_real_model_equals_that_computed_with_numpy(small_folder: Path, tmp_path: Path) -> None:

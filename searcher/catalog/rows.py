@@ -3,7 +3,11 @@
 import os
 from typing import NamedTuple
 
-ZERO_SHOT, TAUGHT, USER, FILE = "zero-shot", "taught", "user", "file"  # the sources of a tag
+from searcher.filters import FILE as FILE
+from searcher.filters import TAUGHT as TAUGHT
+from searcher.filters import USER as USER
+from searcher.filters import ZERO_SHOT as ZERO_SHOT
+from searcher.photos.rules import FolderOptions
 
 UNREAD = -1  # the size and time of a file that could not be examined, or that the next run must read again
 
@@ -14,6 +18,7 @@ class Root(NamedTuple):
     id: int
     path: bytes
     whole: bool
+    options: FolderOptions = FolderOptions()
 
 
 class KnownFile(NamedTuple):
@@ -33,6 +38,17 @@ class Place(NamedTuple):
     mtime_ns: int
 
 
+class IndexedPhoto(NamedTuple):
+    """A photo as it was when it was read: its place, its size in bytes, its modification time in ns, its content."""
+
+    id: int
+    root: bytes
+    relpath: bytes
+    size: int
+    mtime_ns: int
+    digest: bytes
+
+
 class ImageAt(NamedTuple):
     """The image at a place. `content_id` is None for a file that failed."""
 
@@ -42,10 +58,20 @@ class ImageAt(NamedTuple):
     content_id: int | None
 
 
-class Content(NamedTuple):
-    """What the bytes of a file say, whatever the file is called.
+class SidecarFile(NamedTuple):
+    """A sidecar beside its photo, and its size and modification time when it was read."""
 
-    width, height: pixels. taken_at: ISO 8601, local time unless it has an offset. latitude, longitude: degrees.
+    name: bytes
+    size: int
+    mtime_ns: int
+
+
+class Content(NamedTuple):
+    """What a photo shows and what its file or its sidecar says, whatever the file is called.
+
+    width, height: pixels. taken_at: ISO 8601, local time of the camera. taken_offset: minutes that this time is ahead
+    of UTC. latitude, longitude: degrees. rating: 0 to 5 stars, or -1 (rejected). phash, sharpness: see
+    `photos.likeness`. All but the first four are None if they are not known.
     """
 
     digest: bytes
@@ -56,10 +82,16 @@ class Content(NamedTuple):
     camera: str | None = None
     latitude: float | None = None
     longitude: float | None = None
+    taken_offset: int | None = None
+    lens: str | None = None
+    rating: int | None = None
+    description: str | None = None
+    phash: int | None = None
+    sharpness: float | None = None
 
 
-class MissingEmbedding(NamedTuple):
-    """A content that a model has not embedded, and where its files are: (root id, root, relative path) each."""
+class ContentFiles(NamedTuple):
+    """A content, and where its files are: (root id, root, relative path) each."""
 
     content_id: int
     digest: bytes
@@ -106,13 +138,14 @@ class PhotoTag(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """One image of the library: its id, content, place and date, and its tags where they were asked for."""
+    """One image of the library: its id, content, place, date and rating, and its tags where they were asked for."""
 
     id: int
     content_id: int
     root: bytes
     relpath: bytes
     taken_at: str | None = None
+    rating: int | None = None
     tags: tuple[PhotoTag, ...] = ()
 
     @property
@@ -163,6 +196,28 @@ class Example(NamedTuple):
     digest: bytes
     positive: bool
     picture: bytes
+
+
+class LabelExample(NamedTuple):
+    """An Example, with its label."""
+
+    label: str
+    digest: bytes
+    positive: bool
+    picture: bytes
+
+
+class TypedTag(NamedTuple):
+    """A tag that a person gave to a photo, or refused if `probability` is 0.
+
+    path: absolute. digest: of the photo's content, b"" if it could not be read. tagged_at: UTC, ISO 8601.
+    """
+
+    path: bytes
+    digest: bytes
+    label: str
+    probability: float | None
+    tagged_at: str
 
 
 class SidecarRow(NamedTuple):

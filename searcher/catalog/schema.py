@@ -34,6 +34,8 @@ roots = Table(
     Column("path", LargeBinary, nullable=False, unique=True),
     # False: only single files of this folder were asked for
     Column("whole", Boolean, nullable=False),
+    # JSON: what of the folder is left out, and which links are followed
+    Column("options", String, nullable=False, server_default=text("'{}'")),
     sqlite_autoincrement=True,
 )
 
@@ -58,7 +60,19 @@ contents = Table(
     Column("camera", String),
     Column("latitude", Float),
     Column("longitude", Float),
+    Column("taken_offset", Integer),
+    Column("lens", String),
+    Column("rating", Integer),
+    Column("description", String),
+    Column("phash", Integer),
+    Column("sharpness", Float),
+    # JSON: what the file itself says, keywords included. NULL: it was indexed before this was read. The columns above
+    # are the same, except that what the sidecar of `sidecar_image` says comes first
+    Column("embedded", String),
+    Column("sidecar_image", Integer),
     Index("contents_taken_at", "taken_at"),
+    Index("contents_unread", "id", sqlite_where=text("embedded IS NULL")),
+    Index("contents_sidecar", "sidecar_image", sqlite_where=text("sidecar_image IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -80,6 +94,18 @@ images = Table(
     sqlite_autoincrement=True,
 )
 
+# The sidecar of an image: its name beside the photo, its size and time when it was read, and what people wrote into it
+# (JSON). What we wrote is in `sidecars`.
+read_sidecars = Table(
+    "read_sidecars",
+    metadata,
+    Column("image_id", ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("metadata", String, nullable=False),
+)
+
 models = Table(
     "models",
     metadata,
@@ -90,11 +116,7 @@ models = Table(
     Column("version", String, nullable=False),
     Column("folder", LargeBinary, nullable=False),
     Column("dim", Integer, nullable=False),
-    # embeddings of a few meaningless queries (float16, dim each), and what such a query scores in this
-    # library
-    Column("noise_vectors", LargeBinary),
-    Column("noise_floor", Float),
-    # the largest embedding id when the FAISS file and the noise floor were last brought up to date
+    # the largest embedding id when the FAISS file was last brought up to date
     Column("refreshed_to", Integer),
     # replaced by another model: its embeddings are on their way out
     Column("retired", Boolean, nullable=False, server_default=text("0")),
@@ -145,6 +167,20 @@ tags = Table(
     Column("tagged_at", String, nullable=False),
     Index("tags_label", "label_id", "image_id"),
     sqlite_with_rowid=False,
+)
+
+# Tags that a person gave, from a backup, whose photos are not indexed yet.
+waiting_tags = Table(
+    "waiting_tags",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("path", LargeBinary, nullable=False),
+    Column("label_id", ForeignKey("labels.id"), nullable=False),
+    Column("probability", Float),
+    Column("tagged_at", String, nullable=False),
+    UniqueConstraint("path", "label_id"),
+    sqlite_autoincrement=True,
 )
 
 # What the model says is true of the bytes, so of all copies, and of an image only while it holds them: these belong

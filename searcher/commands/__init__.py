@@ -25,6 +25,7 @@ from searcher.errors import Interrupted, SearcherError
 COMMANDS: dict[str, str] = {
     "demo": "Index the sample photos and run five queries on them.",
     "index": "Embed folders of photos. Later runs embed only what changed.",
+    "watch": "Keep the library up to date while photos come and go.",
     "search": "Find photos that match a description, or look like an image.",
     "tag": "Add labels to the photos of the library.",
     "tags": "List the labels and the number of photos that have each.",
@@ -32,6 +33,9 @@ COMMANDS: dict[str, str] = {
     "teach": "Define a label with a few example photos.",
     "status": "Show what the library contains.",
     "check": "Check the library for errors, and repair its index with --repair.",
+    "export": "Write what you typed to a file: labels by hand, taught labels, folders.",
+    "restore": "Add what `searcher export` wrote to a library.",
+    "roots": "List the indexed folders, or say that one is now at another path.",
     "forget": "Remove a folder from the library. Its photos are not deleted.",
     "models": "Manage the models on this machine.",
     "train": "Train image and text encoders on (image, caption) pairs.",

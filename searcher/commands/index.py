@@ -26,7 +26,36 @@ SHOWN_FAILURES = 5
 
 @click.command()
 @click.argument("paths", nargs=-1, type=FilePath())
+@click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help="Leave out what matches, as in .gitignore: '*.png', 'Private/'. Can be repeated. Kept with the folders.",
+)
+@click.option("--no-exclude", is_flag=True, help="Drop the patterns that were given with --exclude before.")
+@click.option(
+    "--hidden/--no-hidden",
+    default=None,
+    help="Also index files and folders that begin with a dot. Kept with the folders.",
+)
+@click.option(
+    "--follow-links/--no-follow-links",
+    default=None,
+    help="Also index what links to outside of the folder lead to. Kept with the folders.",
+)
 @click.option("--retry", is_flag=True, help="Also read unchanged files again that failed before.")
+@click.option(
+    "--raw",
+    type=click.Choice(["all", "alone", "none"]),
+    help="Which camera raw files to keep in the library: all, those alone (without a JPEG or HEIC of the same name "
+    "beside them), or none. Without this option, new ones are added if they are alone, and none is removed. Kept with "
+    "the folders.",
+)
+@click.option(
+    "--check-content",
+    is_flag=True,
+    help="Read all photos, and take in those that changed although their size and time are the same.",
+)
 @click.option("--tag", is_flag=True, help="Also give new photos the labels of earlier `searcher tag` runs.")
 @library_option
 @model_option
@@ -34,7 +63,13 @@ SHOWN_FAILURES = 5
 @quiet_option
 def command(
     paths: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    no_exclude: bool,
+    hidden: bool | None,
+    follow_links: bool | None,
     retry: bool,
+    raw: str | None,
+    check_content: bool,
     tag: bool,
     library_dir: Path | None,
     model: str | None,
@@ -49,12 +84,15 @@ def command(
     If --model is not the library's current model, all photos are embedded again. Searches use the old model until this
     is complete, and then the new one.
     """
-    from searcher.library import Library
+    from searcher.library import Library, OptionChange
 
+    options = OptionChange(exclude, not no_exclude, hidden, follow_links, raw)
+    if options != OptionChange() and not paths:
+        raise click.UsageError("--exclude, --hidden, --follow-links and --raw are kept with a folder: name the folder.")
     asked = None
     with Library.open(library_dir, model=model, create=bool(paths)) as library:
         with reporting("Indexing", quiet) as progress:
-            report = library.index(*paths, retry=retry, progress=progress)
+            report = library.index(*paths, options=options, retry=retry, check_content=check_content, progress=progress)
         if tag and library.has_model:
             with reporting("Tagging", quiet) as progress:
                 asked = library.tag_new(progress)

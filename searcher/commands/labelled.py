@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from searcher.commands.common import Command, print_json, print_table, printable
+from searcher.filters import FILE, SOURCES, TAUGHT, USER
 
 if TYPE_CHECKING:
     from searcher.library import PhotoTag
 
 BAR = 24  # characters
 LONGEST_LABEL = 40
+SOURCE_NOTES = {USER: " (yours)", FILE: " (from files)", TAUGHT: " (taught)"}  # a zero-shot label has none
 
 json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line per photo (NDJSON).")
 csv_option = click.option(
-    "--csv", "as_csv", is_flag=True, help="Print CSV with the columns path, label and probability."
+    "--csv", "as_csv", is_flag=True, help="Print CSV with the columns path, label, probability and source."
+)
+sources_option = click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Choice(SOURCES),
+    help="Count only labels from this source: user is you, file is the photo or its sidecar. Repeat it for several.",
 )
 
 
@@ -63,7 +72,7 @@ def check_question(one: bool, min_relevance: float | None) -> None:
 
 def as_row(photo: Labelled) -> dict[str, Any]:
     """Return a photo as `tag --json` prints it."""
-    tags = [{"label": tag.label, "probability": tag.probability} for tag in photo.tags]
+    tags = [{"label": tag.label, "probability": tag.probability, "source": tag.source} for tag in photo.tags]
     return {"path": photo.path, "tags": tags}
 
 
@@ -73,16 +82,18 @@ def print_photos(photos: Iterable[Labelled], as_json: bool, as_csv: bool) -> Non
     CSV has one line per label. A photo without labels gets a line with an empty label.
     """
     if as_csv:
-        click.echo("path,label,probability")
+        click.echo("path,label,probability,source")
     for photo in photos:
         if as_json:
             print_json(as_row(photo), indent=None)
         elif as_csv:
-            rows: list[tuple[str, object]] = [(tag.label, tag.probability) for tag in photo.tags] or [("", "")]
-            click.echo("\n".join(_csv(photo.path, *row) for row in rows))
+            rows: list[tuple[object, ...]] = [(tag.label, tag.probability, tag.source) for tag in photo.tags]
+            click.echo("\n".join(_csv(photo.path, *row) for row in rows or [("", "", "")]))
         else:
             tags = ", ".join(
-                f"{printable(tag.label)} {click.style(f'{tag.probability:.2f}', dim=True)}" for tag in photo.tags
+                printable(tag.label)
+                + click.style(f" {tag.probability:.2f}{SOURCE_NOTES.get(tag.source, '')}", dim=True)
+                for tag in photo.tags
             )
             click.echo(f"{printable(photo.path)}  {tags or click.style('none', dim=True)}")
 

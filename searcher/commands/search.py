@@ -16,6 +16,7 @@ from searcher.commands.common import (
     printable,
     quiet_option,
 )
+from searcher.commands.labelled import sources_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
     metavar="LABEL",
     help="Search only photos with LABEL. Repeat it to require several labels.",
 )
+@click.option(
+    "--not-tag",
+    "not_tags",
+    multiple=True,
+    metavar="LABEL",
+    help="Search only photos without LABEL. Repeat it to exclude several labels.",
+)
+@sources_option
 @click.option(
     "--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show at most N hits."
 )
@@ -56,6 +65,8 @@ def command(
     words: tuple[str, ...],
     like: Path | None,
     tags: tuple[str, ...],
+    not_tags: tuple[str, ...],
+    sources: tuple[str, ...],
     top: int,
     min_relevance: float | None,
     sheet: Path | None,
@@ -67,10 +78,11 @@ def command(
     """Print the photos that match DESCRIPTION best, best first.
 
     With --like, print the photos that look like an image. With --tag, search only photos that have a label (see
-    `searcher tag`). Without a description or an image, --tag lists the photos that have the label.
+    `searcher tag`), and with --not-tag, only photos that do not have it. Without a description or an image, they list
+    these photos. With --source, only labels from this source count. Without --tag, photos that have any of them match.
     """
     text = " ".join(" ".join(words).split())
-    if not text and like is None and not tags:
+    if not text and like is None and not (tags or not_tags or sources):
         raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
     if text and like is not None:
         raise click.UsageError("Give either a description or --like IMAGE, not both.")
@@ -86,11 +98,13 @@ def command(
     from searcher.library import Library
 
     with Library.open(library_dir, model=model) as library:
-        hits = library.search(text or None, like=like, top=top, filter=Filter(tags=tags), min_relevance=min_relevance)
+        filter = Filter(tags, not_tags, sources)
+        hits = library.search(text or None, like=like, top=top, filter=filter, min_relevance=min_relevance)
 
     for notice in hits.notices:
         note(notice, quiet)
-    subject = f"“{text}”" if text else ", ".join(tags) if like is None else str(like)
+    chosen = [*tags, *(f"not {tag}" for tag in not_tags), *(f"source {source}" for source in sources)]
+    subject = f"“{text}”" if text else ", ".join(chosen) if like is None else str(like)
     if sheet is not None and hits:  # before the hits: after an error, stdout is empty
         draw_sheet(sheet, subject, hits)
     if as_json:
@@ -102,6 +116,8 @@ def command(
         note(f"Nothing seems to match {subject}{shown}.", quiet)
     elif not hits and min_relevance is not None and min_relevance > 0.5:
         note(f"No photo matches {subject} with a probability of {min_relevance}.", quiet)
+    elif not hits and (not_tags or sources):
+        note("No photo meets all of the conditions.", quiet)
     elif not hits and tags:
         note("No photo has all of the given labels.", quiet)
     elif not hits:

@@ -1,6 +1,6 @@
-"""`searcher tag`: labels all photos of the library."""
+"""`searcher tag`: labels all photos of the library, and corrects the labels of single photos."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,16 +26,25 @@ from searcher.commands.labelled import (
     question_options,
 )
 from searcher.errors import SearcherError
+from searcher.filters import USER
 
 if TYPE_CHECKING:
-    from searcher.library import Library, Photo, Question, SidecarChange
+    from searcher.library import Library, Photo, Question, SidecarChange, TagEdit
 
 SHOWN_LABELS = 20
 SHOWN_FAILURES = 5
 
 
 @click.command()
+@click.argument("photos", nargs=-1, type=FilePath(), metavar="[PHOTO]...")
 @question_options
+@click.option("--add", multiple=True, metavar="LABEL", help="Give LABEL to these photos by hand. Can be repeated.")
+@click.option(
+    "--remove",
+    multiple=True,
+    metavar="LABEL",
+    help="Take LABEL away from these photos. Later runs do not give it to them again. Can be repeated.",
+)
 @click.option(
     "--list", "as_list", is_flag=True, help="Print one line per photo instead of the number of photos per label."
 )
@@ -49,10 +58,13 @@ SHOWN_FAILURES = 5
 @csv_option
 @quiet_option
 def command(
+    photos: tuple[Path, ...],
     labels: str | None,
     one: bool,
     top: int | None,
     min_relevance: float | None,
+    add: tuple[str, ...],
+    remove: tuple[str, ...],
     as_list: bool,
     xmp: bool,
     adobe: bool,
@@ -71,6 +83,9 @@ def command(
 
     You can run this command again at any time. It checks only new photos. Labels that you name again are replaced.
 
+    With --add and --remove, correct the labels of single photos of the library. A label that you removed comes back
+    only if you add it. Copies of a photo get and lose labels together.
+
     Photos are never modified. --xmp writes the labels to a small file next to each photo. Later runs remove only what
     searcher wrote there. If a sidecar could not be written, the exit code is 1.
     """
@@ -78,7 +93,22 @@ def command(
         raise click.UsageError("Use either --json or --csv, not both.")
     if adobe and not xmp:
         raise click.UsageError("--adobe works only together with --xmp.")
-    if labels is None and not clear:
+    by_hand = bool(add or remove)
+    asked = labels is not None or one or top or min_relevance is not None
+    if by_hand and (asked or clear or link_to or as_list or as_csv):
+        raise click.UsageError(
+            "--add and --remove cannot be combined with --labels, --one, --top, --min-relevance, --clear, --link-to, "
+            "--list or --csv."
+        )
+    if by_hand and not photos:
+        raise click.UsageError('Give the photos, for example: searcher tag --add "Anna" a.jpg b.jpg.')
+    if photos and not by_hand:
+        raise click.UsageError(
+            "Photos can be named only with --add or --remove. To label single files, use `searcher classify`."
+        )
+    if both := {" ".join(name.split()) for name in add} & {" ".join(name.split()) for name in remove}:
+        raise click.UsageError(f"The label {min(both)!r} is both added and removed. Choose one.")
+    if labels is None and not (clear or by_hand):
         raise click.UsageError("Give the labels, for example: searcher tag --labels cat,dog,car.")
     if clear and (one or top or link_to or min_relevance is not None):
         raise click.UsageError(
@@ -91,12 +121,19 @@ def command(
     question = None if labels is None else Library.ask(labels, one=one, top=top, min_relevance=min_relevance)
     with Library.open(library_dir) as library:
         outputs = _Outputs(library, xmp, adobe, link_to, dry_run, as_json, as_csv, as_list, quiet)
-        if clear:
+        if by_hand:
+            outputs.edit(photos, add, remove)
+        elif clear:
             outputs.clear(None if question is None else question.names)
         elif question is not None:
             outputs.tag(question)
     if outputs.problem is not None:
         raise SearcherError(outputs.problem)
+
+
+def _only_yours(photo: "Photo") -> "Photo":
+    """A photo with only those of its labels that a person gave."""
+    return photo._replace(tags=tuple(tag for tag in photo.tags if tag.source == USER))
 
 
 class _Outputs:
@@ -156,8 +193,32 @@ class _Outputs:
         elif not self.quiet:
             click.echo(f"{plural(gone, 'label')} {'would be removed' if self.dry_run else 'removed'}")
         if self.xmp:
-            without = (photo._replace(tags=()) for photo in self.library.tagged([]))
-            self._write_sidecars(without, dict.fromkeys(chosen), "cleared")
+            self._write_sidecars(map(_only_yours, self.library.tagged(chosen)), dict.fromkeys(chosen), "cleared")
+
+    def edit(self, photos: Sequence[Path], add: Sequence[str], remove: Sequence[str]) -> None:
+        edit = self.library.edit_tags(
+            photos, add=add, remove=remove, dry_run=self.dry_run, progress=Terminal(self.quiet)
+        )
+        if self.as_json:
+            print_json({"photos": edit.photos, "added": edit.added, "removed": edit.removed}, indent=None)
+        elif not self.quiet:
+            self._show_edit(edit)
+        for label, below in edit.narrower.items():
+            self.notice(
+                f"“{label}” is still found through the narrower label{'s' * (len(below) > 1)} {', '.join(below)}."
+            )
+        if self.xmp:
+            parents = dict.fromkeys([*edit.added, *edit.removed])
+            self._write_sidecars(edit.images, parents, insist=True)
+
+    def _show_edit(self, edit: "TagEdit") -> None:
+        would = "would be " if self.dry_run else ""
+        for label, count in edit.added.items():
+            rest = f", {edit.photos - count:,} had it already" if count < edit.photos else ""
+            click.echo(f"“{printable(label)}” {would}added to {plural(count, 'photo')}{rest}")
+        for label, count in edit.removed.items():
+            rest = f", {edit.photos - count:,} did not have it" if count < edit.photos else ""
+            click.echo(f"“{printable(label)}” {would}removed from {plural(count, 'photo')}{rest}")
 
     def _link(self, photos: "Iterable[Photo]", names: list[str], folder: Path) -> None:
         links = self.library.link_photos(photos, names, folder, dry_run=self.dry_run)
@@ -168,13 +229,18 @@ class _Outputs:
         )
 
     def _write_sidecars(
-        self, photos: "Iterable[Photo]", parents: "Mapping[str, str | None]", done: str = "written"
+        self,
+        photos: "Iterable[Photo]",
+        parents: "Mapping[str, str | None]",
+        done: str = "written",
+        *,
+        insist: bool = False,
     ) -> None:
         """parents: each label with its broader label, or with None to look it up in the catalog. done: what happens to
-        the sidecars.
+        the sidecars. insist: see `Library.write_sidecars`.
         """
         report = self.library.write_sidecars(
-            photos, parents, adobe=self.adobe, dry_run=self.dry_run, progress=Terminal(self.quiet)
+            photos, parents, adobe=self.adobe, insist=insist, dry_run=self.dry_run, progress=Terminal(self.quiet)
         )
         for change in report.changes:
             self._show_change(change)

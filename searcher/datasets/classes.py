@@ -6,7 +6,10 @@ from pathlib import Path
 
 from searcher.datasets.text import clean
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.scan import PHOTO_SUFFIXES, SKIPPED_FOLDERS, FoundFile, Unreadable, scan
+from searcher.photos.choice import choose
+from searcher.photos.rules import SKIPPED_FOLDERS, FolderOptions, Raw
+from searcher.photos.scan import FoundFile, Unreadable, scan
+from searcher.photos.suffixes import PHOTO_SUFFIXES
 
 SPLITS = frozenset(["train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval"])
 """Names of the parts of a data set. Each part has class folders of its own."""
@@ -70,12 +73,11 @@ def _is_skipped(folder: Path) -> bool:
 def _photos_in(folder: Path, bad: list[str]) -> list[Path]:
     files = []
     try:
-        for entry in scan(os.fsencode(folder)):
-            file = folder / os.fsdecode(entry.relpath)
+        for entry in choose(scan(os.fsencode(folder), FolderOptions(follow_links=True)), Raw.NONE):
             if isinstance(entry, FoundFile):
-                files.append(file)
+                files.append(folder / os.fsdecode(entry.relpath))
             elif isinstance(entry, Unreadable):
-                bad.append(f"{file}: {entry.error.strerror or entry.error}")
+                bad.append(f"{folder / os.fsdecode(entry.relpath)}: {entry.error.strerror or entry.error}")
     except OSError as error:
         bad.append(f"{folder}: {error.strerror or error}")
     return sorted(files)

@@ -5,6 +5,9 @@
 `changes`  the disk compared with the catalog
 `update`   the catalog is brought up to date; loaded only if something has changed
 `commit`   what a file that was read means for the catalog: added, changed, moved, a copy
+`beside`   which sidecar belongs to which photo
+`metadata` sidecars that have changed, and photos that an earlier version indexed
+`moving`   a root is found at another path
 `reembed`  another model for a library
 `report`   what a run did
 """

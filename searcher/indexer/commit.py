@@ -11,10 +11,11 @@ from searcher.errors import Busy
 from searcher.indexer.places import is_gone
 from searcher.indexer.report import Counts
 from searcher.photos.decode import PhotoFacts
+from searcher.photos.likeness import Likeness
 from searcher.progress import Progress
-from searcher.vectors.pipeline import Embedded, storable
+from searcher.vectors.pipeline import Embedded
 
-COPIES_CHECKED = 100  # images of one content that may be the one that moved
+COPIES_CHECKED = 100  # images of one content that are looked at for one file, as one of them may be what moved
 
 Spot = tuple[int, bytes]  # root id, relative path
 
@@ -38,6 +39,9 @@ class Committer:
     _swapped: set[Spot] = field(default_factory=set)
     _copies: list[Embedded[Place]] = field(default_factory=list)
     _failed: dict[bytes, str] = field(default_factory=dict)
+    _put_images: list[int] = field(default_factory=list)  # those of this transaction
+    _newest: int = -1  # the newest image when the run began
+    _in_place: dict[int, int] = field(default_factory=dict)  # content → its images up to this id are where they were
 
     def commit(self, batch: Sequence[Embedded[Place]], progress: Progress, *, last: bool = False) -> None:
         """Commit a batch. last: nothing is under way any more."""
@@ -45,9 +49,12 @@ class Committer:
             current = change.view.models.current()
             if current is None or current.id != self.model.id:
                 raise Busy("the library was switched to another model during this run: run `searcher index` again")
+            if self._newest < 0:
+                self._newest = change.view.files.newest_id()
             for read in batch:
                 if read.vector is not None and read.facts is not None and read.digest is not None:
-                    added = change.files.add_content(_content(read.digest, read.facts))
+                    content = _content(read.digest, read.facts, read.likeness)
+                    added = change.files.add_content(content, read.facts.metadata.as_json())
                     change.embeddings.add(added, self.model.id, self.precision, read.vector)
                 elif read.digest is not None and read.error is not None and not read.try_again:
                     self._failed[read.digest] = read.error
@@ -59,6 +66,8 @@ class Committer:
                     self._copies.append(read)  # the same content is under way under another name
                 elif read.key.root_id in self._roots:  # else the folder was forgotten, or merged into one around it
                     self._put(change, read, content_id, error)
+            change.metadata.retag(self._put_images)
+            self._put_images.clear()
 
     def finish(self, progress: Progress) -> None:
         """Commit the copies that still wait for their content."""
@@ -84,7 +93,7 @@ class Committer:
         there = change.view.files.image_at(*spot)
         if there is not None and there.content_id == content_id:
             # an image was moved to this place when its content was expected here, or another process came first
-            change.files.put_image(place, content_id)
+            self._put_images.append(change.files.put_image(place, content_id))
             if spot in self._swapped:
                 self.counts.moved += 1
             else:
@@ -93,35 +102,52 @@ class Committer:
         moved = self._moved_image(change.view, content_id, may_swap=there is not None)
         if moved is not None:
             change.files.move_image(moved, place)
+            self._put_images.append(moved.id)
             self.vacated.append((moved.root_id, moved.relpath))
             self._swapped.add((moved.root_id, moved.relpath))
             self.counts.moved += 1
             return
-        change.files.put_image(place, content_id)
+        self._put_images.append(change.files.put_image(place, content_id))
         if there is not None and there.content_id is not None:
             self.counts.changed += 1
         else:
+            change.tags.share_with_copy(place)
             self.counts.added += 1
 
     def _moved_image(self, view: View, content_id: int, may_swap: bool) -> ImageAt | None:
         """The image with this content whose file is no longer at its place, so that it must have moved."""
-        for image in view.files.images_of(content_id, COPIES_CHECKED):
+        if may_swap:
+            checked = 0
+        else:  # each copy is looked at once in a run, else a folder of copies takes the square of their number
+            checked = self._in_place.get(content_id, 0)
+            if checked >= self._newest:  # what this run has added is where it was found
+                return None
+        images = view.files.images_of(content_id, COPIES_CHECKED, checked)
+        for image in images:
             if may_swap and (image.root_id, image.relpath) in self.unread:
                 return image
             if is_gone(view, image.root_id, self._roots[image.root_id], image.relpath):
                 return image
+        if not may_swap:
+            self._in_place[content_id] = images[-1].id if len(images) == COPIES_CHECKED else self._newest
         return None
 
 
-def _content(digest: bytes, facts: PhotoFacts) -> Content:
-    taken_at = facts.exif.taken_at
+def _content(digest: bytes, facts: PhotoFacts, likeness: Likeness | None) -> Content:
+    said = facts.metadata
     return Content(
         digest=digest,
         width=facts.width,
         height=facts.height,
         format=facts.format,
-        taken_at=None if taken_at is None else taken_at.isoformat(),
-        camera=None if facts.exif.camera is None else storable(facts.exif.camera),
-        latitude=facts.exif.latitude,
-        longitude=facts.exif.longitude,
+        taken_at=None if said.taken_at is None else said.taken_at.isoformat(),
+        camera=said.camera,
+        latitude=said.latitude,
+        longitude=said.longitude,
+        taken_offset=said.taken_offset,
+        lens=said.lens,
+        rating=said.rating,
+        description=said.description,
+        phash=None if likeness is None else likeness.phash,
+        sharpness=None if likeness is None else likeness.sharpness,
     )

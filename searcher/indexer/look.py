@@ -17,7 +17,8 @@ from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.indexer import places
 from searcher.indexer.changes import Changes, compare
 from searcher.indexer.places import Scope
-from searcher.indexer.report import Counts, IndexReport
+from searcher.indexer.report import Counts, IndexReport, lines_about
+from searcher.photos.rules import NO_CHANGE, OptionChange
 from searcher.progress import SILENT, Progress
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Look:
             seconds=seconds,
             failures=tuple(failures),
             notices=tuple(self.notices),
+            passed_over=dict(self.changes.passed_over),
         )
 
     def _failures(self) -> list[Failure]:
@@ -54,8 +56,12 @@ class Look:
         return [
             Failure(os.fsdecode(os.path.join(root.path, relpath)), error)
             for root, relpath, error in rows
-            if any(scope.root.id == root.id and scope.holds(relpath) for scope in self.scopes)
+            if self.holds(root.id, relpath)
         ]
+
+    def holds(self, root_id: int, relpath: bytes) -> bool:
+        """Whether the run looked at this file."""
+        return any(scope.root.id == root_id and scope.holds(relpath) for scope in self.scopes)
 
 
 def named_paths(catalog: Catalog, paths: Sequence[str | Path]) -> list[bytes]:
@@ -73,27 +79,38 @@ def named_paths(catalog: Catalog, paths: Sequence[str | Path]) -> list[bytes]:
         return places.existing(paths, view)
 
 
-def look(catalog: Catalog, named: Sequence[bytes], progress: Progress = SILENT, *, retry: bool = False) -> Look:
+def look(
+    catalog: Catalog,
+    named: Sequence[bytes],
+    progress: Progress = SILENT,
+    *,
+    options: OptionChange = NO_CHANGE,
+    retry: bool = False,
+    check_content: bool = False,
+) -> Look:
     """Compare `named` (absolute paths; none means all known roots) with the disk. A new folder becomes a root.
 
-    `progress` is told how many files were seen. retry: see `compare`.
+    `progress` is told how many files were seen. options: what changes about the named folders. retry,
+    check_content: see `compare`.
     """
+    if options != NO_CHANGE and not named:
+        raise InvalidInput("options of a folder need the folder: name it")
     notices: list[str] = []
     scopes = None
-    if catalog.exists:
+    if catalog.exists and options == NO_CHANGE:
         with catalog.read() as view:
-            scopes = places.known_scopes(view, named)
+            scopes = places.known_scopes(view, named, notices)
     if scopes is None:
         with catalog.write(progress) as change:
-            scopes, notices = places.plan(change, named)
-    changes = compare(catalog, scopes, progress, retry=retry)
+            scopes, notices = places.plan(change, named, options)
+    changes = compare(catalog, scopes, progress, retry=retry, check_content=check_content)
     new, perhaps, gone = len(changes.new), len(changes.perhaps), len(changes.gone)
     log.debug("new %d, perhaps changed %d, gone %d, unchanged %d", new, perhaps, gone, changes.unchanged)
     return Look(
         catalog=catalog,
         scopes=scopes,
         changes=changes,
-        notices=notices + changes.notices,
+        notices=notices + changes.notices + lines_about(changes.passed_over, changes.raw_unwanted),
         counts=Counts(unchanged=changes.unchanged),
     )
 
@@ -110,6 +127,7 @@ def forget(catalog: Catalog, folder: str | Path, progress: Progress = SILENT) ->
         raise NotFound(f"{os.fsdecode(path)} was never indexed: `searcher status` lists the indexed folders")
     with catalog.write(progress) as change:
         count = sum(change.files.forget(root.id, prefix) for root, prefix in chosen)
+        change.metadata.settle()
         if not count and all(prefix for _, prefix in chosen):
             raise NotFound(f"nothing in {os.fsdecode(path)} was ever indexed")
     return count

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.scan import BROKEN_LINK, SKIPPED_FOLDERS, is_mount_point
+from searcher.photos.rules import NO_CHANGE, FolderOptions, OptionChange, Rules, describe
+from searcher.photos.scan import BROKEN_LINK, is_mount_point
+from searcher.photos.spelling import as_on_disk, is_there
 
 if TYPE_CHECKING:
     from searcher.catalog.write.transaction import Transaction
@@ -42,13 +44,13 @@ class Scope:
 
 
 def absolute(path: str | Path) -> bytes:
-    """Return the absolute path as bytes. `~`, "." and ".." are resolved, but links are not.
+    """Return the absolute path as bytes, spelled as on disk. `~`, "." and ".." are resolved, but links are not.
 
     Raises InvalidInput for an empty text, which would mean the current folder.
     """
     if path == "":
         raise InvalidInput("the path is empty: name a folder, or . for the current one")
-    return os.path.abspath(os.path.expanduser(os.fsencode(path)))
+    return as_on_disk(os.path.abspath(os.path.expanduser(os.fsencode(path))))
 
 
 def holds_something(folder: bytes) -> bool:
@@ -62,7 +64,7 @@ def holds_something(folder: bytes) -> bool:
 
 def is_gone(view: View, root_id: int, root: bytes, relpath: bytes) -> bool:
     """Whether a file is deleted, and not only its disk missing."""
-    return not os.path.lexists(os.path.join(root, relpath)) and missing_disk(view, root_id, root, relpath) is None
+    return not is_there(root, relpath) and missing_disk(view, root_id, root, relpath) is None
 
 
 def missing_disk(view: View, root_id: int, root: bytes, relpath: bytes) -> bytes | None:
@@ -91,10 +93,11 @@ def _was_there(path: bytes, view: View) -> bool:
     return not prefix or view.files.holds(home.id, prefix[:-1]) or bool(view.files.known(home.id, prefix))
 
 
-def known_scopes(view: View, paths: Sequence[bytes]) -> list[Scope] | None:
+def known_scopes(view: View, paths: Sequence[bytes], notices: list[str]) -> list[Scope] | None:
     """Return the scopes for `paths`, or for all known roots if there are none.
 
-    Returns None if one of the paths is not covered by a known root.
+    Returns None if one of the paths is not covered by a known root. A named file that its folder leaves out gets a line
+    in `notices`.
     """
     known = view.files.roots()
     if not paths:
@@ -110,28 +113,74 @@ def known_scopes(view: View, paths: Sequence[bytes]) -> list[Scope] | None:
             home, prefix = _home(known, path)
         if home is None or not (home.whole or (is_file and not prefix)):
             return None
-        scopes.append(Scope(home, files=(prefix + name,)) if is_file else Scope(home, prefix))
+        if not is_file:
+            scopes.append(Scope(home, prefix))
+        elif home.whole and Rules(home.path, home.options).leave_out(prefix + name, False):
+            options = describe(home.options)
+            notices.append(
+                f"{os.fsdecode(path)}: left out, as the folder {os.fsdecode(home.path)} is indexed"
+                f"{f' with {options}' if options else ''}; see `searcher roots`"
+            )
+        else:
+            scopes.append(Scope(home, files=(prefix + name,)))
     return _without_covered(scopes)
 
 
-def plan(change: "Transaction", paths: Sequence[bytes]) -> tuple[list[Scope], list[str]]:
+def plan(
+    change: "Transaction", paths: Sequence[bytes], options: OptionChange = NO_CHANGE
+) -> tuple[list[Scope], list[str]]:
     """Return the scopes for `paths`, and notices about roots that were found at another path.
 
-    This adds, moves and merges roots.
+    This adds, moves and merges roots, and changes the options of those that are named. Raises InvalidInput if options
+    are given for something that is not a whole root.
     """
     notices: list[str] = []
     # outer folders first, so that inner ones find their root
     for path in sorted(dict.fromkeys(paths)):
         if os.path.isdir(path):
-            _add_folder(change, path, notices)
+            _add_folder(change, path, options, notices)
+        elif options != NO_CHANGE:
+            raise InvalidInput(
+                f"{os.fsdecode(path)} is no folder: --exclude, --hidden, --follow-links and --raw need one"
+            )
         elif os.path.exists(path):
             folder = os.path.dirname(path)
             home, prefix = _home(change.view.files.roots(), folder)
             if home is None or (prefix and not home.whole):
                 change.files.add_root(folder, whole=False)
-    scopes = known_scopes(change.view, paths)
+    scopes = known_scopes(change.view, paths, notices)
     assert scopes is not None
     return scopes, notices
+
+
+def images_at(view: View, paths: Sequence[str | Path]) -> list[int]:
+    """Return the ids of the images at `paths`. Raises NotFound if one of them is not a photo of the library.
+
+    The files are not opened, and may be on a disk that is not connected.
+    """
+    roots = view.files.roots()
+    homes: dict[bytes, tuple[Root | None, bytes]] = {}
+    ids, missing = [], []
+    for path in [absolute(path) for path in paths]:
+        image_id = None
+        for place in (path, os.path.realpath(path)):  # a link to a photo is that photo, unless it is one itself
+            folder, name = os.path.split(place)
+            home, prefix = homes.get(folder) or homes.setdefault(folder, _home(roots, folder))
+            image = None if home is None else view.files.image_at(home.id, prefix + name)
+            if image is not None and image.content_id is not None:
+                image_id = image.id
+                break
+        if image_id is None:
+            missing.append(path)
+        else:
+            ids.append(image_id)
+    if missing:
+        first = os.fsdecode(missing[0])
+        if os.path.isdir(missing[0]):
+            raise NotFound(f"{first} is a folder: name its photos")
+        others = f", and {len(missing) - 1:,} more of {len(paths):,}" if len(missing) > 1 else ""
+        raise NotFound(f"not a photo of the library: {first}{others}; `searcher index` adds photos")
+    return ids
 
 
 def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
@@ -141,31 +190,45 @@ def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
     of `path` in it, which ends in "/".
     """
     real = os.path.realpath(path)
-    inner = [root for root in roots if _inside(os.path.realpath(root.path), real) is not None]
+    inner = [root for root in roots if prefix_in(os.path.realpath(root.path), real) is not None]
     if inner:
         return [(root, b"") for root in inner]
-    outer = [(root, _inside(real, os.path.realpath(root.path))) for root in roots]
+    outer = [(root, prefix_in(real, os.path.realpath(root.path))) for root in roots]
     found = [(root, inside) for root, inside in outer if inside]
     return sorted(found, key=lambda part: -len(part[0].path))[:1]
 
 
-def _add_folder(change: "Transaction", path: bytes, notices: list[str]) -> None:
+def _add_folder(change: "Transaction", path: bytes, options: OptionChange, notices: list[str]) -> None:
     home, prefix = _home(change.view.files.roots(), path)
     if home is not None and home.whole:
-        return
+        if options == NO_CHANGE:
+            return
+        if prefix:
+            raise InvalidInput(
+                f"{os.fsdecode(path)} is a part of the indexed folder {os.fsdecode(home.path)}: "
+                "give --exclude, --hidden, --follow-links and --raw with that one"
+            )
+    moved = None if home is not None and not prefix else _mounted_elsewhere(change.view, path)
     if home is not None and not prefix:
         root = change.files.add_root(home.path, whole=True)
-    elif moved := _mounted_elsewhere(change.view, path):
+    elif moved is not None:
         notices.append(f"{os.fsdecode(moved.path)} is now found at {os.fsdecode(path)}")
         change.files.move_root(moved.id, path)
         root = moved
     else:
         root = change.files.add_root(path, whole=True)
-    real = os.path.realpath(path)
+    root = root._replace(path=path if moved else root.path, options=options.applied_to(root.options))
+    change.files.set_options(root.id, root.options)
+    real, rules = os.path.realpath(path), Rules(root.path, root.options)
     for other in change.view.files.roots():
-        inside = _inside(os.path.realpath(other.path), real)
-        if other.id != root.id and inside and not _left_out(inside):
+        inside = prefix_in(os.path.realpath(other.path), real)
+        if other.id != root.id and inside and not rules.leave_out(inside, True):
             change.files.absorb_root(other, root, inside)
+            if other.options not in (root.options, FolderOptions()):
+                notices.append(
+                    f"{os.fsdecode(other.path)} is now a part of {os.fsdecode(root.path)}; "
+                    f"its own options no longer hold: {describe(other.options)}"
+                )
 
 
 def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
@@ -175,26 +238,23 @@ def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
     real = os.path.realpath(path)
     for root in roots:
         real_root = os.path.realpath(root.path)
-        inside = _inside(real, real_root)
-        if inside is None:  # a link inside the root to a folder outside; a scan of the root follows it
-            inside = _inside(path, root.path)
+        inside = prefix_in(real, real_root)
+        if inside is None and root.options.follow_links:  # behind a link in the root that a scan of it follows
+            inside = prefix_in(path, root.path)
         # a folder that a scan of the root skips, such as a hidden one, becomes a separate root if the user names it
-        if inside is not None and len(real_root) > length and not _left_out(inside):
+        if inside is None or len(real_root) <= length:
+            continue
+        if not inside or not Rules(root.path, root.options).leave_out(inside, True):
             best, length = (root, inside), len(real_root)
     return best
 
 
-def _inside(path: bytes, folder: bytes) -> bytes | None:
+def prefix_in(path: bytes, folder: bytes) -> bytes | None:
     """Return the prefix of `path` in `folder`: b"" if they are equal, b"a/b/" if it is below, None if it is outside."""
     if path == folder:
         return b""
     start = folder.rstrip(b"/") + b"/"
     return path[len(start) :] + b"/" if path.startswith(start) else None
-
-
-def _left_out(inside: bytes) -> bool:
-    parts = inside.rstrip(b"/").split(b"/")
-    return any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in parts if part)
 
 
 def _mounted_elsewhere(view: View, path: bytes) -> Root | None:

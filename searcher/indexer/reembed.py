@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 
 from searcher.catalog import Catalog
-from searcher.catalog.rows import MissingEmbedding, ModelRow
+from searcher.catalog.rows import ContentFiles, ModelRow
 from searcher.indexer.places import missing_disk
 from searcher.models.encoder import DualEncoder
 from searcher.progress import Progress
@@ -60,7 +60,7 @@ class _Reembedding:
     skipped: set[int] = field(default_factory=set)
     out_of_reach: Counter[bytes] = field(default_factory=Counter)
 
-    def todo(self) -> Iterator[MissingEmbedding]:
+    def todo(self) -> Iterator[ContentFiles]:
         """The contents to be embedded, by id. They are read in chunks, so others may commit meanwhile."""
         after = 0
         while True:
@@ -88,7 +88,7 @@ class _Reembedding:
                 done += len(batch)
                 self.progress.advance(done, max(done, total))
 
-    def _commit(self, batch: list[Embedded[MissingEmbedding]]) -> None:
+    def _commit(self, batch: list[Embedded[ContentFiles]]) -> None:
         for read in batch:
             if read.vector is None:
                 self.skipped.add(read.key.content_id)

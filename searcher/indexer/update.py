@@ -119,7 +119,7 @@ class _Update:
     def remove(self, vacated: list[Spot]) -> None:
         """Remove images whose file is gone and contents that no image has, and note what cannot be examined."""
         changes = self.look.changes
-        if not (changes.perhaps or changes.gone or changes.unreadable or changes.mounts or vacated):
+        if not (changes.perhaps or changes.gone or changes.unwanted or changes.unreadable or changes.mounts or vacated):
             return  # only photos that were never there before
         with self.look.catalog.write(self.progress) as change:
             # another process may have forgotten a folder, or merged it into one around it
@@ -133,7 +133,11 @@ class _Update:
             for root_id, relpath in (*changes.gone, *vacated):
                 if root_id in roots and is_gone(change.view, root_id, roots[root_id], relpath):
                     self.look.counts.removed += change.files.remove_image(root_id, relpath)
+            for root_id, relpath in changes.unwanted:
+                if root_id in roots:
+                    self.look.counts.removed += change.files.remove_image(root_id, relpath)
             change.files.remove_orphans()
+            change.metadata.settle()
 
     def _roots(self) -> dict[int, bytes]:
         with self.look.catalog.read() as view:

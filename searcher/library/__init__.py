@@ -5,7 +5,9 @@
 `indexing`    one index run
 `encoders`    which model belongs to a library
 `refresh`     what derives from the embeddings is brought up to date
-`check`       is a library sound?
+`check`       is a library sound? `photo_check`: are the photos still what was indexed?
+`watching`    the library follows its folders
+`backup`      what a person has typed, to a file and back
 `thumbnails`  small copies of photos, cached
 `reports`     what a library says about itself
 """
@@ -14,14 +16,17 @@ from typing import TYPE_CHECKING
 
 from searcher.library.library import Library
 from searcher.library.location import default_library_dir
+from searcher.photos.rules import FolderOptions, OptionChange
+from searcher.photos.rules import describe as describe_options
 
 if TYPE_CHECKING:  # what the methods of Library take and return, for whoever annotates them
     from searcher.catalog.rows import Photo as Photo
     from searcher.catalog.rows import PhotoTag as PhotoTag
     from searcher.indexer import IndexReport as IndexReport
     from searcher.search import Hit as Hit
+    from searcher.tagger.by_hand import TagEdit as TagEdit
     from searcher.tagger.classify import Classified as Classified
     from searcher.tagger.question import Question as Question
     from searcher.tagger.sidecars import SidecarChange as SidecarChange
 
-__all__ = ["Library", "default_library_dir"]
+__all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir", "describe_options"]

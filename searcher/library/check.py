@@ -1,5 +1,7 @@
 """Is a library sound? Everything that can be verified is verified, and what derives can be made again."""
 
+from dataclasses import replace
+
 from searcher.catalog import Catalog
 from searcher.catalog.read.view import View
 from searcher.library.reports import CheckReport
@@ -53,3 +55,14 @@ def repair(catalog: Catalog, store: VectorStore, found: CheckReport, progress: P
     repaired = [line for line in found.problems if line not in left and not line.endswith(_NO_EMBEDDING)]
     advice = "Run `searcher index` to embed these photos again." if without else None
     return CheckReport(left, tuple(repaired), advice)
+
+
+def with_photos(catalog: Catalog, report: CheckReport, progress: Progress = SILENT) -> CheckReport:
+    """`report`, and which photo files are not what was indexed."""
+    from searcher.library.photo_check import check_photos
+
+    found = check_photos(catalog, progress)
+    advice = report.advice
+    if found.changed and advice is None:
+        advice = "Restore these photos from a backup, or take them as they are: searcher index --check-content"
+    return replace(report, problems=report.problems + found.problems, advice=advice, photos=found)

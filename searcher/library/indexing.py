@@ -12,6 +12,7 @@ from searcher.errors import Busy
 from searcher.indexer.look import look, named_paths
 from searcher.indexer.report import IndexReport
 from searcher.library.encoders import Encoders
+from searcher.photos.rules import OptionChange
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ def index(
     paths: Sequence[str | Path],
     progress: Progress,
     *,
+    options: OptionChange,
     retry: bool,
+    check_content: bool,
 ) -> IndexReport:
     """See `Library.index`."""
     started = time.monotonic()
@@ -42,20 +45,37 @@ def index(
             row = view.models.current()
         if row is not None and row.digest != new_model.digest:  # a disk is missing
             encoders = Encoders(catalog, None)  # what is new is embedded with the model that searches still use
-    found = look(catalog, named, progress, retry=retry)
+    found = look(catalog, named, progress, options=options, retry=retry, check_content=check_content)
     found.notices[:0] = notices
     if found.changes.any:
         from searcher.indexer.update import update
 
         row, model = _remember(catalog, encoders, progress)
         update(found, store_of(row), model, progress)
+        _bind_waiting(catalog, progress)
     with catalog.read() as view:
         row_now, refreshed = view.models.current(), view.models.is_refreshed()
     if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
         from searcher.library.refresh import refresh
 
         refresh(catalog, store_of(row_now), progress)
+    with catalog.read() as view:
+        older = view.metadata.unread_count()
+    if found.changes.sidecars or older:
+        from searcher.indexer.metadata import read_older, read_sidecars
+
+        read_sidecars(found, progress)
+        read_older(found, progress)
     return found.report(time.monotonic() - started)
+
+
+def _bind_waiting(catalog: Catalog, progress: Progress) -> None:
+    """Give tags from a backup to the photos that have come."""
+    with catalog.read() as view:
+        waiting = view.backup.waiting()
+    if waiting:
+        with catalog.write(progress) as change:
+            change.backup.bind_waiting()
 
 
 def _unfinished(catalog: Catalog) -> list[str]:

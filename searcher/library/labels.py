@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searcher.catalog.rows import LabelCount, Photo
-from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.core import LibraryCore
 from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from searcher.models.encoder import DualEncoder
+    from searcher.tagger.by_hand import TagEdit
     from searcher.tagger.classify import Classified
     from searcher.tagger.context import Context
     from searcher.tagger.links import LinkReport
@@ -29,7 +29,9 @@ class LabelMethods(LibraryCore):
             return sorted(label.name for label in view.tags.labels().values())
 
     def label_counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
-        """How many photos have each label, by source, most first. With `filter`, only photos that meet it count."""
+        """How many photos have each label, by source, most first. With `filter`, only photos that meet it count, and
+        only tags from its sources.
+        """
         with self._catalog.read() as view:
             return view.tags.counts(filter)
 
@@ -83,7 +85,7 @@ class LabelMethods(LibraryCore):
         return preview(context, question, progress)
 
     def tagged(self, names: Sequence[str]) -> Iterator[Photo]:
-        """Every photo, by id, with those of the labels `names` that `tag` or `teach` gave it."""
+        """Every photo, by id, with those of the labels `names` that runs or a person gave it."""
         from searcher.tagger.run import tagged_photos
 
         return tagged_photos(self._catalog, names)
@@ -99,27 +101,41 @@ class LabelMethods(LibraryCore):
         wanted = None if names is None else [label_name(name) for name in names]
         return clear(self._catalog, wanted, progress, dry_run=dry_run)
 
-    def add_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
-        """Give photos a label by hand. Returns how many did not have it. Raises InvalidInput for an invalid name."""
-        from searcher.tagger.question import label_name
+    def add_tag(self, label: str, photos: Iterable[int | str | Path], progress: Progress = SILENT) -> int:
+        """Give photos a label by hand: see `edit_tags`. Returns how many did not have it by hand."""
+        return sum(self.edit_tags(photos, add=[label], progress=progress).added.values())
 
-        name = label_name(label)
-        with self._catalog.write(progress) as change:
-            return change.tags.add_user_tag(image_ids, change.tags.add_labels({name: None})[name])
+    def remove_tag(self, label: str, photos: Iterable[int | str | Path], progress: Progress = SILENT) -> int:
+        """Take a label away from photos by hand: see `edit_tags`. Returns how many had it."""
+        return sum(self.edit_tags(photos, remove=[label], progress=progress).removed.values())
 
-    def remove_tag(self, label: str, image_ids: Iterable[int], progress: Progress = SILENT) -> int:
-        """Take back a label that was given by hand. Returns how many photos had it.
+    def edit_tags(
+        self,
+        photos: Iterable[int | str | Path],
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        dry_run: bool = False,
+        progress: Progress = SILENT,
+    ) -> "TagEdit":
+        """Give photos the labels `add` by hand, and take the labels `remove` away, whatever gave them. All or nothing.
 
-        Raises NotFound for an unknown label, InvalidInput for an invalid name.
+        photos: paths, or ids of images; unknown ids are left out. All copies of a photo get and lose a label together.
+        Later runs do not give a removed label to these photos again, until it is added by hand.
+
+        Raises NotFound for a path that is not in the library and for an unknown label to remove, InvalidInput for an
+        invalid name.
         """
+        from searcher.indexer.places import images_at
+        from searcher.tagger.by_hand import edit_tags
         from searcher.tagger.question import label_name
 
-        name = label_name(label)
-        with self._catalog.write(progress) as change:
-            label_id = change.view.tags.label_ids([name]).get(name)
-            if label_id is None:
-                raise NotFound(f"no such label: {name!r}; `searcher tags` lists the labels")
-            return change.tags.remove_user_tag(image_ids, label_id)
+        added, removed = ([*dict.fromkeys(map(label_name, names))] for names in (add, remove))
+        named = [photos] if isinstance(photos, str | Path) else list(photos)
+        ids = [photo for photo in named if isinstance(photo, int)]
+        with self._catalog.read() as view:
+            ids += images_at(view, [photo for photo in named if not isinstance(photo, int)])
+        return edit_tags(self._catalog, ids, added, removed, dry_run=dry_run, progress=progress)
 
     def teach(
         self, name: str, examples: Sequence[Path], against: Sequence[Path] = (), progress: Progress = SILENT
@@ -175,13 +191,16 @@ class LabelMethods(LibraryCore):
         parents: Mapping[str, str | None],
         *,
         adobe: bool = False,
+        insist: bool = False,
         dry_run: bool = False,
         progress: Progress = SILENT,
     ) -> "SidecarReport":
         """Write the tags of `photos` into XMP sidecars: see `tagger.sidecars.write_sidecars`."""
         from searcher.tagger.sidecars import write_sidecars
 
-        return write_sidecars(self._catalog, photos, parents, adobe=adobe, dry_run=dry_run, progress=progress)
+        return write_sidecars(
+            self._catalog, photos, parents, adobe=adobe, insist=insist, dry_run=dry_run, progress=progress
+        )
 
     def link_photos(
         self, photos: Iterable[Photo], names: Sequence[str], folder: Path, *, dry_run: bool = False

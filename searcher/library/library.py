@@ -2,7 +2,9 @@
 
 import logging
 import os
+import threading
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -12,10 +14,12 @@ from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
+from searcher.photos.rules import NO_CHANGE, OptionChange
 from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from searcher.indexer import IndexReport
+    from searcher.library.backup import BackupReport
     from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection
@@ -56,16 +60,50 @@ class Library(LabelMethods):
 
     # photos
 
-    def index(self, *paths: str | Path, retry: bool = False, progress: Progress = SILENT) -> "IndexReport":
+    def index(
+        self,
+        *paths: str | Path,
+        options: OptionChange = NO_CHANGE,
+        retry: bool = False,
+        check_content: bool = False,
+        progress: Progress = SILENT,
+    ) -> "IndexReport":
         """Bring `paths` (folders or files; none means all known folders) up to date: embed what is new or changed,
         forget what is gone.
 
-        retry: read files again that failed earlier, even if they have not changed. Ctrl-C and errors keep what was
-        committed, and the next run goes on from there.
+        options: what changes about the options of the named folders, which are kept with them. retry: read files again
+        that failed earlier, even if they have not changed. check_content: read all files, and take in those whose
+        content has changed although size and time are the same.
+
+        Ctrl-C and errors keep what was committed, and the next run goes on from there.
         """
         from searcher.library.indexing import index
 
-        return index(self._catalog, self._encoders, self._store_of, paths, progress, retry=retry)
+        return index(
+            self._catalog,
+            self._encoders,
+            self._store_of,
+            paths,
+            progress,
+            options=options,
+            retry=retry,
+            check_content=check_content,
+        )
+
+    def watch(
+        self, *paths: str | Path, stop: threading.Event | None = None, progress: Progress = SILENT
+    ) -> "Iterator[IndexReport]":
+        """Index `paths` (folders; none means all known folders), and again whenever something in them changes.
+
+        Yields the report of each run, until `stop` is set. Raises SearcherError if the first run fails; later errors
+        become notices. Needs the extra `watch`.
+        """
+        from searcher.library.watching import watch
+
+        def index(touched: Sequence[str]) -> "IndexReport":
+            return self.index(*touched, progress=progress)
+
+        return watch(self._catalog, index, paths, stop or threading.Event(), progress)
 
     def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
         """Forget what was indexed in a folder. No photo is touched. Returns how many images."""
@@ -77,6 +115,16 @@ class Library(LabelMethods):
             refresh(self._catalog, self._store_of(row), progress)
         return count
 
+    def move_folder(self, old: str | Path, new: str | Path, progress: Progress = SILENT) -> list[tuple[str, str]]:
+        """The indexed folder `old`, or all of them below it, are now at `new`. A sample of the photos is compared.
+
+        Returns the old and the new path of each. Raises NotFound if `old` was not indexed or `new` is no folder,
+        InvalidInput if the photos are others.
+        """
+        from searcher.indexer.moving import move_roots
+
+        return [(os.fsdecode(was), os.fsdecode(now)) for was, now in move_roots(self._catalog, old, new, progress)]
+
     def folders(self) -> "list[Folder]":
         """The indexed folders, by path."""
         from searcher.library.reports import Folder
@@ -84,7 +132,13 @@ class Library(LabelMethods):
         with self._catalog.read() as view:
             roots, counts = view.files.roots(), view.files.counts_by_root()
         return [
-            Folder(os.fsdecode(root.path), root.whole, not os.path.isdir(root.path), *counts.get(root.id, (0, 0)))  # noqa: PTH112
+            Folder(
+                os.fsdecode(root.path),
+                root.whole,
+                not os.path.isdir(root.path),  # noqa: PTH112
+                *counts.get(root.id, (0, 0)),
+                options=root.options,
+            )
             for root in roots
         ]
 
@@ -156,7 +210,7 @@ class Library(LabelMethods):
                 hits = searching.find(self._collection(row), query, asked)
             finished = time.perf_counter()
             log.debug("encoded in %.0f ms, searched in %.0f ms", (encoded - started) * 1e3, (finished - encoded) * 1e3)
-            hits.notices = searching.remarks(model, query)
+            hits.notices = (*searching.remarks(model, query), *hits.notices)
             now = self._current()
             if now is not None and now.id == row.id:  # else the library was given another model meanwhile
                 return hits
@@ -202,8 +256,29 @@ class Library(LabelMethods):
         )
         return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
 
-    def check(self, repair: bool = False, progress: Progress = SILENT) -> "CheckReport":
-        """Verify everything that can be verified. `repair` makes again what can be derived."""
+    def export(self, file: str | Path) -> "BackupReport":
+        """Write what a person has typed to a JSON file: tags by hand, taught labels, folders with their options.
+
+        Raises InvalidInput if the file exists and is no backup.
+        """
+        from searcher.library.backup import write_backup
+
+        return write_backup(self._catalog, Path(os.path.expanduser(file)))
+
+    def restore(self, file: str | Path, progress: Progress = SILENT) -> "BackupReport":
+        """Add what `export` has written. What the library has already stays. Tags of photos that are not in the library
+        wait until `index` finds them.
+
+        Raises NotFound, or InvalidInput if the file is no backup; then nothing is changed.
+        """
+        from searcher.library.backup import restore_backup
+
+        return restore_backup(self._catalog, Path(os.path.expanduser(file)), progress)
+
+    def check(self, repair: bool = False, photos: bool = False, progress: Progress = SILENT) -> "CheckReport":
+        """Verify everything that can be verified. `repair` makes again what can be derived. `photos` also reads all
+        photos and says which no longer are what was indexed.
+        """
         from searcher.library import check
         from searcher.library.reports import CheckReport
 
@@ -215,9 +290,9 @@ class Library(LabelMethods):
             return CheckReport(tuple(damage))  # a damaged catalog cannot be derived from anything
         store = self._store_of(row)
         report = check.find_problems(self._catalog, store)
-        if not repair or report.ok:
-            return report
-        return check.repair(self._catalog, store, report, progress)
+        if repair and not report.ok:
+            report = check.repair(self._catalog, store, report, progress)
+        return check.with_photos(self._catalog, report, progress) if photos else report
 
 
 def _size(file: Path) -> int:

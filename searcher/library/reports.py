@@ -4,17 +4,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from searcher.catalog.rows import Content, Photo
+from searcher.errors import Failure
+from searcher.photos.rules import FolderOptions
 
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """An indexed folder. whole: False if only single files in it were named. missing: whether it is not there now."""
+    """An indexed folder. whole: False if only single files in it were named. missing: whether it is not there now.
+    options: what it holds.
+    """
 
     path: str
     whole: bool
     missing: bool
     images: int
     failed: int
+    options: FolderOptions
+
+    def as_dict(self) -> dict[str, Any]:
+        """The folder as `roots --json` prints it."""
+        counts = {"path": self.path, "missing": self.missing, "images": self.images, "failed": self.failed}
+        return counts | {"whole": self.whole} | self.options.as_dict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +69,44 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoCheck:
+    """Photo files compared with what was indexed.
+
+    compared: how many were read. skipped: how many are missing, or have another size or time; the next index run looks
+    at them. changed: paths of those with another content, although size and time are the same.
+    """
+
+    compared: int
+    skipped: int
+    changed: tuple[str, ...]
+    unreadable: tuple[Failure, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each photo that is not what was indexed."""
+        changed = (f"{path}: not what was indexed, although its size and time are the same" for path in self.changed)
+        return (*changed, *(f"{failure.path}: {failure.error}" for failure in self.unreadable))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as `check --photos --json` prints it."""
+        return {
+            "compared": self.compared,
+            "skipped": self.skipped,
+            "changed": list(self.changed),
+            "unreadable": [failure.path for failure in self.unreadable],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class CheckReport:
     """What `check` found wrong, one line each. repaired: those of the problems that were repaired. advice: a line
-    that says what to do next, or None.
+    that says what to do next, or None. photos: what became of the photo files, None if they were not read.
     """
 
     problems: tuple[str, ...]
     repaired: tuple[str, ...] = ()
     advice: str | None = None
+    photos: PhotoCheck | None = None
 
     @property
     def ok(self) -> bool:
@@ -75,4 +115,5 @@ class CheckReport:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as `check --json` prints it."""
-        return {"ok": self.ok, "problems": list(self.problems)}
+        photos = {} if self.photos is None else {"photos": self.photos.as_dict()}
+        return {"ok": self.ok, "problems": list(self.problems)} | photos

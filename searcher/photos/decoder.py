@@ -8,19 +8,23 @@ import errno
 import hashlib
 import os
 import stat
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from threading import Lock
 
 from PIL import Image
 
 from searcher.photos.colour import to_rgb, to_srgb
+from searcher.photos.embedded import read_metadata
 from searcher.photos.errors import PhotoError as PhotoError
 from searcher.photos.errors import Unavailable as Unavailable
-from searcher.photos.exif import Exif, read_exif, read_orientation
+from searcher.photos.exif import read_orientation
 from searcher.photos.jpeg import ends_in_zeros, with_end
 from searcher.photos.limits import MAX_PIXELS
+from searcher.photos.metadata import NOTHING, Metadata
 from searcher.photos.opening import COVERED, open_image, why
+from searcher.photos.raw import RawFile, open_raw
+from searcher.photos.raw_head import RawExif, RawKind, is_cut_off, raw_kind
 
 MAX_BYTES = 256 * 2**20
 """Largest file that is read. A 200-megapixel JPEG has about 80 MB, and a 40-megapixel 16-bit TIFF has 240 MB."""
@@ -39,6 +43,16 @@ MAX_WEBP_PIXELS = 40_000_000
 MAX_HEIF_PIXELS = 75_000_000
 """Largest HEIC or AVIF image that is decoded. Their decoders hold several copies, which take 7 to 9 bytes per pixel."""
 
+MAX_JPEG_2000_PIXELS = 35_000_000
+"""Largest JPEG 2000 image that is decoded, after it was halved as often as possible. It takes 19 bytes per pixel."""
+
+MAX_LINEAR_RAW_PIXELS = 35_000_000
+"""Largest raw image with three colours per pixel that is developed. It takes 17 bytes per pixel."""
+
+ENOUGH_RAW_PIXELS = 1000
+"""A preview of a raw file whose shorter side has so many pixels is used, whatever `min_side` is. Developing a raw image
+takes seconds."""
+
 LARGE_PIXELS = 25_000_000
 """Images with more decoded pixels than this are decoded one at a time, to limit the memory that all threads use."""
 
@@ -53,10 +67,11 @@ up to 1.3 on average (at most 18).
 DIGEST_BYTES = 16
 
 # MPO is a JPEG followed by more images. Phones and 3-D cameras write it.
-_FORMAT_NAMES = {"MPO": "JPEG"}
+_FORMAT_NAMES = {"MPO": "JPEG", "JPEG2000": "JPEG 2000", "JXL": "JPEG XL", "PPM": "PNM"}
 
 _REDUCING_GAP = 2  # images are reduced in whole steps to this many times the final size, and then resized
 _BAND_ROWS = 32  # reduced rows
+_TAIL = 256  # bytes at the end of a preview
 
 _large_pictures: AbstractContextManager[object] = Lock()  # held while a large picture is decoded
 
@@ -76,21 +91,23 @@ class PhotoFacts:
     """What a file says about its photo.
 
     width, height: size of the upright original in pixels.
-    format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF" or "HEIF".
-    exif: date, camera and place.
+    format: "JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "JPEG 2000", "JPEG XL", "PNM", "ICO", or the
+    kind of a camera raw file, such as "NEF".
+    metadata: date, camera, place, keywords …
     """
 
     width: int
     height: int
     format: str
-    exif: Exif
+    metadata: Metadata
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedPhoto(PhotoFacts):
     """A decoded photo.
 
-    image: upright, mode RGB, in sRGB. It may be smaller than the original if `min_side` was given.
+    image: upright, mode RGB, in sRGB. It may be smaller than the original if `min_side` was given, or if the file is a
+    camera raw file: then it may be the preview.
     """
 
     image: Image.Image
@@ -98,7 +115,7 @@ class DecodedPhoto(PhotoFacts):
     @property
     def facts(self) -> PhotoFacts:
         """The photo without its pixels."""
-        return PhotoFacts(self.width, self.height, self.format, self.exif)
+        return PhotoFacts(self.width, self.height, self.format, self.metadata)
 
 
 def read_bytes(path: bytes) -> bytes:
@@ -174,9 +191,25 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _decode(data: bytes, min_side: int | None) -> DecodedPhoto:
+    kind = raw_kind(data)
+    if kind is not None:
+        with open_raw(data, kind) as raw:
+            return _decode_raw(raw, data, kind, min_side)
     image = open_image(data)
+    width, height = image.size
+    picture, image = _picture(image, data, min_side)
+    metadata, orientation = read_metadata(image), read_orientation(image)
+    picture = _turned(picture, orientation)
+    if orientation >= 5:
+        width, height = height, width
+    kind_name = _FORMAT_NAMES.get(image.format or "", image.format or "")
+    return DecodedPhoto(width, height, kind_name, metadata, picture)
+
+
+def _picture(image: Image.Image, data: bytes, min_side: int | None) -> tuple[Image.Image, Image.Image]:
+    """The pixels of an open image, RGB in sRGB but not turned upright, and the image that was loaded for them."""
     if image.width * image.height > MAX_PIXELS:
-        raise PhotoError(_too_many_pixels(image, MAX_PIXELS))
+        raise PhotoError(_too_many_pixels(image.size, MAX_PIXELS))
     width, height = image.size
     progressive = bool(image.info.get("progressive"))
     box = _draft(image, min_side)
@@ -185,13 +218,65 @@ def _decode(data: bytes, min_side: int | None) -> DecodedPhoto:
     with _large_pictures if pixels > LARGE_PIXELS else nullcontext():
         image = _loaded(image, data, min_side)
         picture = _on_canvas(image) if min_side is None else _reduced(image, box, min_side * MARGIN)
-        picture = to_srgb(picture, image)
-    exif, orientation = read_exif(image), read_orientation(image)
-    if orientation in _UPRIGHT:
-        picture = picture.transpose(_UPRIGHT[orientation])
-    if orientation >= 5:
-        width, height = height, width
-    return DecodedPhoto(width, height, _FORMAT_NAMES.get(image.format or "", image.format or ""), exif, picture)
+        return to_srgb(picture, image), image
+
+
+def _decode_raw(raw: RawFile, data: bytes, kind: RawKind, min_side: int | None) -> DecodedPhoto:
+    """The preview of a raw file if it is large enough, or else its image. A small preview is better than nothing."""
+    least = min(min(raw.size) // 2, ENOUGH_RAW_PIXELS, ENOUGH_RAW_PIXELS if min_side is None else min_side * MARGIN)
+    is_whole = kind.tiff and not is_cut_off(data)  # of other kinds, it is not known
+    stored = raw.preview()
+    if not is_whole and not (isinstance(stored, bytes) and stored[-_TAIL:] in data):
+        stored = None  # LibRaw fills up a preview that is cut off with whatever is in memory
+    picture, metadata = None, NOTHING
+    if stored is not None:
+        with suppress(PhotoError):
+            preview, size, picture = _preview(stored, raw, min_side)
+            metadata = read_metadata(preview)
+    if picture is None or min(size) < least:
+        try:
+            picture = _developed(raw, is_whole, kind, min_side)
+        except PhotoError:
+            if picture is None:
+                raise
+    if kind.tiff:
+        metadata = read_metadata(RawExif(data)).over(metadata)
+    width, height = raw.size if raw.orientation < 5 else raw.size[::-1]
+    return DecodedPhoto(width, height, kind.name, metadata, picture)
+
+
+def _preview(
+    stored: bytes | Image.Image, raw: RawFile, min_side: int | None
+) -> tuple[Image.Image, tuple[int, int], Image.Image]:
+    """The opened preview, its size, and its upright picture. Raises PhotoError."""
+    try:
+        image, data = (open_image(stored), stored) if isinstance(stored, bytes) else (stored, b"")
+        size = image.size
+        picture, image = _picture(image, data, min_side)
+    except Exception as error:
+        raise why(error, b"") from error
+    if raw.orientation < 5:
+        return image, size, _turned(picture, read_orientation(image) if isinstance(stored, bytes) else raw.orientation)
+    # some programs turn the preview before they store it
+    is_turned = (picture.width < picture.height) != (raw.size[0] < raw.size[1])
+    return image, size, picture if is_turned else _turned(picture, raw.orientation)
+
+
+def _developed(raw: RawFile, is_whole: bool, kind: RawKind, min_side: int | None) -> Image.Image:
+    if kind.tiff and not is_whole:
+        raise PhotoError("truncated: the file ends before the image is complete")
+    limit = MAX_LINEAR_RAW_PIXELS if kind.linear else MAX_DECODED_PIXELS
+    if raw.size[0] * raw.size[1] > limit:
+        raise PhotoError(_too_many_pixels(raw.size, limit))
+    with _large_pictures if raw.size[0] * raw.size[1] > LARGE_PIXELS else nullcontext():
+        image = raw.develop()
+    if min_side is not None:
+        image = _reduced(image, (0, 0, *image.size), min_side * MARGIN)
+    return _turned(image, raw.orientation)
+
+
+def _turned(picture: Image.Image, orientation: int) -> Image.Image:
+    return picture.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else picture
 
 
 def _draft(image: Image.Image, min_side: int | None) -> tuple[float, float, float, float]:
@@ -207,8 +292,10 @@ def _draft(image: Image.Image, min_side: int | None) -> tuple[float, float, floa
         limit = min(limit, MAX_WEBP_PIXELS)
     elif image.format in ("HEIF", "AVIF"):
         limit = min(limit, MAX_HEIF_PIXELS)
+    elif image.format == "JPEG2000":
+        limit = min(limit, MAX_JPEG_2000_PIXELS)
     if image.width * image.height > limit:
-        raise PhotoError(_too_many_pixels(image, limit))
+        raise PhotoError(_too_many_pixels(image.size, limit))
     return box
 
 
@@ -285,5 +372,5 @@ def _too_many_bytes(size: int) -> str:
     return f"too large: {size / 2**20:,.0f} MiB (the limit is {MAX_BYTES / 2**20:,.0f} MiB)"
 
 
-def _too_many_pixels(image: Image.Image, limit: int) -> str:
-    return f"too large: {image.width} × {image.height} pixels (the limit is {limit / 1e6:,.0f} million)"
+def _too_many_pixels(size: tuple[int, int], limit: int) -> str:
+    return f"too large: {size[0]} × {size[1]} pixels (the limit is {limit / 1e6:,.0f} million)"

@@ -1,4 +1,4 @@
-"""The error of everything that reads photos."""
+"""The errors of everything that reads photos."""
 
 from searcher.errors import SearcherError
 
@@ -20,3 +20,7 @@ class Unsupported(PhotoError):
 
 class Unavailable(PhotoError):
     """Raised if a file cannot be read now, such as after a disk was unplugged. It may be readable later."""
+
+
+class RefusedError(SearcherError):
+    """Raised if XMP cannot be read or changed safely. The message does not have the path of its file."""

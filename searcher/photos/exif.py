@@ -1,59 +1,81 @@
-"""Reads EXIF: when and where a photo was taken, and with which camera.
+"""Reads EXIF: when and where a photo was taken, with which camera, and what people wrote about it.
 
 Real EXIF data is often invalid (zero dates, divisions by zero, text instead of numbers). So each field is read
 separately, and an invalid field is None.
 """
 
 import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from searcher.photos import metadata as fields
+from searcher.photos.metadata import Metadata
 
 if TYPE_CHECKING:
     from PIL import Image
 
 # Tag numbers of EXIF 2.32 (CIPA DC-008), in the order of the sections that hold them.
 MAKE, MODEL, ORIENTATION, DATE_TIME = 0x010F, 0x0110, 0x0112, 0x0132
+DESCRIPTION, RATING, XP_COMMENT, XP_KEYWORDS = 0x010E, 0x4746, 0x9C9C, 0x9C9E  # the last three by Windows
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 DATE_TIME_ORIGINAL, DATE_TIME_DIGITIZED = 0x9003, 0x9004
+OFFSET_CHANGE, OFFSET_ORIGINAL, OFFSET_DIGITIZED = 0x9010, 0x9011, 0x9012
+LENS_MODEL = 0xA434
 GPS_LATITUDE_REF, GPS_LATITUDE, GPS_LONGITUDE_REF, GPS_LONGITUDE = 1, 2, 3, 4
 
-# Some programs write blanks instead of leading zeros.
-_DATE = re.compile(
-    r"(\d{4})[:/.-]([ \d]?\d)[:/.-]([ \d]?\d)(?!\d)(?:[ T]+([ \d]?\d):([ \d]?\d)(?::([ \d]?\d))?)?", re.ASCII
+# What cameras write as the description of every photo.
+_BY_CAMERAS = frozenset(
+    [
+        "OLYMPUS DIGITAL CAMERA",
+        "SONY DSC",
+        "SAMSUNG",
+        "SAMSUNG DIGITAL CAMERA",
+        "KONICA MINOLTA DIGITAL CAMERA",
+        "MINOLTA DIGITAL CAMERA",
+        "DIGITAL CAMERA",
+        "Exif_JPEG_PICTURE",
+        "default",
+    ]
 )
-_LONGEST_NAME = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Exif:
-    """The metadata of one photo. A field is None if the file does not have it.
-
-    taken_at: the camera's local time, without a time zone, so that "June 2023" means June for the photographer.
-    camera: maker and model, without repeating the maker ("Canon EOS 5D", "Apple iPhone 12").
-    latitude, longitude: in degrees. North and east are positive.
-    """
-
-    taken_at: datetime | None = None
-    camera: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-
-def read_exif(image: "Image.Image") -> Exif:
-    """Read the metadata of an open image. Never raises. A missing or invalid field is None."""
+def read_exif(image: "Image.Image") -> Metadata:
+    """Read the EXIF data of an open image. Never raises. A missing or invalid field is None."""
     top, shot, gps = _sections(image)
-    place = _place(gps)
-    return Exif(
-        taken_at=_taken_at(shot.get(DATE_TIME_ORIGINAL))
-        or _taken_at(shot.get(DATE_TIME_DIGITIZED))
-        or _taken_at(top.get(DATE_TIME)),
-        camera=_camera(top.get(MAKE), top.get(MODEL)),
-        latitude=place[0] if place else None,
-        longitude=place[1] if place else None,
+    taken_at, taken_offset = fields.moment(_text(shot.get(DATE_TIME_ORIGINAL)))
+    offset = OFFSET_ORIGINAL
+    if taken_at is None:
+        taken_at, taken_offset = fields.moment(_text(shot.get(DATE_TIME_DIGITIZED)))
+        offset = OFFSET_DIGITIZED
+    if taken_at is not None and taken_offset is None:
+        taken_offset = fields.offset(_text(shot.get(offset)))
+    latitude, longitude = fields.place(
+        _degrees(gps.get(GPS_LATITUDE), gps.get(GPS_LATITUDE_REF), "N", "S"),
+        _degrees(gps.get(GPS_LONGITUDE), gps.get(GPS_LONGITUDE_REF), "E", "W"),
     )
+    description = fields.description(_text(top.get(DESCRIPTION)))
+    return Metadata(
+        taken_at=taken_at,
+        taken_offset=taken_offset,
+        camera=fields.camera(_text(top.get(MAKE)), _text(top.get(MODEL))),
+        lens=fields.lens(_text(shot.get(LENS_MODEL))),
+        latitude=latitude,
+        longitude=longitude,
+        rating=fields.rating(top.get(RATING)),
+        description=None
+        if description in _BY_CAMERAS
+        else description or fields.description(_wide(top.get(XP_COMMENT))),
+        keywords=fields.keywords([name] for name in _wide(top.get(XP_KEYWORDS)).split(";")),
+    )
+
+
+def read_last_change(image: "Image.Image") -> Metadata:
+    """The date of the last change, for photos without any other. Never raises."""
+    top, shot, _ = _sections(image)
+    taken_at, offset = fields.moment(_text(top.get(DATE_TIME)))
+    if taken_at is not None and offset is None:
+        offset = fields.offset(_text(shot.get(OFFSET_CHANGE)))
+    return Metadata(taken_at=taken_at, taken_offset=offset)
 
 
 def read_orientation(image: "Image.Image") -> int:
@@ -78,51 +100,25 @@ def _sections(image: "Image.Image") -> tuple[Mapping[int, Any], Mapping[int, Any
 
 
 def _text(value: Any) -> str:
-    """The text of a tag up to the first NUL, with only printable characters and with spaces collapsed."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        return ""
-    printable = "".join(c if c.isprintable() else " " for c in value.split("\0", 1)[0])
-    return " ".join(printable.replace("\N{REPLACEMENT CHARACTER}", " ").split())
+    """The text of a tag. Pillow takes each byte for a letter, but many programs write UTF-8."""
+    if isinstance(value, str):
+        try:
+            return value.encode("latin-1").decode("utf-8")
+        except UnicodeError:
+            return value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
 
 
-def _taken_at(value: Any) -> datetime | None:
-    match = _DATE.match(_text(value))
-    if match is None:
-        return None
-    try:
-        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-        # Hour 24 is the end of the day, and second 60 is a leap second.
-        carry = timedelta(days=hour == 24, minutes=second == 60)
-        if hour == 24 and (minute, second) != (0, 0):
-            return None
-        return (
-            datetime(year, month, day, hour % 24 if hour == 24 else hour, minute, 0 if second == 60 else second) + carry
-        )
-    except (ValueError, OverflowError):  # a camera whose clock is not set writes "0000:00:00 00:00:00"
-        return None
+def _wide(value: Any) -> str:
+    """The text of a tag that Windows writes, in UTF-16."""
+    if isinstance(value, tuple) and all(isinstance(number, int) and 0 <= number < 256 for number in value):
+        value = bytes(value)
+    return value.decode("utf-16-le", "replace") if isinstance(value, bytes) else ""
 
 
-def _camera(make: Any, model: Any) -> str | None:
-    make, model = _text(make), _text(model)
-    brand = make.split(" ")[0]
-    # "NIKON CORPORATION" + "NIKON D90" becomes "NIKON D90"
-    name = model if brand and model.lower().startswith(brand.lower()) else f"{make} {model}"
-    return name.strip()[:_LONGEST_NAME] or None
-
-
-def _place(gps: Mapping[int, Any]) -> tuple[float, float] | None:
-    latitude = _degrees(gps.get(GPS_LATITUDE), gps.get(GPS_LATITUDE_REF), "N", "S", 90)
-    longitude = _degrees(gps.get(GPS_LONGITUDE), gps.get(GPS_LONGITUDE_REF), "E", "W", 180)
-    if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
-        return None  # a GPS receiver without a fix writes 0° N 0° E, which is in the sea
-    return latitude, longitude
-
-
-def _degrees(value: Any, reference: Any, positive: str, negative: str, limit: int) -> float | None:
+def _degrees(value: Any, reference: Any, positive: str, negative: str) -> float | None:
     """Convert (degrees, minutes, seconds) and a hemisphere to signed degrees. None if they are invalid."""
-    hemisphere = _text(reference).upper()[:1]
+    hemisphere = fields.clean(_text(reference)).upper()[:1]
     if hemisphere not in (positive, negative):
         return None
     try:
@@ -132,6 +128,4 @@ def _degrees(value: Any, reference: Any, positive: str, negative: str, limit: in
     if not 1 <= len(parts) <= 3 or not all(math.isfinite(part) and part >= 0 for part in parts):
         return None
     degrees: float = sum(part / 60**power for power, part in enumerate(parts))
-    if degrees > limit:
-        return None
     return degrees if hemisphere == positive else -degrees

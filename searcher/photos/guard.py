@@ -17,7 +17,6 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -25,7 +24,7 @@ from pathlib import Path
 from PIL import Image
 
 from searcher.photos.decoder import DecodedPhoto, PhotoError, Unavailable, decode
-from searcher.photos.exif import Exif
+from searcher.photos.metadata import Metadata
 from searcher.photos.quick import decodes_quickly
 from searcher.photos.shared import SharedBytes
 
@@ -137,13 +136,15 @@ class _Worker:
             command = [sys.executable, "-P", "-m", "searcher.photos.worker", *map(str, descriptors)]
             home = str(Path(__file__).parents[2])
             paths = [home, *filter(None, [os.environ.get("PYTHONPATH")])]
+            # one thread: there is a worker for each core, and their threads would use up the memory that it may take
+            own = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
             self._process = subprocess.Popen(
                 command,
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+                env=os.environ | own,
                 start_new_session=True,  # Ctrl-C on the terminal is for us alone
             )
             self._connection = Connection(ours.detach())
@@ -174,10 +175,8 @@ class _Worker:
             if not self._begun:
                 raise _NotBegun from error
             raise PhotoError("the decoder crashed: the file is damaged or malicious") from error
-        exif = dict(document["exif"])
-        if exif["taken_at"] is not None:
-            exif["taken_at"] = datetime.fromisoformat(exif["taken_at"])
-        return DecodedPhoto(document["width"], document["height"], document["format"], Exif(**exif), image)
+        metadata = Metadata.from_dict(document["metadata"])
+        return DecodedPhoto(document["width"], document["height"], document["format"], metadata, image)
 
     def _wait(self, stop: threading.Event | None) -> bytes:
         """The worker's answer. The time counts from when it begins to decode. It does not count while the worker waits

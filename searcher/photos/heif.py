@@ -38,10 +38,10 @@ def _turns_itself(meta: memoryview) -> bool:
     primary = _first(meta, b"pitm")
     item = int.from_bytes(primary[4:6] if primary[0] == 0 else primary[4:8])
     properties = _first(meta, b"iprp")
-    kinds = [kind for kind, _ in _boxes(_first(properties, b"ipco"))]
+    kinds = [kind for kind, _ in boxes(_first(properties, b"ipco"))]
     return any(
         0 < number <= len(kinds) and kinds[number - 1] in _TURNS
-        for kind, body in _boxes(properties)
+        for kind, body in boxes(properties)
         if kind == b"ipma"
         for number in _associated(body, item)
     )
@@ -68,7 +68,7 @@ def _exif_item(data: bytes, meta: memoryview) -> memoryview:
     infos = _first(meta, b"iinf")
     wanted = next(
         int.from_bytes(body[4:6] if body[0] == 2 else body[4:8])
-        for kind, body in _boxes(infos[6 if infos[0] == 0 else 8 :])
+        for kind, body in boxes(infos[6 if infos[0] == 0 else 8 :])
         if kind == b"infe" and body[0] >= 2 and bytes(body[8:12] if body[0] == 2 else body[10:14]) == b"Exif"
     )
     method, offset, length = next(place for item, *place in _locations(_first(meta, b"iloc")) if item == wanted)
@@ -98,10 +98,11 @@ def _locations(iloc: memoryview) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _first(data: memoryview, wanted: bytes) -> memoryview:
-    return next((body for kind, body in _boxes(data) if kind == wanted), memoryview(b""))
+    return next((body for kind, body in boxes(data) if kind == wanted), memoryview(b""))
 
 
-def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+def boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """The kind and the content of each box, up to the first invalid one. JPEG 2000 and JPEG XL have the same boxes."""
     position = 0
     for _ in range(_MAX_ITEMS):
         if position + 8 > len(data):

@@ -12,9 +12,16 @@ from PIL import Image, UnidentifiedImageError
 from searcher.photos.errors import PhotoError, Unsupported
 from searcher.photos.exif import ORIENTATION
 from searcher.photos.heif import orientation_from_exif
+from searcher.photos.icon import SIGNATURE as ICON_SIGNATURE
+from searcher.photos.icon import largest_icon
+from searcher.photos.jpeg2000 import SIGNATURES as JPEG_2000_SIGNATURES
+from searcher.photos.jpeg2000 import Jpeg2000Image
+from searcher.photos.jpeg_xl import SIGNATURES as JPEG_XL_SIGNATURES
+from searcher.photos.jpeg_xl import open_jpeg_xl
 from searcher.photos.kinds import unsupported_kind
 from searcher.photos.limits import MAX_PIXELS, check_header
 from searcher.photos.png import SIGNATURE, read_chunks
+from searcher.photos.pnm import PnmImage, is_pnm
 from searcher.photos.tiff import TiffImage, describe, needs_own_reader, usual_compression
 from searcher.photos.tiff_header import read_layout
 
@@ -35,6 +42,14 @@ def open_image(data: bytes) -> Image.Image:
         return _open_heif(data)
     if data[:2] in (b"II", b"MM"):
         return _open_tiff(data)
+    if data.startswith(JPEG_2000_SIGNATURES):
+        return Jpeg2000Image(data)
+    if data.startswith(JPEG_XL_SIGNATURES):
+        return open_jpeg_xl(data)
+    if data.startswith(ICON_SIGNATURE):
+        return _open_icon(data)
+    if is_pnm(data):
+        return PnmImage(data)
     check_header(data)
     image = Image.open(BytesIO(data), formats=_FORMATS)
     if image.format == "GIF" and image.tile and image.tile[0].extents != (0, 0, *image.size):
@@ -46,6 +61,13 @@ def _open_png(data: bytes) -> Image.Image:
     parts = read_chunks(data)
     image = Image.open(parts.picture, formats=("PNG",))
     image.info.update(parts.info)
+    return image
+
+
+def _open_icon(data: bytes) -> Image.Image:
+    icon = largest_icon(data)
+    image = _open_png(icon) if icon.startswith(SIGNATURE) else Image.open(BytesIO(icon), formats=("ICO",))
+    image.format = "ICO"
     return image
 
 

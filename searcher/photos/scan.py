@@ -1,4 +1,4 @@
-"""Finds the photo files under a folder."""
+"""Finds the photo files and videos under a folder. `choice` says which of them are indexed."""
 
 import errno
 import os
@@ -6,38 +6,28 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-PHOTO_SUFFIXES = frozenset(
-    b".jpg .jpeg .jpe .jfif .mpo .png .apng .webp .gif .tif .tiff .bmp .avif .heic .heif .hif".split()
-)
-"""Suffixes of photo files, in lower case. The format is detected from the content, not from the suffix."""
+from searcher.photos.rules import FolderOptions, Rules
+from searcher.photos.suffixes import FOUND_SUFFIXES, SIDECAR_SUFFIX, suffix_of
 
-SKIPPED_FOLDERS = frozenset(
-    [
-        b"@eadir",  # Synology: thumbnails
-        b"#recycle",
-        b"#snapshot",
-        b"@recycle",  # QNAP
-        b"@recently-snapshot",
-        b"$recycle.bin",  # Windows
-        b"system volume information",
-        b"lost+found",
-    ]
-)
-"""Folders of thumbnails, deleted files and snapshots, in lower case. They are skipped, and so are
-hidden folders such as .thumbnails."""
-
-_APPLE_LIBRARY = b".photoslibrary"
-_APPLE_ORIGINALS = frozenset([b"originals", b"masters"])  # the other folders have smaller copies of each photo
+DEFAULT_OPTIONS = FolderOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A photo file.
+class FoundFile(NamedTuple):
+    """A photo file or a video.
 
     relpath: path relative to the root, with "/" between folders. size: in bytes. mtime_ns: modification time in
     nanoseconds.
     """
+
+    relpath: bytes
+    size: int
+    mtime_ns: int
+
+
+class FoundSidecar(NamedTuple):
+    """An XMP file, with the same fields as a photo file. It may be the sidecar of a photo."""
 
     relpath: bytes
     size: int
@@ -52,8 +42,15 @@ class Unreadable:
     error: OSError
 
 
+@dataclass(frozen=True, slots=True)
+class LinkOut:
+    """A link to a file or a folder outside of the root that was not followed."""
+
+    relpath: bytes
+
+
 BROKEN_LINK = "a broken link: its target does not exist"
-_YIELDED = (FoundFile, Unreadable)
+_NOT_REGULAR = OSError(errno.EINVAL, "not a regular file")
 _MOUNTS = "/proc/self/mountinfo"
 _OCTAL = re.compile(rb"\\([0-3][0-7]{2})")  # how it writes white space and backslashes
 
@@ -65,45 +62,53 @@ class MountPoint:
     relpath: bytes
 
 
-def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
-    """Yield the photo files below `root`, what could not be listed, and mount points, in no particular order.
+def scan(
+    root: bytes, options: FolderOptions = DEFAULT_OPTIONS, below: bytes = b""
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | MountPoint | LinkOut]:
+    """Yield the photo files, videos and XMP files of `root`, what could not be listed, mount points and links that were
+    not followed. The folders come in no particular order, and the files of a folder one after another.
 
-    Names that begin with a dot and SKIPPED_FOLDERS are skipped. Links are followed, except a link to a photo that is
-    found below `root` under its real path. Each folder is listed once: under its real path if that is below `root`, or
-    else under the first link to it in alphabetical order. So the same tree always gives the same paths, and link loops
-    end.
+    options: what is left out, see `rules`. below: list only what is below this folder, a path relative to the root.
+
+    A link to something that is found in `root` under its real path is not followed, and without `follow_links` no link
+    that leads out of `root`. Each folder is listed once: under its real path if that is in `root`, or else under the
+    first link to it in alphabetical order. So the same tree always gives the same paths, and link loops end.
 
     What could not be listed is a photo without a file status (such as a broken link), a photo that is not a regular
-    file, an unreadable folder, or a link to a missing folder. Raises OSError if `root` itself cannot be read.
+    file, an unreadable folder, or a link to a missing folder. Raises OSError if the folder to list cannot be read.
     """
+    rules = Rules(root, options)
     visited: set[tuple[int, int]] = set()
     links: list[bytes] = []
-    folders: list[tuple[bytes, int | None]] = [(b"", None)]  # with the device of the folder around it
-    real_root = os.path.realpath(root)
-    start = real_root.rstrip(b"/") + b"/"
-    mounted = {point[len(start) :] for point in _mount_points() if point.startswith(start) and point != start}
+    # with the device of the folder around it, and whether a link leads there
+    folders: list[tuple[bytes, int | None, bool]] = [(below, None, False)]
+    mounted = mount_points_below(root)
     while folders or links:
         if folders:
-            relpath, outer_device = folders.pop()
+            relpath, outer_device, linked = folders.pop()
         else:  # all real folders are done, so now follow the links
             links.sort(reverse=True)
-            relpath, outer_device = links.pop(), None
+            relpath, outer_device, linked = links.pop(), None, True
         try:
             status = os.stat(os.path.join(root, relpath))  # noqa: PTH116, PTH118 (pathlib has no bytes paths)
             if (status.st_dev, status.st_ino) in visited:
                 continue
             visited.add((status.st_dev, status.st_ino))
+            if linked and rules.holds_folder(os.path.join(root, relpath)):  # noqa: PTH118
+                continue  # listed under its real path, now or by the scan of another part
             if relpath in mounted or (outer_device is not None and status.st_dev != outer_device):
                 yield MountPoint(relpath)
-            for found in _list(root, relpath, real_root):
-                if isinstance(found, _YIELDED):
+            for found in _list(rules, relpath):
+                if isinstance(found, FoundFile):  # most of them are
                     yield found
                 elif isinstance(found, bytes):
-                    folders.append((found, status.st_dev))
-                else:
+                    folders.append((found, status.st_dev, linked))
+                elif isinstance(found, _FolderLink):
                     links.append(found.relpath)
+                else:
+                    yield found
         except OSError as error:
-            if not relpath:
+            if relpath == below:
                 raise
             yield Unreadable(relpath, error)
 
@@ -111,6 +116,12 @@ def scan(root: bytes) -> Iterator[FoundFile | Unreadable | MountPoint]:
 def is_mount_point(folder: bytes) -> bool:
     """Whether another disk, or another folder, is mounted at `folder`."""
     return os.path.ismount(folder) or os.path.realpath(folder) in _mount_points()
+
+
+def mount_points_below(folder: bytes) -> frozenset[bytes]:
+    """The folders below `folder` where another disk, or another folder, is mounted, as far as they are known."""
+    start = os.path.realpath(folder).rstrip(b"/") + b"/"
+    return frozenset(point[len(start) :] for point in _mount_points() if point.startswith(start) and point != start)
 
 
 def _mount_points() -> frozenset[bytes]:
@@ -131,45 +142,79 @@ class _FolderLink:
     relpath: bytes
 
 
-def _list(root: bytes, relpath: bytes, real_root: bytes) -> Iterator[FoundFile | Unreadable | _FolderLink | bytes]:
-    """Yield what is directly in one folder: photos, what cannot be listed, links to folders, subfolders (bytes)."""
+def _list(
+    rules: Rules, relpath: bytes
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | LinkOut | _FolderLink | bytes]:
+    """Yield what is directly in one folder: files, what cannot be listed, links, subfolders (bytes)."""
     prefix = relpath + b"/" if relpath else b""
-    apple_library = (relpath or root.rstrip(b"/")).lower().endswith(_APPLE_LIBRARY)
-    with os.scandir(os.path.join(root, relpath)) as entries:  # noqa: PTH118
+    patterns, hidden = rules.patterns(relpath), rules.options.hidden
+    with os.scandir(os.path.join(rules.root, relpath)) as entries:  # noqa: PTH118
         for entry in entries:
-            name, is_link = entry.name, False
-            if name.startswith(b"."):
+            name = entry.name
+            is_hidden = name.startswith(b".")
+            if is_hidden and not hidden:
                 continue
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    lower = name.lower()
-                    if lower not in SKIPPED_FOLDERS and (not apple_library or lower in _APPLE_ORIGINALS):
+                    if not rules.skips(relpath, name, True, patterns):
                         yield prefix + name
                     continue
-                is_photo, is_link = name[name.rfind(b".") :].lower() in PHOTO_SUFFIXES, entry.is_symlink()
-                if not is_photo and not is_link:
+                suffix = suffix_of(name)
+                is_found = suffix in FOUND_SUFFIXES
+                if entry.is_symlink():
+                    yield from _link(rules, prefix + name, entry, is_found)
+                    continue
+                if not is_found or ((is_hidden or patterns) and rules.skips(relpath, name, False, patterns)):
                     continue
                 status = entry.stat()
             except OSError as error:
-                broken = is_link and error.errno == errno.ENOENT
-                yield Unreadable(prefix + name, OSError(errno.ENOENT, BROKEN_LINK) if broken else error)
+                yield Unreadable(prefix + name, error)
                 continue
-            if is_link and stat.S_ISDIR(status.st_mode):
-                yield _FolderLink(prefix + name)
-            elif is_photo and stat.S_ISREG(status.st_mode):
-                if not (is_link and _is_found_below(entry.path, real_root)):
-                    yield FoundFile(prefix + name, status.st_size, stored_time(status))
-            elif is_photo:
-                yield Unreadable(prefix + name, OSError(errno.EINVAL, "not a regular file"))
+            if not stat.S_ISREG(status.st_mode):
+                yield Unreadable(prefix + name, _NOT_REGULAR)
+            elif suffix == SIDECAR_SUFFIX:
+                yield FoundSidecar(prefix + name, status.st_size, stored_time(status))
+            else:
+                yield FoundFile(prefix + name, status.st_size, stored_time(status))
 
 
-def _is_found_below(link: bytes, real_root: bytes) -> bool:
-    """Whether a scan finds what a link leads to under its real path."""
-    real = os.path.realpath(link)
-    start = real_root.rstrip(b"/") + b"/"
-    if not real.startswith(start) or real[real.rfind(b".") :].lower() not in PHOTO_SUFFIXES:
-        return False
-    return not any(part.startswith(b".") or part.lower() in SKIPPED_FOLDERS for part in real[len(start) :].split(b"/"))
+def _link(
+    rules: Rules, relpath: bytes, entry: "os.DirEntry[bytes]", is_found: bool
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | LinkOut | _FolderLink]:
+    """Yield what a link stands for: nothing if that is left out, or found in the root under its real path."""
+    folder, _, name = relpath.rpartition(b"/")
+    inside = rules.inside(entry.path)
+    leads_out = inside is None and not rules.options.follow_links
+    error, status = None, None
+    try:
+        status = entry.stat()
+    except OSError as problem:
+        error = OSError(errno.ENOENT, BROKEN_LINK) if problem.errno == errno.ENOENT else problem
+    is_folder = status is not None and stat.S_ISDIR(status.st_mode)
+    if rules.skips(folder, name, is_folder, rules.patterns(folder)):
+        return
+    if error is not None or status is None:
+        # a broken link without the name of a photo may stand for a folder of photos on a missing disk
+        if not leads_out and error is not None:
+            yield Unreadable(relpath, error)
+        elif is_found:
+            yield LinkOut(relpath)
+    elif is_folder or is_found:
+        if leads_out:
+            yield LinkOut(relpath)
+        elif is_folder:
+            yield _FolderLink(relpath)
+        elif not stat.S_ISREG(status.st_mode):
+            yield Unreadable(relpath, _NOT_REGULAR)
+        elif suffix_of(name) == SIDECAR_SUFFIX:  # of a photo beside the link, whatever it leads to
+            yield FoundSidecar(relpath, status.st_size, stored_time(status))
+        elif inside is None or not _is_found(rules, inside):
+            yield FoundFile(relpath, status.st_size, stored_time(status))
+
+
+def _is_found(rules: Rules, relpath: bytes) -> bool:
+    """Whether a scan finds the file at this real path."""
+    return suffix_of(relpath) in FOUND_SUFFIXES and not rules.leave_out(relpath, False)
 
 
 def stored_time(status: os.stat_result) -> int:

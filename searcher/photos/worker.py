@@ -6,8 +6,6 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import asdict
-from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -67,14 +65,11 @@ class _Turn:
 
 
 def _facts(photo: DecodedPhoto) -> dict[str, Any]:
-    exif = {
-        key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(photo.exif).items()
-    }
     return {
         "width": photo.width,
         "height": photo.height,
         "format": photo.format,
-        "exif": exif,
+        "metadata": photo.metadata.as_dict(),
         "size": photo.image.size,
     }
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,10 +76,13 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
 
 def find(collection: Collection, query: Query, asked: Wordings | np.ndarray | None) -> Hits:
     """The best photos for a query, for which `encode` returned `asked`. Raises NotFound for a tag that no photo has."""
-    ranked = _ranked(collection, query, asked) if all(_is_text(tag) for tag in query.filter.tags) else []
+    unknown = [tag for tag in query.filter.not_tags if not _is_label(collection, tag)]
+    notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
+    filter = replace(query.filter, not_tags=tuple(tag for tag in query.filter.not_tags if tag not in unknown))
+    ranked = _ranked(collection, filter, query.top, asked) if all(_is_text(tag) for tag in filter.tags) else []
     if not ranked:
         _check_tags(collection, query)
-        return Hits()
+        return Hits(notices=notices)
     best = ranked[0].relevance
     if query.least is not None:
         ranked = [each for each in ranked if each.relevance is None or each.relevance >= query.least]
@@ -86,29 +90,29 @@ def find(collection: Collection, query: Query, asked: Wordings | np.ndarray | No
     present = [(_existing_roots_first(photos[each.id]), each) for each in ranked if each.id in photos]
     tags = collection.tags([copy.id for copies, _ in present for copy in copies])
     hits = [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=1)]
-    return Hits(hits, nothing_fits=best is not None and best < FITS)
+    return Hits(hits, nothing_fits=best is not None and best < FITS, notices=notices)
 
 
-def _ranked(collection: Collection, query: Query, asked: Wordings | np.ndarray | None) -> list[Ranked]:
+def _ranked(collection: Collection, filter: Filter, top: int, asked: Wordings | np.ndarray | None) -> list[Ranked]:
     if asked is None:
-        photos = collection.browse(query.filter, order="probability", limit=query.top)
+        photos = collection.browse(filter, order="probability", limit=top)
     elif isinstance(asked, Wordings):
-        return _by_relevance(collection, query, asked)
+        return _by_relevance(collection, filter, top, asked)
     else:
-        photos = collection.nearest(asked, query.top, query.filter)[0]
+        photos = collection.nearest(asked, top, filter)[0]
     return [Ranked(id, score, None) for id, score in photos]
 
 
-def _by_relevance(collection: Collection, query: Query, asked: Wordings) -> list[Ranked]:
+def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordings) -> list[Ranked]:
     """The most relevant photos. Each of them is among the nearest ones to the wording that makes it relevant."""
-    found = collection.nearest(asked.vectors, query.top, query.filter)
+    found = collection.nearest(asked.vectors, top, filter)
     best: dict[int, tuple[float, float]] = {}  # id → the largest logit, and the cosine behind it
     for photos, slope, offset in zip(found, asked.slopes.tolist(), asked.offsets.tolist(), strict=True):
         for id, cosine in photos:
             logit = slope * cosine + offset
             if id not in best or logit > best[id][0]:
                 best[id] = (logit, cosine)
-    order = sorted(best, key=lambda id: (-best[id][0], id))[: query.top]
+    order = sorted(best, key=lambda id: (-best[id][0], id))[:top]
     chances = relevance(np.array([best[id][0] for id in order], np.float64)).tolist()
     return [Ranked(id, best[id][1], round(chance, 6)) for id, chance in zip(order, chances, strict=True)]
 
@@ -116,8 +120,13 @@ def _by_relevance(collection: Collection, query: Query, asked: Wordings) -> list
 def _check_tags(collection: Collection, query: Query) -> None:
     """Raise NotFound for a tag that no photo has, so that a typing error does not look like an empty result."""
     for tag in query.filter.tags:
-        if not _is_text(tag) or not collection.browse(Filter(tags=(tag,)), limit=1):
+        if not _is_label(collection, tag):
             raise NotFound(f"no photo has the label {tag!r}: `searcher tags` lists the labels")
+
+
+def _is_label(collection: Collection, tag: str) -> bool:
+    """Whether any photo has a label, from any source."""
+    return _is_text(tag) and bool(collection.browse(Filter(tags=(tag,)), limit=1))
 
 
 def _is_text(tag: str) -> bool:

@@ -27,7 +27,7 @@ class Query:
         if self.text is not None and self.like is not None:
             raise InvalidInput("a query can have a text or an image, not both")
         if self.text is None and self.like is None and not self.filter:
-            raise InvalidInput("a query needs a text, an image, or tags")
+            raise InvalidInput("a query needs a text, an image, or a filter")
         if self.text is not None and not self.text.strip():
             raise InvalidInput("the query is empty")
         if self.top < 1:

@@ -29,24 +29,28 @@ It is case-sensitive.
 **Links.** A sidecar that is a symbolic link is followed only to an existing `.xmp` file. The link stays a link, and
 its target is never deleted.
 
+**Reading.** A sidecar says more than tags: `read_metadata`. What people wrote is all that is not an entry of ours:
+`theirs`.
+
 `sidecar` reads and updates a sidecar. `tags` decides what to add and remove. `xmp` changes the XML tree. `encoding`
 turns bytes into text and back. `files` finds, reads and replaces files.
 """
 
 from searcher.sidecars.errors import SidecarError
-from searcher.sidecars.files import RAW_SUFFIXES, remove_leftovers, sidecar_path
-from searcher.sidecars.sidecar import Sidecar, Update, read_sidecar, update_sidecar
+from searcher.sidecars.files import remove_leftovers, sidecar_path
+from searcher.sidecars.sidecar import Sidecar, Update, read_metadata, read_sidecar, theirs, update_sidecar
 from searcher.sidecars.tags import Tag, entries
 
 __all__ = [
-    "RAW_SUFFIXES",
     "Sidecar",
     "SidecarError",
     "Tag",
     "Update",
     "entries",
+    "read_metadata",
     "read_sidecar",
     "remove_leftovers",
     "sidecar_path",
+    "theirs",
     "update_sidecar",
 ]

@@ -1,11 +1,8 @@
 """Errors of this package."""
 
 from searcher.errors import SearcherError
+from searcher.photos.errors import RefusedError as RefusedError
 
 
 class SidecarError(SearcherError):
     """Raised if a sidecar cannot be read or written. The file is unchanged, and the message has its path."""
-
-
-class RefusedError(SearcherError):
-    """Raised if a file cannot be read or changed safely. The message does not have its path."""

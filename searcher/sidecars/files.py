@@ -10,19 +10,13 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from searcher.photos.scan import PHOTO_SUFFIXES
+from searcher.photos.suffixes import PHOTO_SUFFIXES, RAW_WITH_SIDECAR_SUFFIXES
 from searcher.sidecars.errors import RefusedError
 
 _TEMPORARY_PREFIX, _TEMPORARY_SUFFIX = ".searcher-", ".tmp"
 
 MAX_BYTES = 16 * 2**20
 """Largest sidecar that is read. A darktable sidecar with hundreds of drawn masks has a few megabytes."""
-
-RAW_SUFFIXES = frozenset(
-    b".3fr .ari .arw .bay .cap .cr2 .cr3 .crw .dcr .dng .erf .fff .gpr .iiq .k25 .kdc .mef .mos .mrw .nef .nrw .orf "
-    b".pef .raf .raw .rw2 .rwl .sr2 .srf .srw .x3f".split()
-)
-"""Suffixes of camera raw files, in lower case. `photo.xmp` belongs to the raw file, not to a JPEG of the same name."""
 
 _SIDECAR_SUFFIXES = tuple(bytes(letters) for letters in product(b".", b"xX", b"mM", b"pP"))
 
@@ -172,9 +166,9 @@ def _existing(stem: bytes) -> bytes | None:
 
 def _shared(stem: bytes, suffix: bytes, adobe: bool) -> bool:
     """Whether `photo.xmp` might also be the sidecar of another photo."""
-    if suffix in RAW_SUFFIXES:
+    if suffix in RAW_WITH_SIDECAR_SUFFIXES:
         return False
-    others = PHOTO_SUFFIXES if adobe else PHOTO_SUFFIXES | RAW_SUFFIXES
+    others = PHOTO_SUFFIXES if adobe else PHOTO_SUFFIXES | RAW_WITH_SIDECAR_SUFFIXES
     # Single lookups, because listing a large folder once per photo would be much slower.
     return any(os.path.lexists(stem + case) for each in others - {suffix} for case in (each, each.upper()))
 

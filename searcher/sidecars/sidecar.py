@@ -1,14 +1,16 @@
 """Reads a sidecar, and updates the tags in it."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
+from searcher.photos.metadata import Metadata
+from searcher.photos.xmp import Xmp, parse_xmp
 from searcher.sidecars.encoding import Source
 from searcher.sidecars.errors import RefusedError, SidecarError
 from searcher.sidecars.files import SidecarFile, check_size
-from searcher.sidecars.tags import FIELDS, Changes, Tag
-from searcher.sidecars.xmp import Document, canonical
+from searcher.sidecars.tags import CARRIED, FIELDS, Changes, Tag
+from searcher.sidecars.xmp import Document, canonical, key
 
 _NEW = b"""<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="searcher">
@@ -58,6 +60,25 @@ def read_sidecar(path: bytes) -> Sidecar | None:
         return Sidecar(*(tuple(document.values(field)) for field in FIELDS))
     except (RefusedError, OSError, ValueError) as error:
         raise _error("read", path, error) from error
+
+
+def read_metadata(path: bytes) -> Xmp | None:
+    """What a sidecar says, or None if there is no such file. Raises SidecarError if it cannot be read."""
+    try:
+        data = SidecarFile.read(path).data
+        return None if data is None else parse_xmp(Source.decode(data).body)
+    except (RefusedError, OSError, ValueError) as error:
+        raise _error("read", path, error) from error
+
+
+def theirs(xmp: Xmp, ours: Collection[str]) -> Metadata:
+    """What people wrote into a sidecar: all that it says, without our entries."""
+    keys: dict[str, set[str]] = {}
+    for entry in ours:
+        label, _, name = entry.partition("=")
+        keys.setdefault(label.removesuffix(CARRIED), set()).add(key(name))
+    own = {field.tag: keys.get(str(field), set()) for field in FIELDS}
+    return replace(xmp.others, keywords=xmp.keywords(lambda tag, name: key(name) not in own[tag]))
 
 
 def update_sidecar(path: bytes, add: Sequence[Tag], remove: Sequence[str] = (), *, write: bool = True) -> Update:

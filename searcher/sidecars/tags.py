@@ -15,7 +15,9 @@ FIELDS = (_SUBJECT, _HIERARCHICAL, _TAGS_LIST)
 
 _Names = dict[Field, list[str]]
 _Ours = dict[Field, dict[str, bool]]  # key of each name of ours → whether it was copied from another list
-_CARRIED = "~"  # follows the field in an entry that was copied from another list
+
+CARRIED = "~"
+"""Follows the field in an entry that was copied from another list."""
 
 
 def entries(tag: Tag) -> tuple[str, ...]:
@@ -96,12 +98,12 @@ def _clean(name: str) -> str:
 
 
 def _entry(field: Field, name: str, carried: bool = False) -> str:
-    return f"{field}{_CARRIED if carried else ''}={name}"
+    return f"{field}{CARRIED if carried else ''}={name}"
 
 
 def _split(entry: str) -> tuple[Field, str, bool]:
     label, equals, name = entry.partition("=")
-    field = next((each for each in FIELDS if str(each) == label.removesuffix(_CARRIED)), None)
+    field = next((each for each in FIELDS if str(each) == label.removesuffix(CARRIED)), None)
     if field is None or not equals:
         raise SidecarError(f"invalid sidecar entry: {entry!r}")
-    return field, name, label.endswith(_CARRIED)
+    return field, name, label.endswith(CARRIED)

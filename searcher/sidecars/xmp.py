@@ -1,27 +1,20 @@
 """Reads and changes the keyword lists in the tree of an XMP document.
 
-XMP is RDF written as XML, and each program writes it differently. A list can be an rdf:Bag, rdf:Seq or rdf:Alt, or
-a single value in an element or in an attribute. The tree is parsed from the text of a sidecar, which is not trusted.
+`photos.xmp` parses the text of a sidecar, which is not trusted, and reads what it says. Changing it needs more: here
+a list is only what can be written back safely.
 """
 
-import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
 
+from searcher.photos.xmp import RDF, WRAPPER, parse, text_of
 from searcher.sidecars.errors import RefusedError
-
-MAX_ELEMENTS = 100_000
-"""Most elements allowed in a document. The sidecar of a photo that was edited for years has some thousands."""
-
-RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 
 _ARRAYS = {f"{{{RDF}}}{kind}" for kind in ("Bag", "Seq", "Alt")}
 _BLANKS = " \t\r\n"
-_START_TAG = re.compile("<(?![/!?])")
-_WRAPPER = "w"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ class Document:
 
     def __init__(self, text: str) -> None:
         self.changed = False
-        self._wrapper = _parse(text)
+        self._wrapper = parse(text)
         rdf = next(self._wrapper.iter(f"{{{RDF}}}RDF"), None)
         if rdf is None:
             raise RefusedError("not XMP: there is no rdf:RDF element")
@@ -81,14 +74,14 @@ class Document:
     @property
     def text(self) -> str:
         """The document as text, without an XML declaration."""
-        return etree.tostring(self._wrapper, encoding="unicode")[len(f"<{_WRAPPER}>") : -len(f"</{_WRAPPER}>")]
+        return etree.tostring(self._wrapper, encoding="unicode")[len(f"<{WRAPPER}>") : -len(f"</{WRAPPER}>")]
 
     def values(self, field: Field) -> list[str]:
         """The names in a list, in order, without duplicates."""
         found = [str(each.attrib[field.tag]) for each in self._descriptions if field.tag in each.attrib]
         for element in self._properties(field):
             array = _array(element, field)
-            found += [_text(element)] if array is None else [_text(item) for item in _items(array)]
+            found += [text_of(element)] if array is None else [text_of(item) for item in _items(array)]
         return once(value.strip() for value in found)
 
     def change(self, field: Field, add: Sequence[str], remove: Collection[str]) -> None:
@@ -102,7 +95,7 @@ class Document:
         add = list(add)
         properties = self._properties(field)
         arrays = [_array(element, field) for element in properties]
-        listed = {key(_text(item)) for array in arrays if array is not None for item in _items(array)}
+        listed = {key(text_of(item)) for array in arrays if array is not None for item in _items(array)}
         for description in self._descriptions:
             value = description.attrib.get(field.tag)
             if value is not None and (add or key(value) in remove):
@@ -130,8 +123,8 @@ class Document:
     def _change_list(
         self, element: etree._Element, array: etree._Element, add: Sequence[str], remove: Collection[str]
     ) -> None:
-        gone = [item for item in _items(array) if key(_text(item)) in remove]
-        if gone and not add and len(gone) == len(array) and len(element) == 1 and not _text(array).strip(_BLANKS):
+        gone = [item for item in _items(array) if key(text_of(item)) in remove]
+        if gone and not add and len(gone) == len(array) and len(element) == 1 and not text_of(array).strip(_BLANKS):
             _remove(element)
             return
         for item in gone:
@@ -139,7 +132,7 @@ class Document:
         self._add_items(array, add)
 
     def _change_value(self, element: etree._Element, field: Field, add: Sequence[str], remove: Collection[str]) -> None:
-        value = _text(element).strip()
+        value = text_of(element).strip()
         gone = bool(value) and key(value) in remove
         if not add and not gone:
             return
@@ -202,38 +195,12 @@ class Document:
         return " "
 
 
-def _parse(text: str) -> etree._Element:
-    """Parse a document. Returns an element that has the document's root as its only child element.
-
-    The wrapper keeps the white space outside the root, which lxml would drop. It also makes every DOCTYPE an error.
-    """
-    # Counted before parsing, because a tree takes many times the memory of its text.
-    if sum(1 for _ in _START_TAG.finditer(text)) > MAX_ELEMENTS:
-        raise RefusedError(f"too many XML elements: more than {MAX_ELEMENTS:,}")
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, strip_cdata=False, collect_ids=False
-    )
-    try:
-        wrapper = etree.fromstring(f"<{_WRAPPER}>{text}</{_WRAPPER}>".encode(), parser)
-    except etree.XMLSyntaxError as error:
-        # A DOCTYPE can declare entities that expand to gigabytes or read other files.
-        if "<!DOCTYPE" in text:
-            raise RefusedError("unsafe XML: it contains a DOCTYPE") from None
-        if getattr(error, "code", None) == etree.ErrorTypes.ERR_RESOURCE_LIMIT:
-            raise RefusedError("unsafe XML: it is nested too deeply, or one of its values is too long") from None
-        reason = " ".join(str(error.msg).rpartition(", line ")[0].split())
-        raise RefusedError(f"not well-formed XML: {reason} (line {error.lineno})") from None
-    if sum(1 for _ in wrapper.iterchildren("*")) != 1 or _text(wrapper).strip(_BLANKS):
-        raise RefusedError("not well-formed XML: there must be one root element, and no text outside it")
-    return wrapper
-
-
 def _array(element: etree._Element, field: Field) -> etree._Element | None:
     """The list in a property, or None if the property is empty or a single value."""
     children = [*element.iterchildren("*")]
     if not children and not any(str(name).startswith(f"{{{RDF}}}") for name in element.attrib):
         return None
-    if len(children) != 1 or children[0].tag not in _ARRAYS or _text(element).strip():
+    if len(children) != 1 or children[0].tag not in _ARRAYS or text_of(element).strip():
         raise RefusedError(f"{field} is not a list of names")
     return children[0]
 
@@ -241,11 +208,6 @@ def _array(element: etree._Element, field: Field) -> etree._Element | None:
 def _items(array: etree._Element) -> Iterator[etree._Element]:
     """The items of a list that are plain names. Items with nested elements are ignored."""
     return (item for item in array.iterchildren(f"{{{RDF}}}li") if next(item.iterchildren("*"), None) is None)
-
-
-def _text(element: etree._Element) -> str:
-    """The text between the tags of an element, without the text of its children."""
-    return (element.text or "") + "".join(child.tail or "" for child in element)
 
 
 def _before(element: etree._Element) -> str:

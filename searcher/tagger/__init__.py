@@ -8,6 +8,7 @@
 `answers`    computes the labels: a softmax over all labels, or a sigmoid per label
 `run`        answers a question for a whole library, from its stored embeddings
 `classify`   answers a question for single files
+`by_hand`    labels that a person gives to photos, or takes away
 `teach`      stores the examples of a label
 `calibrate`  finds a model's threshold on labelled photos
 `sidecars`   writes tags to XMP sidecars

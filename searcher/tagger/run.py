@@ -7,12 +7,12 @@ A run decides about the labels of its question, until they are retracted: by `cl
 labels. New photos get a label only from the run that decides about it.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from searcher.catalog import Catalog
-from searcher.catalog.rows import Photo, PhotoTag, TagRun
+from searcher.catalog.rows import USER, Photo, PhotoTag, TagRun
 from searcher.datasets.kinds import kinds_digest
 from searcher.errors import NotFound
 from searcher.models.relevance import calibration
@@ -120,7 +120,8 @@ def preview(context: Context, question: Question, progress: Progress = SILENT) -
             tags.append(PhotoTag(names[number], source_of[number], probability))
         with catalog.read() as view:
             photos = view.photos.of_contents(block.contents)
-        yield from (photo._replace(tags=tuple(given.get(photo.content_id, ()))) for photo in photos)
+            by_hand = view.tags.by_hand(photo.id for photo in photos)
+        yield from _tagged(photos, given, by_hand, frozenset(names))
         done += len(block.contents)
         progress.advance(done, total)
 
@@ -151,7 +152,9 @@ def _chosen(tags: "Tags", names: Sequence[str] | None) -> frozenset[int]:
 
 
 def tagged_photos(catalog: Catalog, names: Sequence[str]) -> Iterator[Photo]:
-    """Yield all photos in the order of their ids. Each has those of the labels `names` that runs gave to it."""
+    """Yield all photos in the order of their ids. Each has those of the labels `names` that a person or a run gave to
+    it. Labels that a person gave come first. Their source is USER, even if a run gave them too.
+    """
     with catalog.read() as view:
         wanted = {id: name for name, id in view.tags.label_ids(names).items()}
     after = 0
@@ -159,6 +162,7 @@ def tagged_photos(catalog: Catalog, names: Sequence[str]) -> Iterator[Photo]:
         with catalog.read() as view:
             photos = view.photos.after(after, IMAGES_AT_ONCE)
             results = view.tags.results(sorted({photo.content_id for photo in photos}))
+            by_hand = view.tags.by_hand(photo.id for photo in photos)
         if not photos:
             return
         after = photos[-1].id
@@ -166,7 +170,24 @@ def tagged_photos(catalog: Catalog, names: Sequence[str]) -> Iterator[Photo]:
         for content_id, label_id, source, probability in results:
             if label_id in wanted:
                 given.setdefault(content_id, []).append(PhotoTag(wanted[label_id], source, probability))
-        yield from (photo._replace(tags=tuple(given.get(photo.content_id, ()))) for photo in photos)
+        yield from _tagged(photos, given, by_hand, frozenset(names))
+
+
+def _tagged(
+    photos: Sequence[Photo],
+    given: Mapping[int, Sequence[PhotoTag]],
+    by_hand: Mapping[int, Mapping[str, bool]],
+    names: Set[str],
+) -> Iterator[Photo]:
+    """Yield photos with what runs have given to their contents, corrected by what a person gave and refused.
+
+    given: content id → tags. by_hand: see `Tags.by_hand`. names: the labels that are asked for.
+    """
+    for photo in photos:
+        decided = by_hand.get(photo.id, {})
+        mine = [PhotoTag(name, USER, 1.0) for name, is_given in decided.items() if is_given and name in names]
+        others = (tag for tag in given.get(photo.content_id, ()) if tag.label not in decided)
+        yield photo._replace(tags=(*mine, *others))
 
 
 def _conditions(context: Context, tags: "Tags", question: Question) -> str:

@@ -63,6 +63,7 @@ def write_sidecars(
     parents: Mapping[str, str | None],
     *,
     adobe: bool = False,
+    insist: bool = False,
     dry_run: bool = False,
     progress: Progress = SILENT,
 ) -> SidecarReport:
@@ -72,15 +73,16 @@ def write_sidecars(
     parents: all labels to write or remove, each with its broader label, or with None to look it up in the catalog.
     Entries that we wrote earlier for labels that are not in `parents` stay.
     adobe: name new sidecars photo.xmp instead of photo.jpg.xmp.
+    insist: also write tags that the user removed from a sidecar, because the user has now asked for them.
     dry_run: change no file and no record, and list the changes in the report.
     progress: gets a notice if another writer must be waited for.
 
-    If the user removed one of our tags from a sidecar, it is not written again until the sidecar is deleted. A sidecar
-    that cannot be changed stays the same, and is reported in `failures`. Raises SearcherError if the catalog cannot be
-    read or written.
+    Without `insist`, if the user removed one of our tags from a sidecar, it is not written again until the sidecar is
+    deleted. A sidecar that cannot be changed stays the same, and is reported in `failures`. Raises SearcherError if the
+    catalog cannot be read or written.
     """
     report = SidecarReport()
-    job = _Job(catalog, parents, adobe, dry_run, report)
+    job = _Job(catalog, parents, report, adobe=adobe, insist=insist, dry_run=dry_run)
     remaining = iter(photos)
     while some := list(islice(remaining, AT_ONCE)):
         plans, moved = job.plan(some)
@@ -115,14 +117,21 @@ class _Job:
     """What is to be written, and where: plans changes, and counts them in the report."""
 
     def __init__(
-        self, catalog: Catalog, parents: Mapping[str, str | None], adobe: bool, dry_run: bool, report: SidecarReport
+        self,
+        catalog: Catalog,
+        parents: Mapping[str, str | None],
+        report: SidecarReport,
+        *,
+        adobe: bool,
+        insist: bool,
+        dry_run: bool,
     ) -> None:
         with catalog.read() as view:
             labels = view.tags.labels()
         known = {label.name: labels[label.parent].name for label in labels.values() if label.parent is not None}
         self._parents = known | {name: parent for name, parent in parents.items() if parent is not None}
         self._catalog, self._names, self._adobe = catalog, parents.keys(), adobe
-        self._dry_run, self._report = dry_run, report
+        self._insist, self._dry_run, self._report = insist, dry_run, report
 
     def plan(self, photos: Sequence[Photo]) -> tuple[list[_Plan], list[bytes]]:
         """Plan the changes. Also returns the paths of moved or deleted sidecars, so that their records are removed."""
@@ -159,12 +168,16 @@ class _Job:
         exists = os.path.lexists(path)
         kept = [tag for tag in before.tags if tag[-1] not in self._names] if before else []
         refused = set(before.refused) if before and exists else set()  # deleting the file allows all tags again
+        old = set(before.tags) if before else set()
         if before is not None and before.written:
             as_left = before.path == path and exists == bool(before.entries)
-            if as_left and set(before.tags) == (wanted - refused).union(kept):
+            if as_left and set(before.tags) == (wanted - refused).union(kept) and not (self._insist and wanted):
                 return None  # tags that the user removed are noticed only when there is something to change
             present = read_sidecar(path)
-            refused |= {tag for tag in before.tags if present is not None and not _holds(present, tag)}
+            lost = {tag for tag in before.tags if present is not None and not _holds(present, tag)}
+            refused, old = refused | lost, old - lost
+        if self._insist:
+            refused -= wanted
         asked = {tag for tag in refused if tag in wanted or tag[-1] not in self._names}
         tags = [tag for tag in dict.fromkeys([*kept, *sorted(wanted)]) if tag not in asked]
         ours = before.entries if before else ()
@@ -173,7 +186,6 @@ class _Job:
         if result.changed:
             self._report.changed += 1
             if self._dry_run:
-                old = set(before.tags) if before else set()
                 added, removed = tuple(sorted(set(tags) - old)), tuple(sorted(old - set(tags)))
                 self._report.changes.append(SidecarChange(os.fsdecode(path), added, removed))
         else:

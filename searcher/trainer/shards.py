@@ -27,7 +27,7 @@ from searcher.datasets.tables import first_value
 from searcher.datasets.text import clean_all, decode_text, parse_json
 from searcher.errors import InvalidInput, NotFound
 from searcher.photos.decode import PhotoError, read_bytes
-from searcher.photos.scan import PHOTO_SUFFIXES
+from searcher.photos.suffixes import PHOTO_SUFFIXES
 from searcher.trainer.data import Layout, Sample, SampleMaker, collate, load
 
 BUFFER = 1000  # size of the shuffle buffer, in records

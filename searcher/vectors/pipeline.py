@@ -31,8 +31,10 @@ from searcher.photos.decode import (
     decode_guarded,
     read_bytes,
 )
+from searcher.photos.likeness import Likeness, measure
 
 BATCH_SIZE = 32  # photos per pass through the network
+REMEMBERED = 100_000  # contents of copies
 AHEAD = 96  # photos under way in the threads at most: three batches
 
 Key = TypeVar("Key")
@@ -55,14 +57,16 @@ class PhotoFile(Generic[Key]):
 class Embedded(Generic[Key]):
     """A photo file that was read.
 
-    digest: of its content, None if it cannot be read. facts: what the file says about the photo. vector: (dim,)
-    float32, unit length. error: why it has no vector. try_again: the error says nothing about the content. A file whose
-    content is known already, or is being embedded under another name, has neither facts nor vector nor error.
+    digest: of its content, None if it cannot be read. facts: what the file says about the photo. likeness: what the
+    photo looks like, for a catalog. vector: (dim,) float32, unit length. error: why it has no vector. try_again: the
+    error says nothing about the content. A file whose content is known already, or is being embedded under another
+    name, has neither facts nor vector nor error.
     """
 
     key: Key
     digest: bytes | None = None
     facts: PhotoFacts | None = None
+    likeness: Likeness | None = None
     vector: np.ndarray | None = None
     error: str | None = None
     try_again: bool = False
@@ -80,18 +84,22 @@ class _Known:
     def __init__(self, catalog: Catalog, model_id: int) -> None:
         self._catalog, self._model_id = catalog, model_id
         self._under_way: set[bytes] = set()
+        self._copied: set[bytes] = set()  # contents that were found in the catalog: their next copies need no look
         self._lock = Lock()
 
     def claim(self, digest: bytes) -> bool:
         """Whether the caller is the one to decode this content."""
         with self._lock:
-            if digest in self._under_way:
+            if digest in self._under_way or digest in self._copied:
                 return False
             self._under_way.add(digest)
         with self._catalog.read() as view:
             known = view.embeddings.has(digest, self._model_id)
         if known:
-            self.release([digest])
+            with self._lock:
+                self._under_way.discard(digest)
+                if len(self._copied) < REMEMBERED:
+                    self._copied.add(digest)
         return not known
 
     def release(self, digests: Iterable[bytes]) -> None:
@@ -177,7 +185,8 @@ def _prepare(model: DualEncoder, file: PhotoFile[Key], known: _Known | None, sto
             photo = decode_guarded(data, model.image_size, stop)
             del data
             pixels = model.preprocess(photo.image)
-            return _Prepared(Embedded(file.key, digest, photo.facts), pixels)
+            likeness = measure(photo.image) if known is not None else None
+            return _Prepared(Embedded(file.key, digest, photo.facts, likeness), pixels)
         except PhotoError as error:
             reason, try_again = error.reason, isinstance(error, Unavailable)
         except Stopped:

@@ -25,15 +25,19 @@ def vector(number: int) -> np.ndarray:
     return row
 
 
-def fill(catalog: Catalog, count: int, start: int = 0) -> int:
-    """Commit `count` images with content and embedding in one root. Returns the id of the model."""
+def fill(catalog: Catalog, count: int, start: int = 0, vectors: np.ndarray | None = None) -> int:
+    """Commit `count` images, named by the numbers from `start`, in one root. Returns the id of the model.
+
+    vectors: their embeddings (count, dim). Without them, each image gets `vector` of its number.
+    """
+    rows = map(vector, range(start, start + count)) if vectors is None else vectors
     with catalog.write() as change:
         root = change.files.add_root(b"/photos", whole=True)
         model_id = change.models.add(HistogramModel(), MODEL_FOLDER)
         change.models.use(model_id)
-        for number in range(start, start + count):
+        for number, row in enumerate(rows, start):
             content_id = change.files.add_content(content(number))
-            change.embeddings.add(content_id, model_id, "float32", vector(number))
+            change.embeddings.add(content_id, model_id, "float32", row)
             change.files.put_image(Place(root.id, b"%d.png" % number, 100, 200), content_id)
     return model_id
 

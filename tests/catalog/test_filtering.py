@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,9 @@ from searcher.catalog import Catalog
 from searcher.catalog.filtering import compile_filter
 from searcher.catalog.read.photos import Month, Order
 from searcher.catalog.read.view import View
-from searcher.catalog.rows import TAUGHT, USER, ZERO_SHOT, LabelCount, ModelRow, Place
-from searcher.filters import EVERYTHING, Filter
+from searcher.catalog.rows import FILE, TAUGHT, USER, ZERO_SHOT, LabelCount, ModelRow, Place
+from searcher.errors import InvalidInput
+from searcher.filters import EVERYTHING, SOURCES, Filter
 from tests.catalog.filling import MODEL_FOLDER, content, vector
 from tests.histogram_model import HistogramModel
 
@@ -33,7 +35,8 @@ class Photo:
     copies: int
     embedded: bool
     results: dict[str, tuple[str, float]]  # label → source and probability
-    by_hand: list[tuple[int, str]]  # which copy has which label
+    by_hand: dict[tuple[int, str], bool]  # which copy was given (True) or refused (False) which label
+    in_files: set[tuple[int, str]]  # which copy has which keyword
     id: int = 0
     embedding: int = 0
 
@@ -52,27 +55,34 @@ class World:
             found |= more
         return found
 
-    def probability(self, photo: Photo, label: str) -> float | None:
-        wanted = self.below(label)
-        found = [p for name, (_, p) in photo.results.items() if name in wanted]
-        found += [1.0 for _, name in photo.by_hand if name in wanted]
-        return max(found, default=None)
+    def tags(self, photo: Photo, filter: Filter) -> set[tuple[str, str, float]]:
+        """(label, source, probability) of each tag that counts."""
+        refused = {key for key, given in photo.by_hand.items() if not given}
+        never = {name for _, name in refused}
+        by_runs = {(name, *found) for name, found in photo.results.items() if name not in never}
+        by_hand = {(name, USER, 1.0) for (_, name), given in photo.by_hand.items() if given}
+        in_files = {(name, FILE, 1.0) for copy, name in photo.in_files - refused}
+        return {tag for tag in by_runs | by_hand | in_files if not filter.sources or tag[1] in filter.sources}
 
     def matching(self, filter: Filter) -> list[tuple[Photo, float]]:
         """The photos that meet a filter, and the least probability of its tags."""
+        wanted = [self.below(label) for label in filter.tags]
+        unwanted = {name for label in filter.not_tags for name in self.below(label)}
+        if filter.sources and not wanted:
+            wanted = [set(self.parents)]
         matches = []
         for photo in self.photos:
-            found = [self.probability(photo, label) for label in filter.tags]
+            tags = self.tags(photo, filter)
+            found = [max((p for name, _, p in tags if name in names), default=None) for names in wanted]
             sure = [p for p in found if p is not None]
-            if len(sure) == len(found):
+            if len(sure) == len(found) and not any(name in unwanted for name, *_ in tags):
                 matches.append((photo, min(sure, default=1.0)))
         return matches
 
     def counts(self, filter: Filter) -> Counter[tuple[str, str]]:
         counted: Counter[tuple[str, str]] = Counter()
         for photo, _ in self.matching(filter):
-            counted.update((label, source) for label, (source, _) in photo.results.items())
-            counted.update((label, USER) for label in {label for _, label in photo.by_hand})
+            counted.update({(label, source) for label, source, _ in self.tags(photo, filter)})
         return counted
 
 
@@ -88,18 +98,22 @@ def worlds(draw: st.DrawFn) -> World:
     @st.composite
     def photos(draw: st.DrawFn) -> Photo:
         copies = draw(st.integers(1, 2))
+        one_copy = st.tuples(st.integers(0, copies - 1), label)
         return Photo(
             taken_at=draw(st.sampled_from(DATES)),
             copies=copies,
             embedded=draw(st.integers(0, 5)) > 0,
             results=draw(st.dictionaries(label, result, max_size=4)),
-            by_hand=draw(st.lists(st.tuples(st.integers(0, copies - 1), label), max_size=2, unique=True)),
+            by_hand=draw(st.dictionaries(one_copy, st.booleans(), max_size=3)),
+            in_files=draw(st.sets(one_copy, max_size=2)),
         )
 
     return World(parents, draw(st.lists(photos(), max_size=8)))
 
 
-filters = st.lists(st.sampled_from([*LABELS, "no such label"]), max_size=3).map(lambda tags: Filter(tuple(tags)))
+some_labels = st.lists(st.sampled_from([*LABELS, "no such label"]), max_size=3).map(tuple)
+some_sources = st.one_of(st.just(()), st.lists(st.sampled_from(SOURCES), unique=True).map(tuple))
+filters = st.builds(Filter, some_labels, st.one_of(st.just(()), some_labels), some_sources)
 
 
 @contextmanager
@@ -118,8 +132,12 @@ def catalog_of(world: World) -> Iterator[View]:
                     change.files.put_image(place, photo.id)
                     there = change.view.files.image_at(root.id, place.relpath)
                     assert there is not None
-                    for label in [label for which, label in photo.by_hand if which == copy]:
-                        assert change.tags.add_user_tag([there.id], labels[label]) == 1
+                    for label in [label for which, label in photo.in_files if which == copy]:
+                        sql = "INSERT INTO tags (image_id, label_id, source, tagged_at) VALUES (?, ?, ?, '')"
+                        change.tags._execute(sql, there.id, labels[label], FILE)
+                    for (_, label), given in [item for item in photo.by_hand.items() if item[0][0] == copy]:
+                        decide = change.tags.add_user_tag if given else change.tags.refuse_tag
+                        assert decide([there.id], labels[label]) == 1
                 if photo.embedded:
                     change.embeddings.add(photo.id, model_id, "float32", vector(number))
             results = [(p.id, labels[name], *found) for p in world.photos for name, found in p.results.items()]
@@ -167,7 +185,8 @@ def test_filters_pages_and_counts_equal_a_search_through_all_photos(
 
             counted = view.tags.counts(filter)
             assert {(row.label, row.source): row.photos for row in counted} == world.counts(filter)
-            assert [(-row.photos, row.label) for row in counted] == sorted((-row.photos, row.label) for row in counted)
+            listed = [(-row.photos, row.label, row.source) for row in counted]
+            assert listed == sorted(listed)
 
             for order in ORDERS:
                 ranked = sorted(
@@ -220,6 +239,39 @@ def test_counts_of_copies_and_sources(catalog: Catalog) -> None:
     with catalog.read() as view:
         assert view.tags.counts() == [LabelCount("dog", ZERO_SHOT, 3), LabelCount("cat", USER, 1)]
         assert view.tags.counts(Filter(("cat",))) == [LabelCount("cat", USER, 1), LabelCount("dog", ZERO_SHOT, 1)]
+
+
+def test_a_refusal_removes_what_runs_gave_and_lasts_until_the_label_is_given_by_hand(catalog: Catalog) -> None:
+    def give(*contents: int) -> None:
+        results = [(number, label, ZERO_SHOT, 0.5) for number in contents]
+        with catalog.write() as change:
+            change.tags.put_results(contents, [label], results, 1)
+
+    def having() -> list[int]:
+        with catalog.read() as view:
+            return [int(id) for id in view.embeddings.matching(Filter(("dog",)), 1)[0]]
+
+    with catalog.write() as change:
+        label = change.tags.add_labels({"dog": None})["dog"]
+    give(1, 2, 3)
+    with catalog.write() as change:
+        assert change.tags.refuse_tag([2, 4], label) == 2
+        assert change.tags.refuse_tag([2], label) == 0
+    give(1, 2, 4, 5)
+    assert having() == [1, 3, 5]
+    with catalog.read() as view:
+        assert view.tags.counts() == [LabelCount("dog", ZERO_SHOT, 3)]
+        assert view.tags.by_hand(range(10)) == {2: {"dog": False}, 4: {"dog": False}}
+        assert sorted(view.photos.tags(range(10))) == [1, 3, 5]
+    with catalog.write() as change:
+        assert change.tags.add_user_tag([2], label) == 1
+    give(2, 4)
+    assert having() == [1, 2, 3, 5]
+
+
+def test_an_unknown_source_is_refused(catalog: Catalog) -> None:
+    with catalog.read() as view, pytest.raises(InvalidInput, match="'users'; the sources"):
+        view.tags.counts(Filter(sources=("users",)))
 
 
 def test_any_text_can_be_a_tag(catalog: Catalog) -> None:

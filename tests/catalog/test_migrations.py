@@ -15,6 +15,7 @@ from searcher.catalog.connect import APPLICATION_ID, CATALOG_NAME, SCHEMA_VERSIO
 from searcher.catalog.migrations import MIGRATIONS, m001_initial
 from searcher.catalog.write import transaction
 from searcher.errors import SearcherError
+from searcher.photos.rules import FolderOptions
 from tests.catalog.filling import fill, image_count, other_program, vector
 
 
@@ -108,6 +109,8 @@ def test_a_catalog_of_version_1_keeps_its_photos_when_a_reader_opens_it(first_ve
             ((ids, vectors),) = view.embeddings.chunks(model)
             assert ids.tolist() == [1] and (vectors == vector(5)).all()
             assert view.problems() == []
+            # its photos behind links would be removed otherwise
+            assert [root.options for root in view.files.roots()] == [FolderOptions(follow_links=True)]
         fill(catalog, 3)
         assert image_count(catalog) == 4
 

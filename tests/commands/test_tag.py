@@ -64,7 +64,7 @@ def test_tag_prints_one_json_line_per_photo(run: Run, home: Path) -> None:
     assert (code, err) == (0, "")
     assert sorted(row["path"] for row in rows) == [str(home / "photos" / f"{number}.jpg") for number in range(6)]
     for row in rows:
-        assert list(row) == ["path", "tags"] and list(row["tags"][0]) == ["label", "probability"]
+        assert list(row) == ["path", "tags"] and list(row["tags"][0]) == ["label", "probability", "source"]
         assert row["tags"][0]["probability"] >= row["tags"][1]["probability"] > 0
     assert run("tag", "--labels", "cat,dog,car", "--one", "--top", "2", "--json")[1] == out
 
@@ -226,6 +226,82 @@ def test_sidecars_and_links_are_written_and_sidecars_are_removed(run: Run, home:
     assert not list(photos.glob("*.xmp")) and not list((home / "photos").glob("*.xmp"))
 
 
+def test_labels_are_added_and_removed_by_hand(run: Run, home: Path) -> None:
+    photos = [home / "photos" / f"{number}.jpg" for number in range(3)]
+    run("tag", "--labels", "cat,dog", "--one", "-q")
+    given = {
+        row["path"]: row["tags"][0]["label"] for row in lines(run("tag", "--labels", "cat,dog", "--one", "--json")[1])
+    }
+    wrong = given[str(photos[0])]
+    arguments = ("tag", "--add", "Anna", "--remove", wrong, *photos)
+    removed = sum(given[str(photo)] == wrong for photo in photos)
+    expected = {"photos": 3, "added": {"Anna": 3}, "removed": {wrong: removed}}
+    assert json.loads(run(*arguments, "--dry-run", "--json")[1]) == expected
+    assert run("search", "--tag", "Anna")[0] == 1
+    assert "“Anna” would be added to 3 photos\n" in run(*arguments, "--dry-run")[1]
+    assert run(*arguments, "-q") == (0, "", "")
+    code, out, err = run("tag", "--add", "Anna", photos[0], home / "photos" / "3.jpg")
+    assert (code, out, err) == (0, "“Anna” added to 1 photo, 1 had it already\n", "")
+    assert run("tag", "--remove", wrong, photos[0])[1] == f"“{wrong}” removed from 0 photos, 1 did not have it\n"
+    run("tag", "--clear", "-q")
+    rows = lines(run("tag", "--labels", "cat,dog,Anna", "--one", "--top", "3", "--json")[1])
+    tags = {row["path"]: {tag["label"]: tag["source"] for tag in row["tags"]} for row in rows}
+    assert wrong not in tags[str(photos[0])]
+    assert [row["path"] for row in rows if tags[row["path"]]["Anna"] == "user"] == [
+        str(photo) for photo in [*photos, home / "photos" / "3.jpg"]
+    ]
+    assert "Anna 1.00 (yours)" in run("tag", "--labels", "Anna", "--list")[1]
+    table = csv.DictReader(io.StringIO(run("tag", "--labels", "Anna", "--csv")[1]))
+    assert sum(row["source"] == "user" for row in table) == 4
+
+
+def test_sources_and_missing_labels_narrow_searches_and_counts(run: Run, home: Path) -> None:
+    run("tag", "--labels", "cat,dog", "--one", "-q")
+    run("tag", "--add", "dog", home / "photos" / "0.jpg", "-q")
+
+    def found(*arguments: str) -> int:
+        return len(json.loads(run("search", *arguments, "--json")[1]))
+
+    dogs = found("--tag", "dog", "--source", "zero-shot")
+    assert found("--source", "user") == found("--tag", "dog", "--source", "user") == 1
+    assert found("a photo", "--not-tag", "dog", "--source", "user", "--source", "zero-shot") == 6 - found(
+        "--tag", "dog"
+    )
+    assert found("--not-tag", "dog", "--source", "zero-shot") == 6 - dogs
+    assert json.loads(run("tags", "--source", "user", "--json")[1]) == [{"label": "dog", "source": "user", "photos": 1}]
+    assert run("tags", "--source", "file") == (0, "", "No photo has a label from this source.\n")
+    assert "No photo has the label 'purple'" in run("search", "--not-tag", "purple")[2]
+    assert "No photo meets all of the conditions." in run("search", "--tag", "dog", "--source", "taught")[2]
+
+
+def test_labels_by_hand_are_written_to_sidecars_and_survive_runs(run: Run, home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home / "photos", tmp_path / "own")
+    run("forget", home / "photos", "-q")
+    run("index", tmp_path / "own", "-q")
+    photo, sidecar = tmp_path / "own" / "0.jpg", tmp_path / "own" / "0.jpg.xmp"
+    run("tag", "--labels", "cat", "--one", "--xmp", "-q")
+    _, out, err = run("tag", "--add", "Anna", "--remove", "cat", "--xmp", "--dry-run", photo)
+    assert f"{sidecar}  +Anna -cat" in out and "1 sidecar would be written" in err
+    assert b"cat" in sidecar.read_bytes()
+    run("tag", "--add", "Anna", "--remove", "cat", "--xmp", photo)
+    assert b"Anna" in sidecar.read_bytes() and b"cat" not in sidecar.read_bytes()
+    run("tag", "--labels", "cat,Anna", "--xmp", "-q")
+    run("tag", "--clear", "--xmp", "-q")
+    assert b"Anna" in sidecar.read_bytes() and b"cat" not in sidecar.read_bytes()
+    assert [path.name for path in (tmp_path / "own").glob("*.xmp")] == ["0.jpg.xmp"]
+    run("tag", "--remove", "Anna", "--xmp", photo)
+    assert not sidecar.exists()
+
+
+def test_a_removed_label_is_still_found_through_narrower_ones_and_the_user_is_told(
+    run: Run, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pets.toml").write_text('[labels]\ncat = {parent = "animal"}\n')
+    run("tag", "--labels", "pets.toml", "--one", "-q")
+    code, _, err = run("tag", "--remove", "animal", home / "photos" / "0.jpg")
+    assert (code, err) == (0, "“animal” is still found through the narrower label cat.\n")
+
+
 def test_tag_with_one_agrees_with_evaluate_on_every_photo(
     run: Run, home: Path, small_folder: Path, tmp_path: Path
 ) -> None:
@@ -249,6 +325,15 @@ def test_tag_with_one_agrees_with_evaluate_on_every_photo(
         (["tag", "--labels", "cat", "--top", "0"], 2, "top"),
         (["tag", "--labels", "cat", "--adobe"], 2, "--xmp"),
         (["tag", "--clear", "--one"], 2, "--clear"),
+        (["tag", "photo.jpg"], 2, "classify"),
+        (["tag", "--add", "Anna"], 2, "Give the photos"),
+        (["tag", "--add", "Anna", "photo.jpg", "--one"], 2, "--one"),
+        (["tag", "--remove", "Anna", "photo.jpg", "--clear"], 2, "--clear"),
+        (["tag", "--add", "Anna", "photo.jpg", "--labels", "cat"], 2, "--labels"),
+        (["tag", "--add", "Anna", "--remove", " Anna", "photo.jpg"], 2, "both"),
+        (["tag", "--add", " ", "photo.jpg"], 1, "name"),
+        (["tag", "--add", "Anna", "photo.jpg", "b.jpg", "--json"], 1, "photo.jpg, and 1 more of 2"),
+        (["search", "--source", "me"], 2, "user"),
         (["tag", "--labels", "missing.txt"], 1, "missing.txt"),
         (["tag", "--labels", "empty.txt"], 1, "no labels"),
         (["tag", "--labels", ","], 1, "no labels"),

@@ -185,7 +185,7 @@ def images_in(library: Path) -> int:
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_completed_work_and_the_next_run_continues(program: Program, photos: Callable[..., Path]) -> None:
-    folder = photos(3000)
+    folder = photos(800)
     index = subprocess.Popen(
         [sys.executable, "-m", "searcher", "index", str(folder), "--json"],
         stdout=subprocess.PIPE,
@@ -204,10 +204,10 @@ def test_ctrl_c_keeps_completed_work_and_the_next_run_continues(program: Program
     assert err.decode().strip().startswith("Interrupted") and err.count(b"\n") == 1
 
     done = program.json("status")["images"]
-    assert 0 < done < 3000
+    assert 0 < done < 800
     assert program.json("check")["ok"]
     report = program.json("index", folder)
-    assert (report["added"], report["unchanged"], report["failed"]) == (3000 - done, done, 0)
+    assert (report["added"], report["unchanged"], report["failed"]) == (800 - done, done, 0)
 
 
 def test_the_program_works_without_a_terminal_and_without_a_locale(
@@ -220,3 +220,62 @@ def test_the_program_works_without_a_terminal_and_without_a_locale(
     done = program("search", "blue", **bare)
     assert done.returncode == 0, done.stderr
     assert str(folder) in done.stdout
+
+
+def test_roots_lists_the_folders_and_moves_them(program: Program, photos: Callable[..., Path], tmp_path: Path) -> None:
+    folder = photos(3)
+    program.json("index", folder, "--exclude", "*.png", "--hidden")
+    expected: dict[str, Any] = {"missing": False, "images": 3, "failed": 0, "whole": True}
+    expected |= {"exclude": ["*.png"], "hidden": True, "follow_links": False, "raw": None}
+    assert program.json("roots") == [{"path": str(folder)} | expected]
+    assert program("roots").stdout == f"{folder}  3 photos, --exclude '*.png' --hidden\n"
+    new = tmp_path / "moved"
+    folder.rename(new)
+    assert program("roots").stdout.endswith("(missing)\n")
+    assert "no indexed folder" in program.fails("roots", "move", tmp_path / "typo", new, code=1)
+    assert program.json("roots", "move", folder, new) == [{"old": str(folder), "new": str(new)}]
+    assert program.json("index")["unchanged"] == 3
+    assert "name the folder" in program.fails("index", "--hidden", code=2)
+    assert program("check", "--photos").stdout == "3 photos compared\nThe library has no problems.\n"
+    status = (new / "001.jpg").stat()
+    (new / "001.jpg").write_bytes(bytes(status.st_size))
+    os.utime(new / "001.jpg", ns=(status.st_mtime_ns, status.st_mtime_ns))
+    done = program("check", "--photos", "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["photos"]["changed"] == [str(new / "001.jpg")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_watch_follows_a_folder_and_ends_cleanly(program: Program, photos: Callable[..., Path], how: int) -> None:
+    folder = photos(3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "searcher", "watch", folder, "--json"],
+        env=program.environment,
+        cwd=program.home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["added"] == 3
+    assert json.loads(process.stdout.readline())["unchanged"] == 3
+    draw(folder / "new.jpg", 77)
+    assert json.loads(process.stdout.readline())["added"] == 1
+    assert any(hit["path"] == str(folder / "new.jpg") for hit in program.json("search", "a cat"))
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "Stopped. Completed work is kept.\n")
+    assert program.json("index")["unchanged"] == 4
+
+
+def test_export_and_restore_say_what_they_did(program: Program, photos: Callable[..., Path]) -> None:
+    folder = photos(3)
+    program.json("index", folder)
+    program("teach", "Rex", folder / "001.jpg")
+    counts = {"roots": 1, "tags": 0, "waiting": 0, "taught": 1}
+    assert program.json("export", "backup.json") == counts
+    assert "written to backup.json" in program("export", "backup.json").stdout
+    assert "no such file" in program.fails("restore", "typo.json", code=1)
+    other = ("--library", program.home / "other")
+    assert program("restore", "backup.json", *other).stdout == "0 tags, 1 taught label and 1 folder restored\n"
+    assert program.json("index", *other)["added"] == 3
+    assert program.json("status", *other)["images"] == 3

@@ -51,7 +51,7 @@ class Album:
         """Run an index and return its report without zeros, failures and seconds."""
         report = self.index(*paths).as_dict()
         assert len(report["failures"]) == report["failed"]
-        return {name: n for name, n in report.items() if name not in ("seconds", "failures") and n}
+        return {name: n for name, n in report.items() if name not in ("seconds", "failures", "passed_over") and n}
 
     def found(self, text: str) -> list[str]:
         """Return the names of the photos that fit a colour. Copies are joined by "="."""

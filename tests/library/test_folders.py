@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from searcher import Library, SearcherError
+from searcher import Library, OptionChange, SearcherError
 from searcher.vectors import pipeline
 from tests.histogram_model import HistogramModel
 from tests.library.conftest import Album, Disk
@@ -196,7 +196,7 @@ def test_photos_behind_broken_links_are_kept(album: Album, tmp_path: Path) -> No
     (album.folder / "linked.png").unlink()
     (album.folder / "folder").symlink_to(disk)
     (album.folder / "linked.png").symlink_to(disk / "linked.png")
-    assert album.index().added >= 3
+    assert album.library.index(album.folder, options=OptionChange(follow_links=True)).added >= 3
     before = album.library.status().images
     disk.rename(tmp_path / "unplugged")
     report = album.index()
@@ -313,9 +313,13 @@ def test_a_link_in_a_root_to_a_folder_outside_is_part_of_the_root(album: Album, 
     elsewhere.mkdir()
     (album.folder / "far.png").rename(elsewhere / "far.png")
     (album.folder / "link").symlink_to(elsewhere)
-    assert album.counts() == {"added": 2}
+    assert album.counts() == {"added": 1}
+    assert album.library.index(album.folder, options=OptionChange(follow_links=True)).added == 1
     assert album.counts(album.folder / "link") == {"unchanged": 1}
     assert album.library.status().roots == (str(album.folder),)
+    assert album.library.index(album.folder, options=OptionChange(follow_links=False)).removed == 1
+    assert album.counts(album.folder / "link") == {"added": 1}
+    assert len(album.library.status().roots) == 2
 
 
 def test_a_copy_that_can_be_opened_comes_before_a_copy_on_a_missing_disk(album: Album, tmp_path: Path) -> None:

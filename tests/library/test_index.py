@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from searcher import Library
 from searcher.catalog import Catalog
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.indexer import update
+from searcher.indexer.places import is_gone
 from searcher.library import refresh
 from searcher.photos import decode
 from searcher.vectors import pipeline
@@ -366,3 +368,29 @@ def test_two_photos_overwritten_with_the_same_photo_keep_their_ids(album: Album)
         assert catalog.execute("SELECT relpath, id FROM images ORDER BY relpath").fetchall() == before
     assert album.found("yellow") == ["blue.png=red.png"]
     assert album.found("red") == album.found("blue") == []
+
+
+def test_each_copy_is_looked_at_once_in_a_run_and_a_moved_one_is_still_found(
+    album: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def count(*place: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return is_gone(*place)
+
+    monkeypatch.setattr("searcher.indexer.commit.is_gone", count)
+    album.add("000.png")
+    for number in range(1, 150):
+        os.link(album.folder / "000.png", album.folder / f"{number:03}.png")
+    assert album.counts() == {"added": 150}
+    assert looks == 0
+    for number in range(150, 300):
+        os.link(album.folder / "000.png", album.folder / f"{number:03}.png")
+    assert album.counts() == {"added": 150, "unchanged": 150}
+    assert looks <= 200
+    (album.folder / "140.png").rename(album.folder / "moved.png")
+    for number in range(300, 303):
+        os.link(album.folder / "000.png", album.folder / f"{number:03}.png")
+    assert album.counts() == {"added": 3, "moved": 1, "unchanged": 299}

@@ -22,7 +22,7 @@ def test_a_photo_by_id_has_its_content_copies_and_tags(album: Album) -> None:
     assert details.photo.path == str(album.folder / "red.png")
     assert [(tag.label, tag.source, tag.probability) for tag in details.photo.tags] == [("Rex", "user", 1)]
     assert [copy.path for copy in details.copies] == [str(album.folder / "sub" / "copy.png")]
-    assert details.copies[0].tags == ()
+    assert details.copies[0].tags == details.photo.tags
     assert (details.content.width, details.content.height, details.content.format) == (20, 20, "PNG")
 
 

@@ -22,7 +22,7 @@ from searcher.models import (
 from searcher.models.importing import import_folder
 from searcher.models.quantize import choose_precision, keep_only
 from searcher.models.store import add_folder, find_digest
-from tests.models.steps import Steps
+from tests.watcher import Watcher
 
 OUTSIDE = {"visual": "../victim/visual/model.onnx", "textual": "../victim/textual/model.onnx"}
 
@@ -98,7 +98,7 @@ def test_a_wrong_manifest_is_an_error_of_one_line_and_hides_no_other_model(wrong
         Model.open("broken")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
     assert str(broken) in str(caught.value) or "no precision 'int3'" in str(caught.value)
-    progress = Steps()
+    progress = Watcher()
     assert "good" in [model.name for model in list_models(progress)]
     assert [notice for notice in progress.notices if "skipping the model broken" in notice]
     shutil.rmtree(good)

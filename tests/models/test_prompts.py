@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as npst
 from searcher.datasets import BARE, ENSEMBLE, Label, read_labels
 from searcher.models import Model, prompts
 from searcher.models.prompts import encode_labels, nearest
-from tests.models.steps import Steps
+from tests.watcher import Watcher
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def test_prompts_are_encoded_in_batches_and_progress_is_reported(model: Model, m
     labels = read_labels("@cifar10")
     whole = encode_labels(model, labels, ENSEMBLE)
     monkeypatch.setattr(prompts, "TEXTS_AT_ONCE", 7)  # the prompts of one label fall into two batches
-    progress = Steps()
+    progress = Watcher()
     np.testing.assert_allclose(encode_labels(model, labels, ENSEMBLE, progress), whole, atol=1e-6)
-    assert progress.seen[0] == (7, 80)
-    assert progress.seen[-1] == (80, 80)
+    assert progress.said[0] == (7, 80)
+    assert progress.said[-1] == (80, 80)
 
 
 def test_no_labels_give_no_embeddings(model: Model) -> None:

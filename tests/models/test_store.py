@@ -10,7 +10,7 @@ from PIL import Image
 from searcher.errors import InvalidInput, NotFound
 from searcher.models import Model, find_model, keep_copy, list_models, models_dir, store
 from searcher.models.store import add_folder, default_name, find_digest, remove_model, set_default
-from tests.models.steps import Steps
+from tests.watcher import Watcher
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +175,7 @@ def test_a_model_that_cannot_be_moved_into_the_store_leaves_the_old_one_in_its_p
 def test_a_broken_model_is_left_out_of_the_list_with_a_notice(small_folder: Path) -> None:
     add_folder(small_folder, "good")
     (add_folder(small_folder, "broken") / "config.json").write_text("[")
-    progress = Steps()
+    progress = Watcher()
     assert [model.name for model in list_models(progress)] == ["good"]
     assert len(progress.notices) == 1
     assert "skipping the model broken" in progress.notices[0]

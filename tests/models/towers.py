@@ -23,6 +23,7 @@ VIT: dict[str, Any] = {
     "vision_cfg": {"image_size": 64, "layers": 2, "width": 64, "patch_size": 16},
     "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2},
 }
+CONFIGS = {"resnet": RESNET, "vit": VIT}
 
 
 def small_model(config: dict[str, Any]) -> CLIP:

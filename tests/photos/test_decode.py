@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
+import pillow_jxl
 import pytest
 from PIL import Image
 
@@ -19,6 +20,7 @@ from searcher.photos import decoder as module
 from searcher.photos.decode import PhotoError, content_digest, decode, open_photo, read_bytes
 
 pillow_heif.register_heif_opener()
+assert pillow_jxl  # registers itself with Pillow
 
 SIZE = (48, 32)
 
@@ -175,14 +177,24 @@ def test_the_digest_has_16_bytes_and_depends_on_the_content() -> None:
         (b"\xff\xd8\xff", "not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unsupported kind: PostScript"),
         (b"8BPS\0\1" + bytes(100), "unsupported kind: Photoshop"),
-        (b"\xff\x0a" + bytes(100), "unsupported kind: JPEG XL"),
+        (b"\xff\x0a" + bytes(100), "damaged"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(100), "damaged: a JPEG XL file without an image"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(100), "damaged"),
+        (b"\xff\x4f\xff\x51" + bytes(100), "damaged"),
+        (b"\0\0\1\0\0\0", "damaged: an icon file without a picture"),
+        (b"\0\0\1\0\1\0" + bytes(100), "truncated"),
+        (b"P6 10 10 99999\n", "damaged: the header of the PNM file is not valid"),
+        (b"P2 2 2 255\n1 2 3 four", "damaged: the PNM file contains something that is not a number"),
         (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "unsupported kind: SVG"),
         (b"RIFF\x40\0\0\0AVI LIST" + bytes(50), "unsupported kind: video"),
         (b"II*\0\x08\0\0\0" + bytes(100), "not an image"),
         (b"\0\0\0\x18ftypheic" + bytes(100), "not an image"),
         (b"\0\0\0\x18ftypavif" + bytes(100), "not an image"),
         (b"\0\0\0\x18ftypisom" + bytes(100), "unsupported kind: video"),
-        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(100), "unsupported kind: Canon RAW"),
+        (
+            b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(100),
+            r"unsupported kind: camera raw \(CR3\)",
+        ),
     ],
 )
 def test_data_that_is_not_an_image_is_an_error(data: bytes, reason: str) -> None:
@@ -190,7 +202,9 @@ def test_data_that_is_not_an_image_is_an_error(data: bytes, reason: str) -> None
         decode(data)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF", "PPM", "JPEG2000", "JXL"]
+)
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_a_file_that_ends_early_fails(kind: str, share: float) -> None:
     whole = saved(Image.effect_noise((300, 200), 80).convert("RGB"), kind)

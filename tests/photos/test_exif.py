@@ -14,10 +14,11 @@ from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from searcher.photos.decode import decode
-from searcher.photos.exif import Exif, read_exif, read_orientation
+from searcher.photos.exif import read_exif, read_orientation
+from searcher.photos.metadata import Metadata
 
 
-def exif_of(**sections: Mapping[int, object]) -> Exif:
+def exif_of(**sections: Mapping[int, object]) -> Metadata:
     """Write EXIF to a JPEG and read it back. The sections are `top`, `shot` (the Exif IFD) and `gps`."""
     exif = Image.Exif()
     exif.update(sections.get("top", {}))
@@ -25,7 +26,7 @@ def exif_of(**sections: Mapping[int, object]) -> Exif:
     exif.get_ifd(0x8825).update(sections.get("gps", {}))
     file = io.BytesIO()
     Image.new("RGB", (8, 8)).save(file, "JPEG", exif=exif)
-    return decode(file.getvalue()).exif
+    return decode(file.getvalue()).metadata
 
 
 PRAGUE = {1: "N", 2: (50.0, 5.0, 15.0), 3: "E", 4: (14.0, 25.0, 12.0)}
@@ -59,7 +60,7 @@ def test_date_camera_and_place_are_read_from_every_format(kind: str, orientation
     file = io.BytesIO()
     Image.new("RGB", (32, 32)).save(file, kind.removeprefix("deflated "), exif=exif.tobytes())
     data = deflated(file.getvalue()) if kind == "deflated TIFF" else file.getvalue()
-    read = decode(data, min_side).exif
+    read = decode(data, min_side).metadata
     assert read.taken_at == datetime(2023, 6, 1, 12, 34, 56)
     assert read.camera == "Apple iPhone 12"
     assert read.latitude == pytest.approx(50.0875)
@@ -68,7 +69,7 @@ def test_date_camera_and_place_are_read_from_every_format(kind: str, orientation
 
 def test_a_photo_without_exif_has_no_metadata() -> None:
     image = Image.new("RGB", (8, 8))
-    assert read_exif(image) == Exif(None, None, None, None)
+    assert read_exif(image) == Metadata()
     assert read_orientation(image) == 1
 
 
@@ -96,7 +97,7 @@ def test_a_photo_without_exif_has_no_metadata() -> None:
         ("2023:06:01   :  :  ", datetime(2023, 6, 1)),
         ("2023:06:  12:00:00", None),
         ("0000:01:01 00:00:00", None),
-        ("0001:01:01 00:00:00", datetime(1, 1, 1)),
+        ("0001:01:01 00:00:00", None),
         ("2023:06:011", None),
         ("２０２３:06:01", None),
         ("    :  :     :  :  ", None),
@@ -163,7 +164,7 @@ def test_a_latitude_without_a_longitude_is_ignored() -> None:
 
 def test_an_invalid_field_does_not_affect_the_others() -> None:
     exif = exif_of(top={0x010F: "Canon", 0x0110: "EOS"}, shot={0x9003: "?"}, gps=PRAGUE | {1: "?"})
-    assert exif == Exif(None, "Canon EOS", None, None)
+    assert exif == Metadata(camera="Canon EOS")
 
 
 @settings(max_examples=300, deadline=None)
@@ -172,7 +173,7 @@ def test_an_invalid_field_does_not_affect_the_others() -> None:
 def test_invalid_exif_data_is_not_an_error(garbage: bytes, with_header: bool) -> None:
     image = Image.new("RGB", (8, 8))
     image.info["exif"] = (b"Exif\0\0II*\0\x08\0\0\0" if with_header else b"") + garbage
-    assert isinstance(read_exif(image), Exif)
+    assert isinstance(read_exif(image), Metadata)
     assert 1 <= read_orientation(image) <= 8
 
 

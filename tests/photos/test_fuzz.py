@@ -1,6 +1,7 @@
 """Any bytes give a Photo or a PhotoError, and no other error."""
 
 import io
+import random
 import warnings
 from functools import cache
 
@@ -10,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from searcher.photos.decode import DecodedPhoto, PhotoError, decode
+from searcher.photos.decode import DecodedPhoto, PhotoError, decode, decode_guarded
+from tests.photos.kinds import damaged, one_of_each_kind
 
 pillow_heif.register_heif_opener()
 
@@ -24,6 +26,11 @@ HEADS = {
     "BMP": b"BM",
     "AVIF": b"\0\0\0\x20ftypavif",
     "HEIF": b"\0\0\0\x20ftypheic",
+    "JPEG 2000": b"\xff\x4f\xff\x51\0\x29",
+    "JP2": b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\x14ftypjp2 ",
+    "ICO": b"\0\0\1\0\1\0",
+    "PNM": b"P6 3 3 255\n",
+    "plain PNM": b"P1 3 ",
 }
 
 
@@ -43,11 +50,11 @@ def whole(kind: str) -> bytes:
     return file.getvalue()
 
 
-def check(data: bytes, min_side: int | None) -> None:
+def check(data: bytes, min_side: int | None, guarded: bool = False) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            photo = decode(data, min_side)
+            photo = decode_guarded(data, min_side) if guarded else decode(data, min_side)
         except PhotoError as error:
             assert str(error)
             assert len(str(error).splitlines()) == 1
@@ -99,3 +106,44 @@ def test_truncated_images_give_a_photo_or_a_photo_error(kind: str) -> None:
     good = whole(kind)
     for length in range(0, len(good), max(1, len(good) // 150)):
         check(good[:length], None)
+
+
+RAW_HEADS = [
+    b"II*\0\x10\0\0\0CR\2\0",
+    b"\0\0\0\x18ftypcrx \0\0\0\1crx isom",
+    b"FUJIFILMCCD-RAW 0201",
+    b"IIRO\x08\0\0\0",
+    b"IIU\0\x18\0\0\0",
+    b"FOVb",
+    b"\0MRM",
+    b"II\x1a\0\0\0HEAPCCDR",
+    b"\xff\x0a",
+    b"\0\0\0\x0cJXL \r\n\x87\n",
+]
+
+
+@FUZZ
+@given(head=st.sampled_from(RAW_HEADS), data=st.binary(max_size=300), min_side=SIDES)
+def test_random_bytes_after_the_head_of_a_raw_file_give_a_photo_or_a_photo_error(
+    head: bytes, data: bytes, min_side: int | None
+) -> None:
+    check(head + data, min_side, guarded=True)
+
+
+@pytest.mark.parametrize("name", sorted(one_of_each_kind()))
+def test_each_kind_of_file_is_read_and_damaged_ones_give_a_photo_or_a_photo_error(name: str) -> None:
+    """In a process of its own, as they are indexed: the libraries for raw files and others may crash."""
+    good = one_of_each_kind()[name]
+    assert decode_guarded(good, 4).image.mode == "RGB"
+    chance = random.Random(name)
+    for _ in range(40):
+        check(damaged(good, chance), chance.choice((None, 4, 224)), guarded=True)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in sorted(one_of_each_kind()) if name.startswith(("photo", "old", "tele"))]
+)
+def test_cut_off_files_of_each_kind_give_a_photo_or_a_photo_error(name: str) -> None:
+    good = one_of_each_kind()[name]
+    for length in range(1, len(good), max(1, len(good) // 40)):
+        check(good[:length], 4, guarded=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pillow_heif
+import pillow_jxl
 import psutil
 import pytest
 from PIL import Image
@@ -26,6 +27,7 @@ from tests.histogram_model import HistogramModel
 from tests.photos.files import picture, png, saved
 
 pillow_heif.register_heif_opener()
+assert pillow_jxl  # registers itself with Pillow
 
 CHECKOUT = Path(__file__).parents[2]
 SMALL = png(picture())
@@ -110,6 +112,9 @@ def with_exif(kind: str, **options: object) -> bytes:
         ("HEIF", {}),
         ("AVIF", {}),
         ("BMP", {}),
+        ("PPM", {}),
+        ("JPEG2000", {}),
+        ("JXL", {}),
         ("JPEG", {"progressive": True}),
     ],
 )
@@ -124,9 +129,9 @@ def test_a_worker_gives_the_same_image_and_facts(
         assert (theirs.image.mode, theirs.image.size) == (mine.image.mode, mine.image.size)
         assert theirs.image.tobytes() == mine.image.tobytes()
     assert len(workers()) == 1
-    if kind not in ("GIF", "BMP"):
-        assert (theirs.exif.camera, str(theirs.exif.taken_at)) == ("Canon EOS", "2023-06-01 12:34:56")
-        assert (theirs.exif.latitude, theirs.exif.longitude) == pytest.approx((50.0875, 14.42))
+    if kind not in ("GIF", "BMP", "PPM", "JPEG2000", "JXL"):
+        assert (theirs.metadata.camera, str(theirs.metadata.taken_at)) == ("Canon EOS", "2023-06-01 12:34:56")
+        assert (theirs.metadata.latitude, theirs.metadata.longitude) == pytest.approx((50.0875, 14.42))
         assert (theirs.width, theirs.height) == (301, 480)
 
 

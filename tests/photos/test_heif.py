@@ -54,7 +54,7 @@ def test_the_orientation_of_exif_is_applied_only_if_the_file_does_not_turn_itsel
         photo = decode(file)
         assert (photo.width, photo.height) == expected.size
         assert difference(photo.image, np.asarray(expected)) < 4
-        assert str(photo.exif.taken_at) == "2023-06-01 12:34:56"
+        assert str(photo.metadata.taken_at) == "2023-06-01 12:34:56"
     assert b"irot" not in only_exif
     assert b"imir" not in only_exif
     assert orientation_from_exif(data) == 1

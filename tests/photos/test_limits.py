@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from searcher.photos import decoder as module
-from searcher.photos import limits
+from searcher.photos import jpeg_xl, limits
 from searcher.photos.decode import PhotoError, decode
 from tests.photos.files import difference, picture, saved
 
@@ -69,8 +69,11 @@ def test_each_format_has_a_limit_of_pixels(kind: str, name: str, monkeypatch: py
 def test_the_documentation_states_the_limits() -> None:
     text = (Path(__file__).parents[2] / "docs" / "which-photos.md").read_text()
     text = " ".join(text.split())
-    for limit in (limits.MAX_PIXELS, module.MAX_DECODED_PIXELS, module.MAX_HEIF_PIXELS, module.MAX_WEBP_PIXELS):
-        assert f"more than {limit / 1e6:.0f} million" in text
+    for limit in (
+        *(limits.MAX_PIXELS, module.MAX_DECODED_PIXELS, module.MAX_HEIF_PIXELS, module.MAX_WEBP_PIXELS),
+        *(jpeg_xl.MAX_PIXELS, module.MAX_JPEG_2000_PIXELS, module.MAX_LINEAR_RAW_PIXELS),
+    ):
+        assert f"more than {limit / 1e6:.0f} million" in text, limit
     assert f"larger than {module.MAX_BYTES >> 20} MiB" in text
 
 

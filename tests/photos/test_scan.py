@@ -3,12 +3,22 @@
 import os
 import socket
 from pathlib import Path
+from typing import Literal
+from unicodedata import normalize
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searcher.photos.scan import PHOTO_SUFFIXES, FoundFile, MountPoint, Unreadable, scan
+from searcher.errors import InvalidInput
+from searcher.photos.rules import FolderOptions, OptionChange
+from searcher.photos.scan import FoundFile, FoundSidecar, LinkOut, MountPoint, Unreadable, scan
+from searcher.photos.suffixes import FOUND_SUFFIXES, SIDECAR_SUFFIX
+
+FOLLOW = FolderOptions(follow_links=True)
+
+
+Form = Literal["NFC", "NFD"]
 
 
 def touch(root: Path, *names: str) -> None:
@@ -18,16 +28,18 @@ def touch(root: Path, *names: str) -> None:
         path.write_bytes(b"x")
 
 
-def found(root: Path) -> list[str]:
+def found(root: Path, options: FolderOptions = FolderOptions(), below: str = "") -> list[str]:  # noqa: B008
     """The relative paths that scan yields, sorted. Any error fails the test."""
 
-    files = list(scan(os.fsencode(root)))
+    files = [
+        file for file in scan(os.fsencode(root), options, os.fsencode(below)) if not isinstance(file, FoundSidecar)
+    ]
     assert not [file for file in files if not isinstance(file, FoundFile)]
     return sorted(os.fsdecode(file.relpath) for file in files)
 
 
 def found_and_errors(root: Path) -> tuple[list[str], dict[str, str]]:
-    files = list(scan(os.fsencode(root)))
+    files = list(scan(os.fsencode(root), FOLLOW))
     errors = {os.fsdecode(file.relpath): file.error.strerror or "" for file in files if isinstance(file, Unreadable)}
     return sorted(os.fsdecode(file.relpath) for file in files if isinstance(file, FoundFile)), errors
 
@@ -41,9 +53,11 @@ def test_a_file_has_its_path_size_and_modification_time(tmp_path: Path) -> None:
 
 
 def test_photos_are_recognised_by_their_suffix_in_any_letter_case(tmp_path: Path) -> None:
-    photos = [f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(PHOTO_SUFFIXES))]
+    photos = [
+        f"photo{number}{suffix.decode()}" for number, suffix in enumerate(sorted(FOUND_SUFFIXES - {SIDECAR_SUFFIX}))
+    ]
     photos += ["A.JPG", "b.JpEg", "c.d.heic"]
-    touch(tmp_path, *photos, "notes.txt", "film.mp4", "jpg", "x.jpgx", "photo.jpg.xmp", "raw.cr2", "none.")
+    touch(tmp_path, *photos, "notes.txt", "jpg", "x.jpgx", "photo.jpg.xmp", "code.ts", "none.")
     assert found(tmp_path) == sorted(photos)
 
 
@@ -89,12 +103,19 @@ def test_only_the_originals_of_an_apple_library_are_found(tmp_path: Path) -> Non
     assert found(tmp_path / library) == ["originals/A/1.heic"]
 
 
-def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:
+def test_links_out_of_the_root_are_followed_only_on_request(tmp_path: Path) -> None:
     touch(tmp_path, "outside/real.jpg", "root/plain.jpg")
     (tmp_path / "outside/real.jpg").write_bytes(b"12345")
     (tmp_path / "root/link.jpg").symlink_to("../outside/real.jpg")
-    files = {file.relpath: file.size for file in scan(os.fsencode(tmp_path / "root")) if isinstance(file, FoundFile)}
-    assert files == {b"plain.jpg": 1, b"link.jpg": 5}
+    (tmp_path / "root/folder").symlink_to("../outside")
+    (tmp_path / "root/gone.jpg").symlink_to("../nowhere.jpg")
+    (tmp_path / "root/notes").symlink_to("/etc/hostname")
+    root = os.fsencode(tmp_path / "root")
+    assert set(scan(root)) - {LinkOut(b"link.jpg"), LinkOut(b"folder"), LinkOut(b"gone.jpg")} == {
+        file for file in scan(root) if isinstance(file, FoundFile) and file.relpath == b"plain.jpg"
+    }
+    files = {file.relpath: file.size for file in scan(root, FOLLOW) if isinstance(file, FoundFile)}
+    assert files == {b"plain.jpg": 1, b"link.jpg": 5, b"folder/real.jpg": 5}
 
 
 def test_a_link_to_a_photo_that_is_found_anyway_is_not_a_second_photo(tmp_path: Path) -> None:
@@ -161,7 +182,104 @@ def test_linked_folders_are_listed_once_and_link_loops_end(tmp_path: Path) -> No
     (root / "again").symlink_to("sub")
     (tmp_path / "outside/back").symlink_to("../root")
     (tmp_path / "outside/on").symlink_to(root / "sub")
-    assert found(root) == ["a.jpg", "erster/out.jpg", "sub/b.jpg"]
+    assert found(root, FOLLOW) == ["a.jpg", "erster/out.jpg", "sub/b.jpg"]
+    assert found(root, FOLLOW, "sub") == ["sub/b.jpg"]
+    assert sorted(file.relpath for file in scan(os.fsencode(root)) if not isinstance(file, FoundFile)) == [
+        b"erster",
+        b"zweiter",
+    ]
+
+
+def test_links_to_photos_that_are_left_out_in_the_same_root_are_followed(tmp_path: Path) -> None:
+    """git-annex keeps photos in .git, with links to them where the photos were."""
+    touch(tmp_path, ".git/annex/1.jpg", "a/b.jpg", ".secret/c.jpg")
+    (tmp_path / "a/annexed.jpg").symlink_to("../.git/annex/1.jpg")
+    (tmp_path / "shown").symlink_to(".secret")
+    assert found(tmp_path) == ["a/annexed.jpg", "a/b.jpg", "shown/c.jpg"]
+
+
+def test_a_scan_of_a_part_follows_no_link_to_another_part(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "b/2.jpg", "b/deep/3.jpg")
+    (tmp_path / "a/link.jpg").symlink_to("../b/2.jpg")
+    (tmp_path / "a/folder").symlink_to("../b")
+    (tmp_path / "a/up").symlink_to("..")
+    outside = tmp_path.with_name(f"{tmp_path.name} outside")
+    outside.mkdir()
+    (outside / "back").symlink_to(tmp_path)
+    (tmp_path / "a/out").symlink_to(outside)
+    assert found(tmp_path, FOLLOW, "a") == ["a/1.jpg"]
+    assert found(tmp_path, FOLLOW) == ["a/1.jpg", "b/2.jpg", "b/deep/3.jpg"]
+
+
+def test_excluded_files_and_folders_are_left_out(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.png", "Private/c.jpg", "x/Private/d.jpg", "x/drafts/e.jpg", "drafts/f.jpg", "#1.jpg")
+    assert found(tmp_path, FolderOptions(("*.png", "Private/", "/drafts"))) == ["#1.jpg", "a.jpg", "x/drafts/e.jpg"]
+    assert found(tmp_path, FolderOptions(("#*", "x"))) == ["Private/c.jpg", "a.jpg", "b.png", "drafts/f.jpg"]
+    assert found(tmp_path, FolderOptions(("*.png",)), "x") == ["x/Private/d.jpg", "x/drafts/e.jpg"]
+    assert found(tmp_path, FolderOptions(("Private/",)), "x") == ["x/drafts/e.jpg"]
+
+
+def test_an_ignore_file_holds_in_its_folder_and_inner_ones_decide_first(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "keep.png", "x/b.png", "x/c.jpg", "x/y/d.png", "x/y/e.jpg", "tmp/f.jpg")
+    (tmp_path / ".searcherignore").write_text("# drafts\n*.png\n!keep.png\n/tmp/\n")
+    (tmp_path / "x/.searcherignore").write_text("!b.png\n/y/e.jpg\n")
+    assert found(tmp_path) == ["keep.png", "x/b.png", "x/c.jpg"]
+    assert found(tmp_path, below="x/y") == []
+    assert found(tmp_path, FolderOptions(("c.jpg",), hidden=True)) == ["keep.png", "x/b.png"]
+
+
+def test_an_ignore_file_in_any_encoding_does_no_harm(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    (tmp_path / ".searcherignore").write_bytes(b"\xff\xfe[\0\\\n!\n[z-a]\n**\x80\n" + b"(" * 5000 + b"\na[\n")
+    assert found(tmp_path) == ["a.jpg"]
+    (tmp_path / ".searcherignore").unlink()
+    (tmp_path / ".searcherignore").mkdir()
+    assert found(tmp_path) == ["a.jpg"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_a_pattern_matches_a_name_in_any_unicode_normal_form(tmp_path: Path, form: Form, typed: Form) -> None:
+    touch(tmp_path, normalize(form, "Fête/1.jpg"), "2.jpg")
+    assert found(tmp_path, FolderOptions((normalize(typed, "fête/"), normalize(typed, "Fête/")))) == ["2.jpg"]
+
+
+def test_hidden_photos_are_found_on_request_but_no_thumbnails_and_deleted_files(tmp_path: Path) -> None:
+    left_out = [".Trash-1000/a.jpg", ".thumbnails/a.png", ".git/a.jpg", "._a.jpg", "$Recycle.Bin/a.jpg", "@eaDir/a.jpg"]
+    touch(tmp_path, ".a.jpg", ".b/.c/d.jpg", "e.jpg", *left_out)
+    assert found(tmp_path, FolderOptions(hidden=True)) == [".a.jpg", ".b/.c/d.jpg", "e.jpg"]
+    assert found(tmp_path) == ["e.jpg"]
+
+
+@pytest.mark.parametrize("pattern", ["", " ", "caf\udce9", "/"])
+def test_a_pattern_that_excludes_nothing_is_refused(pattern: str) -> None:
+    with pytest.raises(InvalidInput, match="excludes nothing"):
+        OptionChange(exclude=(pattern,)).applied_to(FolderOptions())
+
+
+def test_options_add_up_until_they_are_dropped() -> None:
+    options = OptionChange(exclude=("a",), hidden=True).applied_to(FolderOptions(("b",), follow_links=True))
+    assert options == FolderOptions(("b", "a"), hidden=True, follow_links=True)
+    assert OptionChange(exclude=("c",), keep_excluded=False, hidden=False).applied_to(options) == FolderOptions(
+        ("c",), follow_links=True
+    )
+    assert FolderOptions.from_dict(options.as_dict()) == options
+
+
+def test_a_path_that_is_too_long_is_reported_with_the_reason(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        for _ in range(20):  # each step is short enough, the whole path is not
+            Path("d" * 250).mkdir()
+            os.chdir("d" * 250)
+        Path("deep.jpg").touch()
+    finally:
+        os.chdir(here)
+    photos, errors = found_and_errors(tmp_path)
+    assert photos == ["a.jpg"]
+    assert list(errors.values()) == ["File name too long"]
 
 
 @settings(max_examples=40, deadline=None)

@@ -7,16 +7,14 @@ import codecs
 import io
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pytest
-
 from searcher.sidecars import Sidecar, read_sidecar, update_sidecar
+from tests.programs import needs
 
 DOG = ("animal", "dog")
 
@@ -267,10 +265,7 @@ def exiftool(file: Path) -> dict[str, Any]:
 
 def exiftool_of_many(files: Sequence[Path]) -> list[dict[str, Any]]:
     """The fields that exiftool reads from each file."""
-    program = shutil.which("exiftool")
-    if program is None:
-        pytest.fail("exiftool is missing; run: apt-get install libimage-exiftool-perl, or see https://exiftool.org")
-    command: list[str | Path] = [program, "-j", "-struct", "-G1", "-XMP:all", *files]
+    command: list[str | Path] = [needs("exiftool"), "-j", "-struct", "-G1", "-XMP:all", *files]
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     found: list[dict[str, Any]] = json.loads(done.stdout, parse_int=str, parse_float=str)
     for each in found:

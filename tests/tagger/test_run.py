@@ -17,6 +17,7 @@ from searcher.tagger import run as running
 from searcher.tagger.question import Question, read_definition
 from searcher.tagger.run import TagReport
 from tests.library.conftest import Album
+from tests.watcher import Watcher
 
 
 def ask(*names: str, one: bool = False, top: int | None = None) -> Question:
@@ -38,17 +39,9 @@ def probabilities(photo: Photo) -> dict[str, float]:
     return {tag.label: tag.probability for tag in photo.tags}
 
 
-class Counts(Progress):
-    """Keeps the counts. Interrupts when `until` photos are done."""
-
-    def __init__(self, until: int | None = None) -> None:
-        self.seen: list[tuple[int, int | None]] = []
-        self.until = until
-
-    def advance(self, done: int, total: int | None) -> None:
-        self.seen.append((done, total))
-        if done == self.until:
-            raise KeyboardInterrupt
+def interrupt_after_two(done: int, total: int | None) -> None:
+    if done == 2:
+        raise KeyboardInterrupt
 
 
 def test_each_photo_gets_the_labels_that_fit_and_may_get_none(album: Album) -> None:
@@ -196,7 +189,7 @@ def test_an_interrupted_run_keeps_its_answers_and_continues_from_there(
     monkeypatch.setattr(running, "MOST_ROWS", 1)
     monkeypatch.setattr(running, "COMMIT_EMBEDDINGS", 1)
     with pytest.raises(KeyboardInterrupt):
-        album.library.tag(ask("red", "green", "blue"), progress=Counts(until=2))
+        album.library.tag(ask("red", "green", "blue"), progress=Watcher(interrupt_after_two))
     assert [name for name, tags in labels(album, "red", "green", "blue").items() if tags]
     assert put(album, ask("red", "green", "blue")).asked == 2
     assert sum(bool(tags) for tags in labels(album, "red", "green", "blue").values()) == 3
@@ -309,9 +302,9 @@ def test_labels_that_cannot_be_stored_are_refused() -> None:
 
 def test_progress_counts_photos(album: Album) -> None:
     album.fill()
-    counts = Counts()
-    album.library.tag(ask("red"), progress=counts)
-    assert counts.seen[-1] == (4, 4)
+    watcher = Watcher()
+    album.library.tag(ask("red"), progress=watcher)
+    assert watcher.said[-1] == (4, 4)
 
 
 def test_labels_that_are_cleared_during_a_run_stay_cleared(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,24 @@ def test_a_tag_that_the_user_removed_is_not_written_again_until_the_sidecar_is_d
     assert subjects(tagged, "red.png.xmp") == ("red",)
 
 
+def test_a_tag_that_the_user_removed_is_written_again_if_the_user_asks_for_it(tagged: Album) -> None:
+    path = tagged.folder / "red.png.xmp"
+    write(tagged, "red")
+    update_sidecar(os.fsencode(path), [("mine",)])
+    entries = [f"{field}=red" for field in ("dc:subject", "lr:hierarchicalSubject", "digiKam:TagsList")]
+    for refused_before in (False, True):
+        update_sidecar(os.fsencode(path), [], entries)  # as another program would
+        if refused_before:
+            give(tagged, "black")
+            write(tagged, "red", "black")
+        photos = [photo for photo in tagged.library.tagged(["red"]) if photo.tags]
+        for dry_run in (True, False):
+            report = tagged.library.write_sidecars(photos, {"red": None}, insist=True, dry_run=dry_run)
+            assert report.changed == 1
+            assert [change.added for change in report.changes] == ([(("red",),)] if dry_run else [])
+        assert set(subjects(tagged, "red.png.xmp") or ()) == {"mine", "red"}
+
+
 def test_a_sidecar_that_was_moved_with_its_photo_is_recognized(tagged: Album) -> None:
     write(tagged, "red", "green")
     (tagged.folder / "new").mkdir()

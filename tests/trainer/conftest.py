@@ -93,5 +93,10 @@ def feature_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def unpublished(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Skip the export: it has its own tests and takes longer than these runs."""
-    monkeypatch.setattr(loop, "publish", lambda *arguments: None)
+    """Skip the export and the curves: they have their own tests and take longer than these runs."""
+    skip_results(monkeypatch)
+
+
+def skip_results(patch: pytest.MonkeyPatch) -> None:
+    for name in ("publish", "draw_curves"):
+        patch.setattr(loop, name, lambda *arguments: None)

@@ -113,7 +113,20 @@ def config_of(name: str, folder: Path) -> tuple[dict[str, Any], Any]:
     if name == "hugging face":
         tokenizer = bert_tokenizer()
         return bert_tower(folder / "bert", tokenizer), tokenizer
-    return open_clip.get_model_config(name), siglip_tokenizer() if "SigLIP" in name else None
+    config: Any = open_clip.get_model_config(name)
+    shorten(config)
+    return config, siglip_tokenizer() if "SigLIP" in name else None
+
+
+def shorten(config: dict[str, Any]) -> None:
+    """Keep two layers of a tower, or one of each stage of a ResNet. The others are the same, and export slowly.
+
+    The image tower of SigLIP keeps its twelve layers.
+    """
+    for tower in (config["vision_cfg"], config["text_cfg"]):
+        layers = tower.get("layers")  # not in a config of timm
+        if layers:
+            tower["layers"] = [1] * len(layers) if isinstance(layers, list) else 2
 
 
 @pytest.fixture

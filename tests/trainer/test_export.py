@@ -1,6 +1,6 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -14,9 +14,8 @@ from searcher.models import Model
 from searcher.trainer.export import export_model, write_tokenizer
 from tests.models.sentences import sentences
 from tests.models.towers import (
-    RESNET,
+    CONFIGS,
     VIT,
-    export_small,
     real_photos,
     small_model,
     torch_images,
@@ -24,11 +23,11 @@ from tests.models.towers import (
 )
 
 
-@pytest.mark.parametrize("config", [RESNET, VIT], ids=["resnet", "vit"])
+@pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.slow
-def test_exported_encoders_equal_torch(config: dict[str, Any], tmp_path: Path) -> None:
-    torch_model = export_small(config, tmp_path / "small")
-    model = Model.open(tmp_path / "small")
+def test_exported_encoders_equal_torch(name: str, exported: Callable[..., Path]) -> None:
+    config = CONFIGS[name]
+    torch_model, model = small_model(config), Model.open(exported(name))
     photos = real_photos()
     expected = torch_images(torch_model, photos, PreprocessCfg(size=64))
     np.testing.assert_allclose(model.encode_images(photos), expected, atol=1e-4)
@@ -65,15 +64,15 @@ def test_export_does_not_change_the_model_or_other_files_in_the_folder(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(small_folder: Path, tmp_path: Path) -> None:
-    export_small(RESNET, tmp_path / "small", precision="compact")
-    whole, compact = Model.open(small_folder), Model.open(tmp_path / "small")
+def test_a_compact_export_is_small_close_to_float32_and_keeps_its_digest(exported: Callable[..., Path]) -> None:
+    large, small = exported("resnet"), exported("resnet", "compact")
+    whole, compact = Model.open(large), Model.open(small)
     assert compact.precision == "compact"
     assert compact.digest == whole.digest
     for name, part in (("visual/model.onnx", 0.35), ("textual/model.onnx", 0.3)):
-        assert (tmp_path / "small" / name).stat().st_size < part * (small_folder / name).stat().st_size
+        assert (small / name).stat().st_size < part * (large / name).stat().st_size
     # A distributed file must not depend on the integer instructions of the machine that made it.
-    text = onnx.load(str(tmp_path / "small/textual/model.onnx"))
+    text = onnx.load(str(small / "textual/model.onnx"))
     assert not [node.op_type for node in text.graph.node if "Integer" in node.op_type]
     drift = compact.info["drift"]["compact"]
     assert drift["image_cosine"] > 0.999

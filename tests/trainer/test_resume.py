@@ -1,12 +1,12 @@
 """A run that was killed and resumed ends like a run that was not."""
 
+import contextlib
 import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,53 +16,53 @@ from safetensors.torch import load_file
 
 from searcher.errors import SearcherError
 from searcher.trainer import loop
-from searcher.trainer.loop import train
-from tests.trainer.conftest import settings_for
+from searcher.trainer.loop import Settings, train
+from tests.trainer.conftest import settings_for, skip_results
+from tests.trainer.processes import start
 from tests.trainer.test_shards import write_shards
 
 EPOCHS = 8  # of 3 steps
-# The same run in a separate process, with metrics and a checkpoint at every step, and no export.
-PROGRAM = """
-import sys, torch
-from pathlib import Path
-from searcher.trainer import loop
-torch.set_num_threads(1)
-loop.LOG_EVERY, loop.SAVE_EVERY = 1, 0
-loop.publish = lambda *arguments: None
-source, out, model, workers = sys.argv[1:]
-settings = loop.Settings(
-    sources=(Path(source),), out=Path(out), model=model, workers=int(workers), epochs=8, batch_size=16, lr=3e-3,
-    average=0.9,
-)
-loop.train(settings)
-"""
+
+
+def step_by_step(patch: pytest.MonkeyPatch) -> None:
+    """Write metrics and a checkpoint at every step."""
+    patch.setattr(loop, "SAVE_EVERY", 0)
+    patch.setattr(loop, "LOG_EVERY", 1)
 
 
 @pytest.fixture
-def stepwise(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Write metrics and a checkpoint at every step, and use one thread, as in PROGRAM."""
-    monkeypatch.setattr(loop, "SAVE_EVERY", 0)
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+def stepwise(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Write metrics and a checkpoint at every step, and use one thread, so that sums are the same in all processes."""
+    step_by_step(monkeypatch)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
 
 
-def kill_a_run(source: Path, out: Path, model: Path, workers: int) -> int:
+def run_in_a_process(settings: Settings) -> None:
+    """The same run in a process of its own, which ends with it."""
+    torch.set_num_threads(1)
+    patch = pytest.MonkeyPatch()
+    skip_results(patch)
+    step_by_step(patch)
+    train(settings)
+
+
+def kill_a_run(settings: Settings) -> int:
     """Start a run and kill it with SIGKILL at a random time after its first steps. Returns the steps it reported."""
-    command = [sys.executable, "-c", PROGRAM, str(source), str(out), str(model), str(workers)]
-    root = Path(__file__).parents[2]
-    run = subprocess.Popen(command, cwd=root, env=os.environ | {"OMP_NUM_THREADS": "1"}, start_new_session=True)
-    metrics, wanted = out / "metrics.jsonl", random.randint(2, 15)
+    run = start(run_in_a_process, settings)
+    metrics, wanted = settings.out / "metrics.jsonl", random.randint(2, 12)
     try:
         while len(steps_of(metrics)) < wanted:
-            assert run.poll() is None, "the run ended before it could be killed"
+            assert run.is_alive(), "the run ended before it could be killed"
             time.sleep(0.005)
         time.sleep(random.random() * 0.1)
     finally:
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
+        assert run.pid
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.join()
     return len(steps_of(metrics))
 
 
@@ -88,7 +88,7 @@ def test_a_killed_run_ends_with_the_same_weights_for_any_number_of_workers(folde
     whole = train(settings_for(folder, tmp_path / "whole", **values))
     for workers in (0, 1, 2):
         out = tmp_path / f"killed {workers}"
-        assert kill_a_run(folder / "pairs.csv", out, folder / "tiny.json", workers) < 3 * EPOCHS
+        assert kill_a_run(settings_for(folder, out, workers=workers, **values)) < 3 * EPOCHS
         train(settings_for(folder, out, workers=workers, resume=True, **values))
         assert_same_end(whole, out)
 
@@ -101,7 +101,7 @@ def test_a_killed_run_on_shards_resumes_at_the_same_position(folder: Path, tmp_p
     values: dict[str, Any] = {"sources": (shards,), "epochs": EPOCHS, "average": 0.9, "workers": 2}
     whole = train(settings_for(folder, tmp_path / "whole", **values))
     out = tmp_path / "killed"
-    kill_a_run(shards, out, folder / "tiny.json", 2)
+    kill_a_run(settings_for(folder, out, **values))
     train(settings_for(folder, out, resume=True, **values))
     assert_same_end(whole, out)
 

@@ -1,25 +1,26 @@
 """The gradient of a batch is the same for the whole batch, for several parts and for several processes."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from open_clip.loss import ClipLoss, SigLipLoss
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from searcher.progress import SILENT
-from searcher.trainer import checkpoint
-from searcher.trainer.distributed import Processes
+from searcher.trainer import checkpoint, loop
+from searcher.trainer.distributed import Processes, join
 from searcher.trainer.locked import freeze
 from searcher.trainer.step import Objective, backward
 from searcher.trainer.text import FrozenText
-from tests.trainer.conftest import CONFIGS, TEXT
+from tests.trainer.conftest import CONFIGS, TEXT, settings_for, skip_results
+from tests.trainer.processes import run_on_two
 
 EXACT = Processes()
 
@@ -130,59 +131,39 @@ def test_a_locked_text_tower_gets_no_gradient_and_encodes_each_caption_once() ->
     assert trained == {name for name, _ in model.visual.named_parameters(prefix="visual")} | {"logit_scale"}
 
 
-def run_on_two_processes(program: str, tmp_path: Path) -> None:
-    """Run `program` with torchrun on two CPU processes."""
-    script = tmp_path / "program.py"
-    script.write_text(program)
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+LOSSES = ("softmax", "sigmoid", "locked")
+
+
+def objective_of(loss: str, processes: Processes) -> Objective:
+    """The objective of a new model. "locked" is the softmax loss with a locked text tower."""
+    model = model_of("vit", init_logit_bias=-5.0)
+    if loss != "locked":
+        return Objective(model, processes, loss, 0.1 * (loss == "softmax"))
+    freeze(model, ("text",))
+    return Objective(model, processes, frozen=FrozenText(model, words, {"a": ("x", "y"), "b": ("z",)}))
+
+
+def save_gradients(folder: Path) -> None:
+    """For one of two processes: write the gradients and terms of each loss."""
+    with join() as processes:
+        assert processes.count == 2
+        for loss in LOSSES:
+            objective = objective_of(loss, replace(processes, dtype=None))
+            share = cut(batch_of(16, **teacher_and_classes(16)), 2)[processes.rank]
+            terms = backward(objective, cut(share, 2))
+            save_file(gradients(objective.model), folder / f"{loss} {processes.rank}.safetensors")
+            if processes.first:
+                values = {name: term.item() for name, term in terms.items()}
+                (folder / f"{loss}.json").write_text(json.dumps(values))
 
 
 @pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(tmp_path: Path) -> None:
-    run_on_two_processes(
-        """
-import json
-from dataclasses import replace
-import torch
-from safetensors.torch import save_file
-from searcher.trainer.distributed import join
-from searcher.trainer.locked import freeze
-from searcher.trainer.step import Objective, backward
-from searcher.trainer.text import FrozenText
-from tests.trainer.test_step import batch_of, cut, gradients, model_of, teacher_and_classes, words
-
-with join() as processes:
-    assert processes.count == 2
-    exact = replace(processes, dtype=None)
-    for loss in ("softmax", "sigmoid", "locked"):
-        model = model_of("vit", init_logit_bias=-5.0)
-        frozen = None
-        if loss == "locked":
-            freeze(model, ("text",))
-            frozen = FrozenText(model, words, {"a": ("x", "y"), "b": ("z",)})
-        share = cut(batch_of(16, **teacher_and_classes(16)), 2)[processes.rank]
-        objective = Objective(model, exact, loss.replace("locked", "softmax"), 0.1 * (loss == "softmax"), frozen)
-        terms = backward(objective, cut(share, 2))
-        save_file(gradients(model), f"{loss} {processes.rank}.safetensors")
-        if processes.first:
-            open(f"{loss}.json", "w").write(json.dumps({name: term.item() for name, term in terms.items()}))
-""",
-        tmp_path,
-    )
-    for loss in ("softmax", "sigmoid", "locked"):
-        model = model_of("vit", init_logit_bias=-5.0)
-        frozen = None
-        if loss == "locked":
-            freeze(model, ("text",))
-            frozen = FrozenText(model, words, {"a": ("x", "y"), "b": ("z",)})
-        batch = batch_of(16, **teacher_and_classes(16))
-        name = loss.replace("locked", "softmax")
-        terms = backward(Objective(model, EXACT, name, 0.1 * (loss == "softmax"), frozen), [batch])
-        expected = gradients(model)
+    run_on_two(save_gradients, tmp_path)
+    for loss in LOSSES:
+        objective = objective_of(loss, EXACT)
+        terms = backward(objective, [batch_of(16, **teacher_and_classes(16))])
+        expected = gradients(objective.model)
         found = json.loads((tmp_path / f"{loss}.json").read_text())
         assert found == pytest.approx({name: term.item() for name, term in terms.items()}, abs=1e-5)
         for rank in (0, 1):
@@ -208,49 +189,28 @@ def words(texts: list[str]) -> torch.Tensor:
     return ids
 
 
-@pytest.mark.slow
-def test_a_run_with_two_processes_has_the_losses_of_a_run_with_one(folder: Path, tmp_path: Path) -> None:
-    run_on_two_processes(
-        f"""
-import contextlib
-from dataclasses import replace
-from pathlib import Path
-from searcher.trainer import loop
-from tests.trainer.conftest import settings_for
+def train_exactly(folder: Path, out: Path) -> None:
+    """Train in float32 on the CPU, with metrics at every step and no results."""
 
-loop.publish = lambda *arguments: None
-loop.LOG_EVERY = 1
-joined = loop.join
-
-
-@contextlib.contextmanager
-def exactly():
-    with joined() as processes:
-        yield replace(processes, dtype=None)
-
-
-loop.join = exactly
-folder = Path({str(folder)!r})
-loop.train(settings_for(folder, Path("two"), model=str(folder / "vit.json"), val=folder / "classes"))
-""",
-        tmp_path,
-    )
-    lines = [json.loads(line) for line in (tmp_path / "two/metrics.jsonl").read_text().splitlines()]
-    assert lines[-1]["step"] == 12
-    assert "zero_shot" in lines[-1]
-    assert len(lines) == 12
-    run_alone(folder, tmp_path)
-    # Compare losses, not weights: AdamW divides by the size of a gradient, which amplifies rounding if it is near zero.
-    alone = [json.loads(line) for line in (tmp_path / "one/metrics.jsonl").read_text().splitlines()]
-    assert [line["loss"] for line in lines] == pytest.approx([line["loss"] for line in alone], abs=1e-3)
-
-
-def run_alone(folder: Path, tmp_path: Path) -> None:
-    from searcher.trainer import loop
-    from tests.trainer.conftest import settings_for
+    @contextmanager
+    def exactly() -> Iterator[Processes]:
+        with join() as processes:
+            yield replace(processes, dtype=None, device=EXACT.device)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "publish", lambda *arguments: None)
+        skip_results(patch)
         patch.setattr(loop, "LOG_EVERY", 1)
-        settings = settings_for(folder, tmp_path / "one", model=str(folder / "vit.json"))
-        loop._train(settings, SILENT, EXACT)
+        patch.setattr(loop, "join", exactly)
+        loop.train(settings_for(folder, out, model=str(folder / "vit.json"), val=folder / "classes"))
+
+
+@pytest.mark.slow
+def test_a_run_with_two_processes_has_the_losses_of_a_run_with_one(folder: Path, tmp_path: Path) -> None:
+    run_on_two(partial(train_exactly, folder), tmp_path / "two")
+    train_exactly(folder, tmp_path / "one")
+    two, one = ([json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()] for name in ("two", "one"))
+    assert two[-1]["step"] == 12
+    assert "zero_shot" in two[-1]
+    assert len(two) == 12
+    # Compare losses, not weights: AdamW divides by the size of a gradient, which amplifies rounding if it is near zero.
+    assert [line["loss"] for line in two] == pytest.approx([line["loss"] for line in one], abs=1e-3)

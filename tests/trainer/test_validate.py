@@ -1,6 +1,7 @@
 """Validation during training measures as `searcher evaluate` does."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from searcher.models import Model
 from searcher.models.preprocess import Preprocess
 from searcher.trainer import validate
 from searcher.trainer.distributed import Processes
-from searcher.trainer.export import export_model
 from searcher.trainer.validate import TEMPLATES, TorchEncoder, Validation, thinned
 from tests.models.towers import VIT, small_model
 from tests.trainer.conftest import Recorder
@@ -28,19 +28,16 @@ def encoder_of(model: Any, **changes: Any) -> TorchEncoder:
 
 
 @pytest.mark.slow
-def test_validation_equals_evaluate_on_the_exported_model(folder: Path, tmp_path: Path) -> None:
-    model = small_model(VIT).train()
-    encoder = encoder_of(model)
-    config = {"size": 64, "resize_mode": "squash"}
-    export_model(model, config, encoder.tokenizer, VIT, tmp_path / "exported", name="small")
-    exported = Model.open(tmp_path / "exported")
+def test_validation_equals_evaluate_on_the_exported_model(folder: Path, exported: Callable[..., Path]) -> None:
+    model, searched = small_model(VIT).train(), Model.open(exported("vit"))
+    encoder = encoder_of(model, preprocessing=searched.preprocessing)
 
     found = Validation(folder / "classes")(encoder)
-    expected = zero_shot(exported, read_class_folder(folder / "classes"), templates=TEMPLATES)
+    expected = zero_shot(searched, read_class_folder(folder / "classes"), templates=TEMPLATES)
     assert found["zero_shot"] == pytest.approx(expected.top1, abs=max(1e-3, 1.01 / expected.n))
 
     found = Validation(folder / "pairs.csv")(encoder)
-    recalls = retrieval(exported, read_source(folder / "pairs.csv"))
+    recalls = retrieval(searched, read_source(folder / "pairs.csv"))
     for way, recall in (("text_to_image", recalls.text_to_image), ("image_to_text", recalls.image_to_text)):
         for k, value in recall.as_dict().items():
             assert found[f"{way}_{k}"] == pytest.approx(value, abs=max(1e-3, 1.01 / recalls.n)), (way, k)

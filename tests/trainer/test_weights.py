@@ -1,7 +1,7 @@
 """Weights read back from exported model folders."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from searcher.models.layout import TEXTUAL, VISUAL
 from searcher.trainer import builtin, checkpoint
 from searcher.trainer.export import export_model
 from searcher.trainer.weights import read_weights
-from tests.models.towers import RESNET, VIT, export_small, small_model
+from tests.models.towers import CONFIGS, VIT, small_model
 
 TEXTS = ["a dog on the beach", "two red cars", "snow", "a photo of an old temple in the forest at night"]
 UNUSED = "num_batches_tracked"
@@ -116,18 +116,13 @@ def test_a_compact_folder_with_a_language_model_gives_the_embeddings_of_torch(be
         )
 
 
-@pytest.fixture(scope="module", params=["float32", "compact"])
-def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
-    folder = tmp_path_factory.mktemp(request.param)
-    yield folder, request.param
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [RESNET, VIT], ids=["resnet", "vit"])
-def test_weights_of_the_architectures_of_open_clip_are_read_back(config: dict[str, Any], exported: Any) -> None:
-    folder, precision = exported
-    export_small(config, folder, precision=precision)
-    found, expected = all_weights(folder), small_model(config).state_dict()
+@pytest.mark.parametrize("precision", ["float32", "compact"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_weights_of_the_architectures_of_open_clip_are_read_back(
+    name: str, precision: str, exported: Callable[..., Path]
+) -> None:
+    found, expected = all_weights(exported(name, precision)), small_model(CONFIGS[name]).state_dict()
     assert found.keys() == expected.keys() - {"logit_scale"}
     for name, tensor in found.items():
         if tensor is None:

@@ -1,13 +1,13 @@
 """Catalogs of random embeddings, and an exact search among them in plain NumPy."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from searcher.catalog import Catalog
 from searcher.catalog.read.view import View
-from searcher.catalog.rows import Content, ModelRow, Place
+from searcher.catalog.rows import ModelRow
+from tests.catalog.filling import fill
 from tests.histogram_model import HistogramModel
 
 DIM = HistogramModel.dim
@@ -22,17 +22,10 @@ def unit_vectors(count: int, seed: int) -> np.ndarray:
 
 def add(catalog: Catalog, count: int, start: int = 0) -> ModelRow:
     """Commit `count` images with random embeddings, named by the numbers from `start`. Returns the model."""
-    with catalog.write() as change:
-        root = change.files.add_root(b"/photos", whole=True)
-        model_id = change.models.add(HistogramModel(), Path("/models/histogram"))
-        change.models.use(model_id)
-        for number, vector in enumerate(unit_vectors(count, seed=start), start):
-            content = Content(number.to_bytes(16, "big"), 40, 30, "PNG")
-            content_id = change.files.add_content(content)
-            change.embeddings.add(content_id, model_id, "float32", vector)
-            change.files.put_image(Place(root.id, b"%d.png" % number, 1, 1), content_id)
-        model = change.view.models.current()
-        assert model is not None
+    fill(catalog, count, start, unit_vectors(count, seed=start))
+    with catalog.read() as view:
+        model = view.models.current()
+    assert model is not None
     return model
 
 

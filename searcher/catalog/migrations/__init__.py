@@ -7,12 +7,22 @@ import sqlite3
 from collections.abc import Sequence
 
 from searcher.catalog.connect import APPLICATION_ID
-from searcher.catalog.migrations import m001_initial, m002_tags, m003_mounts
+from searcher.catalog.migrations import (
+    m001_initial,
+    m002_tags,
+    m003_mounts,
+    m004_metadata,
+    m005_folders,
+    m006_relevance,
+)
 
 MIGRATIONS: tuple[Sequence[str], ...] = (
     m001_initial.STATEMENTS,
     m002_tags.STATEMENTS,
     m003_mounts.STATEMENTS,
+    m004_metadata.STATEMENTS,
+    m005_folders.STATEMENTS,
+    m006_relevance.STATEMENTS,
 )
 """The statements that lead from each version to the next one, beginning with an empty file (version 0)."""
 

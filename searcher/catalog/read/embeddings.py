@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from searcher.catalog.filtering import compile_filter
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
-from searcher.catalog.rows import MissingEmbedding, ModelRow
+from searcher.catalog.rows import ContentFiles, ModelRow
 from searcher.errors import Damaged
 from searcher.filters import Filter
 
@@ -138,19 +138,10 @@ class Embeddings(Queries):
         """How many contents a model has not embedded yet."""
         return self._number(f"SELECT count(*) FROM {_MISSING}", model_id)
 
-    def missing(self, model_id: int, after: int = 0, limit: int = MISSING_CHUNK) -> list[MissingEmbedding]:
+    def missing(self, model_id: int, after: int = 0, limit: int = MISSING_CHUNK) -> list[ContentFiles]:
         """Up to `limit` contents with ids greater than `after` that a model has not embedded yet, ascending."""
         sql = f"SELECT c.id, c.digest FROM {_MISSING} AND c.id > ? ORDER BY c.id LIMIT ?"
-        digests: dict[int, bytes] = dict(self._rows(sql, model_id, after, limit))
-        places: dict[int, list[tuple[int, bytes, bytes]]] = {content_id: [] for content_id in digests}
-        rows = self._rows(
-            "SELECT i.content_id, r.id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
-            f"WHERE i.content_id IN {IN_LIST} ORDER BY i.id",
-            in_list(digests),
-        )
-        for content_id, *place in rows:
-            places[content_id].append(tuple(place))
-        return [MissingEmbedding(content_id, digests[content_id], tuple(found)) for content_id, found in places.items()]
+        return self._with_files(dict(self._rows(sql, model_id, after, limit)))
 
     def images_without(self, model_id: int) -> int:
         """How many images a model has no embedding for."""

@@ -1,7 +1,10 @@
 """Roots and the files in them: what a run compares with the disk."""
 
-from searcher.catalog.read.queries import Queries
-from searcher.catalog.rows import ImageAt, KnownFile, Root, after_prefix
+import json
+
+from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.rows import ImageAt, IndexedPhoto, KnownFile, Root, after_prefix
+from searcher.photos.rules import FolderOptions
 
 
 class Files(Queries):
@@ -9,8 +12,8 @@ class Files(Queries):
 
     def roots(self) -> list[Root]:
         """All indexed folders, by path."""
-        rows = self._rows("SELECT id, path, whole FROM roots ORDER BY path")
-        return [Root(id, path, bool(whole)) for id, path, whole in rows]
+        rows = self._rows("SELECT id, path, whole, options FROM roots ORDER BY path")
+        return [_root(row) for row in rows]
 
     def root_paths(self) -> dict[int, bytes]:
         """root id → path of the folder."""
@@ -34,6 +37,25 @@ class Files(Queries):
         sql = "SELECT relpath, size, mtime_ns FROM images WHERE root_id = ? ORDER BY id LIMIT ?"
         return self._rows(sql, root_id, count)
 
+    def sample_contents(self, root_id: int, count: int) -> list[tuple[bytes, bytes]]:
+        """(relative path, digest) of up to `count` photos from all over a root."""
+        ids = self._rows("SELECT id FROM images WHERE root_id = ? AND content_id IS NOT NULL ORDER BY id", root_id)
+        step = max(1, len(ids) // count)
+        sql = (
+            "SELECT i.relpath, c.digest FROM images i JOIN contents c ON c.id = i.content_id "
+            f"WHERE i.id IN {IN_LIST} ORDER BY i.id"
+        )
+        return self._rows(sql, in_list(row[0] for row in ids[::step][:count]))
+
+    def photos_after(self, image_id: int, limit: int) -> list[IndexedPhoto]:
+        """Up to `limit` photos with ids greater than `image_id`, ascending."""
+        sql = (
+            "SELECT i.id, r.path, i.relpath, i.size, i.mtime_ns, c.digest FROM images i "
+            "JOIN roots r ON r.id = i.root_id JOIN contents c ON c.id = i.content_id "
+            "WHERE i.id > ? ORDER BY i.id LIMIT ?"
+        )
+        return [IndexedPhoto(*row) for row in self._rows(sql, image_id, limit)]
+
     def holds(self, root_id: int, relpath: bytes) -> bool:
         """Whether a file at this place is known, be it a failed one."""
         return self._row("SELECT 1 FROM images WHERE root_id = ? AND relpath = ?", root_id, relpath) is not None
@@ -44,10 +66,15 @@ class Files(Queries):
         row = self._row(sql, root_id, relpath)
         return None if row is None else ImageAt(*row)
 
-    def images_of(self, content_id: int, limit: int) -> list[ImageAt]:
-        """Up to `limit` images with this content, oldest first."""
-        sql = "SELECT id, root_id, relpath, content_id FROM images WHERE content_id = ? ORDER BY id LIMIT ?"
-        return [ImageAt(*row) for row in self._rows(sql, content_id, limit)]
+    def newest_id(self) -> int:
+        """The largest id that any image was ever given, 0 if there was none."""
+        row = self._row("SELECT seq FROM sqlite_sequence WHERE name = 'images'")
+        return 0 if row is None else int(row[0])
+
+    def images_of(self, content_id: int, limit: int, after: int = 0) -> list[ImageAt]:
+        """Up to `limit` images with this content and an id greater than `after`, oldest first."""
+        sql = "SELECT id, root_id, relpath, content_id FROM images WHERE content_id = ? AND id > ? ORDER BY id LIMIT ?"
+        return [ImageAt(*row) for row in self._rows(sql, content_id, after, limit)]
 
     def content_digest(self, root_id: int, relpath: bytes) -> bytes | None:
         """The digest of what the file at a place held when it was last read."""
@@ -65,10 +92,10 @@ class Files(Queries):
     def failures(self) -> list[tuple[Root, bytes, str]]:
         """(root, relative path, reason) of every file that could not be indexed, by path."""
         sql = (
-            "SELECT r.id, r.path, r.whole, i.relpath, i.error FROM images i JOIN roots r ON r.id = i.root_id "
-            "WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
+            "SELECT r.id, r.path, r.whole, r.options, i.relpath, i.error "
+            "FROM images i JOIN roots r ON r.id = i.root_id WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
         )
-        return [(Root(id, path, bool(whole)), relpath, error) for id, path, whole, relpath, error in self._rows(sql)]
+        return [(_root(row[:4]), *row[4:]) for row in self._rows(sql)]
 
     def image_count(self) -> int:
         """How many images can be found. Each copy of a photo counts."""
@@ -78,3 +105,8 @@ class Files(Queries):
         """root id → (images that can be found, files that failed). A root without files is left out."""
         sql = "SELECT root_id, count(content_id), count(error) FROM images GROUP BY root_id"
         return {row[0]: (row[1], row[2]) for row in self._rows(sql)}
+
+
+def _root(row: "tuple[int, bytes, int, str]") -> Root:
+    id, path, whole, options = row
+    return Root(id, path, bool(whole), FolderOptions.from_dict(json.loads(options)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from searcher.catalog.filtering import compile_filter
+from searcher.catalog.filtering import STANDS, compile_filter
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
 from searcher.catalog.rows import Content, ModelRow, Photo, PhotoTag
 from searcher.filters import EVERYTHING, Filter
@@ -16,7 +16,7 @@ _ORDERS = {
     "oldest": "c.taken_at IS NULL, c.taken_at, e.id",
     "probability": "f.probability DESC, e.id",
 }
-_PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at"
+_PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at, c.rating"
 _PHOTO_TABLES = "images i JOIN contents c ON c.id = i.content_id JOIN roots r ON r.id = i.root_id"
 
 
@@ -46,6 +46,12 @@ class Photos(Queries):
         sql = f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.content_id IN {IN_LIST} ORDER BY i.id"
         return [Photo(*row) for row in self._rows(sql, in_list(ids))]
 
+    def with_copies(self, image_ids: Iterable[int]) -> list[Photo]:
+        """These images and all others with the same contents, ascending by id. Unknown ids are left out."""
+        chosen = f"SELECT content_id FROM images WHERE id IN {IN_LIST}"
+        sql = f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.content_id IN ({chosen}) ORDER BY i.id"
+        return [Photo(*row) for row in self._rows(sql, in_list(image_ids))]
+
     def after(self, image_id: int, limit: int) -> list[Photo]:
         """Up to `limit` images that can be found, with ids greater than `image_id`, ascending."""
         sql = f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.id > ? ORDER BY i.id LIMIT ?"
@@ -65,8 +71,8 @@ class Photos(Queries):
         """image id → its tags, most probable first. An image without tags is left out."""
         sql = (
             "SELECT t.image_id, l.name, t.source, t.p FROM ("
-            "SELECT image_id, label_id, source, coalesce(probability, 1) AS p FROM tags "
-            f"WHERE image_id IN {IN_LIST} UNION ALL "
+            "SELECT image_id, label_id, source, coalesce(probability, 1) AS p FROM tags t "
+            f"WHERE image_id IN {IN_LIST} AND {STANDS} UNION ALL "
             "SELECT i.id, c.label_id, c.source, c.probability FROM images i "
             f"JOIN content_tags c ON c.content_id = i.content_id WHERE i.id IN {IN_LIST}) t "
             "JOIN labels l ON l.id = t.label_id ORDER BY t.p DESC, l.name, t.source"

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from searcher.catalog.rows import ContentFiles
+
 IN_LIST = "(SELECT value FROM json_each(?))"  # any number of values in one parameter: see `in_list`
 
 
@@ -30,3 +32,15 @@ class Queries:
 
     def _number(self, sql: str, *parameters: object) -> int:
         return int(self._row(sql, *parameters)[0])
+
+    def _with_files(self, digests: dict[int, bytes]) -> list[ContentFiles]:
+        """The files of contents, given as id → digest, in their order."""
+        places: dict[int, list[tuple[int, bytes, bytes]]] = {content_id: [] for content_id in digests}
+        rows = self._rows(
+            "SELECT i.content_id, r.id, r.path, i.relpath FROM images i JOIN roots r ON r.id = i.root_id "
+            f"WHERE i.content_id IN {IN_LIST} ORDER BY i.id",
+            in_list(digests),
+        )
+        for content_id, *place in rows:
+            places[content_id].append(tuple(place))
+        return [ContentFiles(content_id, digests[content_id], tuple(found)) for content_id, found in places.items()]

@@ -21,6 +21,16 @@ class Sidecars(Queries):
             rows += self._rows(f"{sql} path IN ({','.join('?' * len(some))})", *some)
         return [_sidecar(row) for row in dict.fromkeys(rows)]
 
+    def ours(self, content_id: int, path: bytes) -> set[str]:
+        """The entries that we wrote into the sidecar at `path`, or into that of any image with this content: sidecars
+        are moved and copied together with their photos.
+        """
+        sql = (
+            "SELECT entries FROM sidecars WHERE path = ? UNION ALL SELECT s.entries FROM sidecars s "
+            "JOIN images i ON i.id = s.image_id WHERE i.content_id = ?"
+        )
+        return {entry for row in self._rows(sql, path, content_id) for entry in json.loads(row[0])}
+
 
 def _sidecar(row: "tuple[bytes, int | None, str, str, str, int]") -> SidecarRow:
     tags, refused = (tuple(tuple(path) for path in json.loads(text)) for text in row[2:4])

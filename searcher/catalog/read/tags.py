@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from searcher.catalog.filtering import compile_filter
+from searcher.catalog.filtering import STANDS, compile_filter, from_sources
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
-from searcher.catalog.rows import Example, LabelCount, LabelRow, ModelRow, TagRun
+from searcher.catalog.rows import USER, Example, LabelCount, LabelRow, ModelRow, TagRun
 from searcher.filters import EVERYTHING, Filter
 
 if TYPE_CHECKING:
@@ -28,16 +28,19 @@ class Tags(Queries):
         return dict(self._rows(f"SELECT name, id FROM labels WHERE name IN {IN_LIST}", json.dumps(list(names))))
 
     def counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
-        """Every label that a photo has, most photos first. With `filter`, only the photos that meet it count."""
+        """Every label that a photo has, most photos first. With `filter`, only the photos that meet it count, and
+        only tags from its sources.
+        """
         matching, parameters = compile_filter(filter)
-        within = f" WHERE {{}} IN (SELECT content_id FROM ({matching}))" if filter else ""
+        within = f"AND content_id IN (SELECT content_id FROM ({matching}))" if filter else ""
+        by_runs, given = from_sources(filter.sources)
         sql = (
             "SELECT l.name, t.source, t.photos FROM ("
-            f"SELECT label_id, source, count(*) AS photos FROM content_tags{within.format('content_id')} "
+            f"SELECT label_id, source, count(*) AS photos FROM content_tags WHERE {by_runs} {within} "
             "GROUP BY label_id, source UNION ALL "
-            "SELECT t.label_id, t.source, count(DISTINCT i.content_id) FROM tags t JOIN images i ON i.id = t.image_id"
-            f"{within.format('i.content_id')} GROUP BY t.label_id, t.source) t "
-            "JOIN labels l ON l.id = t.label_id ORDER BY t.photos DESC, l.name"
+            "SELECT label_id, source, count(DISTINCT content_id) FROM tags t JOIN images i ON i.id = t.image_id "
+            f"WHERE {given} AND {STANDS} AND content_id IS NOT NULL {within} GROUP BY label_id, source) t "
+            "JOIN labels l ON l.id = t.label_id ORDER BY t.photos DESC, l.name, t.source"
         )
         return [LabelCount(*row) for row in self._rows(sql, *(parameters * 2 if filter else []))]
 
@@ -53,6 +56,17 @@ class Tags(Queries):
             f"WHERE content_id IN {IN_LIST} ORDER BY content_id, probability DESC, label_id"
         )
         return self._rows(sql, in_list(content_ids))
+
+    def by_hand(self, image_ids: Iterable[int]) -> dict[int, dict[str, bool]]:
+        """image id → label → whether a person gave it (True) or refused it (False). Other images are left out."""
+        sql = (
+            "SELECT t.image_id, l.name, t.probability IS NOT 0 FROM tags t JOIN labels l ON l.id = t.label_id "
+            f"WHERE t.source = '{USER}' AND t.image_id IN {IN_LIST} ORDER BY l.name"
+        )
+        found: dict[int, dict[str, bool]] = {}
+        for image_id, label, given in self._rows(sql, in_list(image_ids)):
+            found.setdefault(image_id, {})[label] = bool(given)
+        return found
 
     # runs
 

@@ -3,8 +3,10 @@
 from functools import cached_property
 
 from searcher.catalog.connect import SQLITE_ERRORS, plain_error
+from searcher.catalog.read.backup import Backup
 from searcher.catalog.read.embeddings import Embeddings
 from searcher.catalog.read.files import Files
+from searcher.catalog.read.metadata import MetadataReads
 from searcher.catalog.read.models import Models
 from searcher.catalog.read.photos import Photos
 from searcher.catalog.read.queries import Queries
@@ -20,6 +22,11 @@ class View(Queries):
     def files(self) -> Files:
         """Roots and the files in them."""
         return Files(self._connection, self._folder)
+
+    @cached_property
+    def metadata(self) -> MetadataReads:
+        """What was read from photos and sidecars."""
+        return MetadataReads(self._connection, self._folder)
 
     @cached_property
     def models(self) -> Models:
@@ -45,6 +52,11 @@ class View(Queries):
     def sidecars(self) -> Sidecars:
         """What was written into XMP sidecars."""
         return Sidecars(self._connection, self._folder)
+
+    @cached_property
+    def backup(self) -> Backup:
+        """What a person has typed."""
+        return Backup(self._connection, self._folder)
 
     def problems(self) -> list[str]:
         """What is wrong with the SQLite file itself, one line each. Reads the whole file."""

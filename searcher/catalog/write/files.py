@@ -1,12 +1,14 @@
 """Changes of roots, images and contents."""
 
+import json
 from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from searcher.catalog.rows import UNREAD, Content, ImageAt, Place, Root, after_prefix
-from searcher.catalog.schema import contents, embeddings, images, mounts, roots
+from searcher.catalog.schema import contents, embeddings, images, mounts, read_sidecars, roots, sidecars
+from searcher.photos.rules import FolderOptions
 
 
 class FileChanges:
@@ -21,11 +23,23 @@ class FileChanges:
         """Add a folder. One that is known stays as it is, except that `whole` can become true."""
         row = insert(roots).values(path=path, whole=whole)
         row = row.on_conflict_do_update(index_elements=["path"], set_={"whole": roots.c.whole | row.excluded.whole})
-        found = self._connection.execute(row.returning(roots.c.id, roots.c.whole)).one()
-        return Root(found.id, path, bool(found.whole))
+        found = self._connection.execute(row.returning(roots.c.id, roots.c.whole, roots.c.options)).one()
+        return Root(found.id, path, bool(found.whole), FolderOptions.from_dict(json.loads(found.options)))
+
+    def set_options(self, root_id: int, options: FolderOptions) -> None:
+        """What the folder holds. The next index run adds and removes photos accordingly."""
+        row = update(roots).where(roots.c.id == root_id)
+        self._connection.execute(row.values(options=json.dumps(options.as_dict())))
 
     def move_root(self, root_id: int, path: bytes) -> None:
-        """The same folder is now found at `path`."""
+        """The same folder is now found at `path`. So are its photos, and the sidecars beside them."""
+        here = select(roots.c.path).where(roots.c.id == root_id)
+        start = self._connection.execute(here).scalar_one().rstrip(b"/") + b"/"
+        inside = (sidecars.c.path >= start) & (sidecars.c.path < after_prefix(start))
+        old = self._connection.execute(select(sidecars.c.path).where(inside)).scalars().all()
+        new = path.rstrip(b"/") + b"/"
+        if rows := [{"old": sidecar, "path": new + sidecar[len(start) :]} for sidecar in old]:
+            self._connection.execute(_MOVE_SIDECAR, rows)
         self._connection.execute(update(roots).where(roots.c.id == root_id).values(path=path))
 
     def absorb_root(self, child: Root, parent: Root, prefix: bytes) -> None:
@@ -66,16 +80,17 @@ class FileChanges:
 
     # images and contents
 
-    def add_content(self, content: Content) -> int:
-        """The id of a content, which is added if it is not known yet."""
-        self._connection.execute(_ADD_CONTENT, content._asdict())
+    def add_content(self, content: Content, embedded: str = "{}") -> int:
+        """The id of a content, which is added if it is not known yet. embedded: what its file says, as JSON."""
+        self._connection.execute(_ADD_CONTENT, {**content._asdict(), "embedded": embedded})
         found: int = self._connection.execute(_CONTENT_ID, {"wanted": content.digest}).scalar_one()
         return found
 
-    def put_image(self, place: Place, content_id: int | None, error: str | None = None) -> None:
-        """The file at `place` has this content, or failed with `error`. A known image keeps its id."""
+    def put_image(self, place: Place, content_id: int | None, error: str | None = None) -> int:
+        """The file at `place` has this content, or failed with `error`. Returns the image's id, which it keeps."""
         row = {**place._asdict(), "content_id": content_id, "error": error}
-        self._connection.execute(_PUT_IMAGE, row)
+        image_id: int = self._connection.execute(_PUT_IMAGE, row).scalar_one()
+        return image_id
 
     def touch_image(self, place: Place) -> None:
         """The file at `place` has another size or time, and the same content."""
@@ -83,7 +98,10 @@ class FileChanges:
         self._connection.execute(_TOUCH_IMAGE, row)
 
     def move_image(self, image: ImageAt, place: Place) -> None:
-        """The file of the image is now at `place`. If another image is there, the two change places."""
+        """The file of the image is now at `place`. If another image is there, the two change places.
+
+        What was read from their sidecars is forgotten: they may have other ones there.
+        """
         there = self._connection.execute(
             select(images.c.id).where(_HERE), {"root": place.root_id, "path": place.relpath}
         ).scalar_one_or_none()
@@ -94,6 +112,7 @@ class FileChanges:
         if there is not None:
             old = {"root_id": image.root_id, "relpath": image.relpath}
             self._connection.execute(_MOVE_IMAGE, {"image": there, **old})
+        self._connection.execute(_DROP_SIDECARS, {"one": image.id, "other": there})
 
     def remove_image(self, root_id: int, relpath: bytes) -> bool:
         """Remove the image at a place. Returns whether searches could find it."""
@@ -115,12 +134,14 @@ class FileChanges:
 _HERE = (images.c.root_id == bindparam("root")) & (images.c.relpath == bindparam("path"))
 _CONTENT_ID = select(contents.c.id).where(contents.c.digest == bindparam("wanted"))
 _ADD_CONTENT = insert(contents).on_conflict_do_nothing()
-_PUT_IMAGE = insert(images)
-_PUT_IMAGE = _PUT_IMAGE.on_conflict_do_update(
+_INSERT_IMAGE = insert(images)
+_PUT_IMAGE = _INSERT_IMAGE.on_conflict_do_update(
     index_elements=["root_id", "relpath"],
-    set_={key: _PUT_IMAGE.excluded[key] for key in ("size", "mtime_ns", "content_id", "error")},
-)
+    set_={key: _INSERT_IMAGE.excluded[key] for key in ("size", "mtime_ns", "content_id", "error")},
+).returning(images.c.id)
 _TOUCH_IMAGE = update(images).where(_HERE)
 _MOVE_IMAGE = update(images).where(images.c.id == bindparam("image"))
+_DROP_SIDECARS = delete(read_sidecars).where(read_sidecars.c.image_id.in_([bindparam("one"), bindparam("other")]))
 _REMOVE_IMAGE = delete(images).where(_HERE).returning(images.c.content_id)
+_MOVE_SIDECAR = update(sidecars).where(sidecars.c.path == bindparam("old")).prefix_with("OR REPLACE")
 _REMOVE_ORPHANS = delete(contents).where(~exists().where(images.c.content_id == contents.c.id))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from searcher.catalog.read.queries import IN_LIST, in_list
-from searcher.catalog.rows import USER, Example, TagRun
+from searcher.catalog.rows import USER, Example, Place, TagRun
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,20 +47,41 @@ class TagChanges:
         self._many("UPDATE labels SET parent_id = ? WHERE id = ?", pairs)
         return {name: ids[name] for name in parents}
 
-    # tags that a person gave
+    # tags that a person gave or refused
 
     def add_user_tag(self, image_ids: Iterable[int], label_id: int) -> int:
-        """Give images a label by hand. Returns how many did not have it."""
-        sql = (
-            f"INSERT INTO tags (image_id, label_id, source, tagged_at) "
-            f"SELECT id, ?, '{USER}', {_NOW} FROM images WHERE id IN {IN_LIST} ON CONFLICT DO NOTHING"
-        )
-        return int(self._execute(sql, label_id, in_list(image_ids)).rowcount)
+        """Give images a label by hand. Returns how many did not have it by hand."""
+        return self._by_hand(image_ids, label_id, None)
 
-    def remove_user_tag(self, image_ids: Iterable[int], label_id: int) -> int:
-        """Take back a label that was given by hand. Returns how many images had it."""
-        sql = f"DELETE FROM tags WHERE label_id = ? AND source = '{USER}' AND image_id IN {IN_LIST}"
-        return int(self._execute(sql, label_id, in_list(image_ids)).rowcount)
+    def refuse_tag(self, image_ids: Iterable[int], label_id: int) -> int:
+        """Images do not have a label, whatever runs and files say, until `add_user_tag`. Returns how many are new.
+
+        What runs gave to their contents is removed. `put_results` does not give it again.
+        """
+        images = in_list(image_ids)
+        contents = f"SELECT content_id FROM images WHERE id IN {IN_LIST}"
+        self._execute(f"DELETE FROM content_tags WHERE label_id = ? AND content_id IN ({contents})", label_id, images)
+        return self._by_hand(image_ids, label_id, 0)
+
+    def _by_hand(self, image_ids: Iterable[int], label_id: int, probability: int | None) -> int:
+        sql = (
+            "INSERT INTO tags (image_id, label_id, source, probability, tagged_at) "
+            f"SELECT id, ?, '{USER}', ?, {_NOW} FROM images WHERE id IN {IN_LIST} "
+            "ON CONFLICT (image_id, label_id, source) DO UPDATE SET probability = excluded.probability, "
+            "tagged_at = excluded.tagged_at WHERE probability IS NOT excluded.probability"
+        )
+        return int(self._execute(sql, label_id, probability, in_list(image_ids)).rowcount)
+
+    def share_with_copy(self, place: Place) -> None:
+        """Give the new image at `place` what a person gave to other images with its content, or refused them."""
+        sql = (
+            "INSERT INTO tags (image_id, label_id, source, probability, tagged_at) "
+            "SELECT n.id, t.label_id, t.source, t.probability, t.tagged_at FROM images n "
+            "JOIN images o ON o.content_id = n.content_id AND o.id <> n.id "
+            f"JOIN tags t ON t.image_id = o.id AND t.source = '{USER}' "
+            "WHERE n.root_id = ? AND n.relpath = ? ORDER BY o.id ON CONFLICT DO NOTHING"
+        )
+        self._execute(sql, place.root_id, place.relpath)
 
     # results of runs
 
@@ -72,7 +93,8 @@ class TagChanges:
         model_id: int,
     ) -> None:
         """What a run says about these contents: `results` (content id, label id, source, probability) replace
-        everything that runs said about `label_ids`. Contents that are gone by now are left out.
+        everything that runs said about `label_ids`. Contents that are gone by now are left out, and labels that a
+        person refused.
         """
         # answers go to a thousand places of the index by label: these pages have to stay in memory
         self._execute(f"PRAGMA cache_size = -{CACHE_KB}")
@@ -82,12 +104,21 @@ class TagChanges:
         sql = "DELETE FROM content_tags WHERE content_id = ? AND +label_id IN (SELECT id FROM chosen)"
         self._many(sql, (tuple(row) for row in known))
         there = {row[0] for row in known}
+        refused = self._refused()
         (now,) = self._execute(f"SELECT {_NOW}").fetchone()
         self._many(
             "INSERT INTO content_tags (content_id, label_id, source, probability, model_id, tagged_at) "
             "VALUES (?, ?, ?, ?, ?, ?)",
-            ((*row, model_id, now) for row in results if row[0] in there),
+            ((*row, model_id, now) for row in results if row[0] in there and row[:2] not in refused),
         )
+
+    def _refused(self) -> set[tuple[int, int]]:
+        """(content id, label id) of every refusal of a chosen label."""
+        sql = (
+            "SELECT i.content_id, t.label_id FROM tags t JOIN images i ON i.id = t.image_id "
+            f"WHERE t.label_id IN (SELECT id FROM chosen) AND t.source = '{USER}' AND t.probability = 0"
+        )
+        return {(row[0], row[1]) for row in self._execute(sql)}
 
     def clear(self, label_ids: Iterable[int]) -> int:
         """Remove what runs gave for labels. Returns how many tags. What a person gave stays."""

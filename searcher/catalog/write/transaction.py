@@ -11,8 +11,10 @@ from sqlalchemy.pool import StaticPool
 from searcher.catalog.connect import SCHEMA_VERSION, check_version, connect_writer, plain_errors
 from searcher.catalog.migrations import upgrade
 from searcher.catalog.read.view import View
+from searcher.catalog.write.backup import BackupChanges
 from searcher.catalog.write.embeddings import EmbeddingChanges
 from searcher.catalog.write.files import FileChanges
+from searcher.catalog.write.metadata import MetadataChanges
 from searcher.catalog.write.models import ModelChanges
 from searcher.catalog.write.sidecars import SidecarChanges
 from searcher.catalog.write.tags import TagChanges
@@ -24,10 +26,12 @@ class Transaction:
     def __init__(self, connection: Connection, view: View) -> None:
         self.view = view
         self.files = FileChanges(connection)
+        self.metadata = MetadataChanges(connection)
         self.models = ModelChanges(connection)
         self.embeddings = EmbeddingChanges(connection)
         self.tags = TagChanges(connection)
         self.sidecars = SidecarChanges(connection)
+        self.backup = BackupChanges(connection)
 
 
 class Writer:
