@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from searcher.models.drift import PROMPTS, crops, drift_photos
+from searcher.models.drift import drift_photos
 from searcher.models.encoder import DualEncoder
 from searcher.models.external_data import check_external_data
 from searcher.models.folder import ModelFolder
+from searcher.models.guess import guess_relevance
 from searcher.models.layout import CONFIG, MANIFEST, ModelError, model_digest, model_files
 from searcher.models.manifest import FACTS, update_manifest, write_manifest
 from searcher.models.model import Model
 from searcher.models.quantize import choose_precision
-from searcher.models.relevance import BUILTIN, BUILTIN_STRANGERS, strangers
 from searcher.models.store import copy_model_files, move_into_store, staging
 
 
@@ -62,7 +62,7 @@ def finish(partial: Path, name: str, precision: str | None, facts: Mapping[str, 
         folder = ModelFolder.read(partial)
         for each in folder.precisions:
             try_out(Model(folder, precision=each))
-        _guess_relevance(partial)
+        guess_relevance(partial)
         notices = choose_precision(partial, precision)
     except ModelError as error:
         # the message contains paths of the staging folder, which mean nothing to the user
@@ -89,15 +89,6 @@ def _record(folder: ModelFolder, name: str, facts: Mapping[str, Any]) -> None:
     unlisted = {file.relative_to(folder.path).as_posix() for file in model_files(folder.path)} - manifest.files.keys()
     # `precisions` makes it record all files again
     update_manifest(folder.path, name=name, **({"precisions": manifest.precisions} if unlisted else {}))
-
-
-def _guess_relevance(partial: Path) -> None:
-    """Give a model that was not measured on labelled photos a calibration that fits its cosines."""
-    model = Model.open(partial)
-    if model.info.get("relevance"):
-        return
-    found = strangers(model.encode_images(crops(drift_photos())), model.encode_texts(PROMPTS))
-    update_manifest(partial, relevance=BUILTIN.moved(BUILTIN_STRANGERS, found).as_dict())
 
 
 def try_out(model: DualEncoder) -> None:

@@ -20,6 +20,7 @@ from tokenizers.models import BPE
 
 import searcher.trainer.towers  # noqa: F401 (registers a model with timm)
 from searcher.errors import InvalidInput, NotFound
+from searcher.models.guess import guess_relevance
 from searcher.models.layout import (
     CHECKPOINT_CONFIG,
     CONFIG,
@@ -118,6 +119,7 @@ def export_model(
             export_onnx(_Image(model), torch.rand(2, 3, height, width), partial / VISUAL, "image")
             export_onnx(_Text(model), ids, partial / TEXTUAL, "text", unpadded=_masks_padding(model))
         write_manifest(partial, name=name, **{**_scale(model), **facts})
+        guess_relevance(partial)
         if precision != "float32":
             add_precision(partial, precision)
             keep_only(partial, precision)

@@ -5,17 +5,20 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from searcher.catalog import Catalog
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Photo
 from searcher.datasets.labels import Label
 from searcher.errors import SearcherError
+from searcher.models.relevance import FITS
 from searcher.progress import Progress
 from searcher.tagger import question as questions
 from searcher.tagger import run as running
 from searcher.tagger.question import Question, read_definition
 from searcher.tagger.run import TagReport
+from tests.histogram_model import COLOURS
 from tests.library.conftest import Album
 from tests.watcher import Watcher
 
@@ -355,3 +358,24 @@ def test_no_view_is_open_while_the_model_encodes_or_the_caller_has_a_photo(
     for photos in (album.library.tagged(["red"]), album.library.preview_tags(ask("blue", "Rex"))):
         for _ in photos:
             assert open_views == [0]
+
+
+def test_tag_and_search_agree_on_each_photo(album: Album) -> None:
+    album.fill()
+    for number, (left, right) in enumerate((("red", "green"), ("blue", "white"), ("white", "red"))):
+        picture = Image.new("RGB", (40, 20), COLOURS[left])
+        picture.paste(COLOURS[right], (24, 0, 40, 20))
+        picture.save(album.folder / f"two colours {number}.png")
+    album.index()
+    names = ["red", "green", "blue", "white", "bird"]
+    put(album, ask(*names))
+    tagged = {album.name(photo.path): probabilities(photo) for photo in album.library.tagged(names)}
+    for name in names:
+        hits = album.library.search(name, top=100)
+        assert len(hits) == len(tagged)
+        for hit in hits:
+            assert hit.relevance is not None
+            found = tagged[album.name(hit.path)].get(name)
+            assert (hit.relevance >= FITS) == (found is not None)
+            if found is not None:
+                assert hit.relevance == pytest.approx(found, abs=1e-4)
