@@ -19,9 +19,20 @@ if TYPE_CHECKING:
     from searcher.models import Model
     from searcher.photos.rules import OptionChange
     from searcher.progress import Progress
-    from searcher.search import Hit, Query
+    from searcher.search import Hit, Query, Term
 
-__all__ = ["Filter", "Hit", "Library", "Model", "OptionChange", "Progress", "Query", "SearcherError", "__version__"]
+__all__ = [
+    "Filter",
+    "Hit",
+    "Library",
+    "Model",
+    "OptionChange",
+    "Progress",
+    "Query",
+    "SearcherError",
+    "Term",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 
@@ -34,6 +45,7 @@ _HOME = {
     "Progress": "searcher.progress",
     "Query": "searcher.search",
     "SearcherError": "searcher.errors",
+    "Term": "searcher.search",
 }
 
 

@@ -23,10 +23,20 @@ if TYPE_CHECKING:
 
     from searcher.library import Hit
 
+MOST_BYTES = 256 * 2**20  # of standard input
+
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[DESCRIPTION]")
-@click.option("--like", type=FilePath(), metavar="IMAGE", help="Find photos that look like IMAGE.")
+@click.option("--and", "more", multiple=True, metavar="TEXT", help="Add another description. Repeat it for several.")
+@click.option("--not", "without", multiple=True, metavar="TEXT", help="Rank photos lower that show TEXT.")
+@click.option(
+    "--like",
+    "likes",
+    multiple=True,
+    metavar="IMAGE",
+    help="Find photos that look like IMAGE: a file, id:N for a photo of the library, or - for standard input.",
+)
 @click.option(
     "--tag",
     "tags",
@@ -63,7 +73,9 @@ if TYPE_CHECKING:
 @quiet_option
 def command(
     words: tuple[str, ...],
-    like: Path | None,
+    more: tuple[str, ...],
+    without: tuple[str, ...],
+    likes: tuple[str, ...],
     tags: tuple[str, ...],
     not_tags: tuple[str, ...],
     sources: tuple[str, ...],
@@ -77,17 +89,21 @@ def command(
 ) -> None:
     """Print the photos that match DESCRIPTION best, best first.
 
-    With --like, print the photos that look like an image. With --tag, search only photos that have a label (see
+    With --like, print the photos that look like an image. Descriptions and images add up: --and and --like add one, and
+    --not takes one away. "2:a red car" counts twice as much as "a red car".
+
+    With --tag, search only photos that have a label (see
     `searcher tag`), and with --not-tag, only photos that do not have it. Without a description or an image, they list
     these photos. With --source, only labels from this source count. Without --tag, photos that have any of them match.
     """
     text = " ".join(" ".join(words).split())
-    if not text and like is None and not (tags or not_tags or sources):
+    asked = bool(text or more or without or likes)
+    if not asked and not (tags or not_tags or sources):
         raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
-    if text and like is not None:
-        raise click.UsageError("Give either a description or --like IMAGE, not both.")
-    if min_relevance is not None and not text:
+    if min_relevance is not None and not (text or more):
         raise click.UsageError("Only a description has a relevance: --min-relevance needs one.")
+    if likes.count("-") > 1:
+        raise click.UsageError("Standard input holds one image: give --like - once.")
 
     if sheet is not None:
         from searcher.drawing.saving import check_target
@@ -97,14 +113,22 @@ def command(
     from searcher.filters import Filter
     from searcher.library import Library
 
+    images: list[str | bytes] = [_standard_input() if like == "-" else like for like in likes]
     with Library.open(library_dir, model=model) as library:
         filter = Filter(tags, not_tags, sources)
-        hits = library.search(text or None, like=like, top=top, filter=filter, min_relevance=min_relevance)
+        terms = Library.terms([*([text] if text else []), *more], without, images)
+        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms)
 
     for notice in hits.notices:
         note(notice, quiet)
     chosen = [*tags, *(f"not {tag}" for tag in not_tags), *(f"source {source}" for source in sources)]
-    subject = f"“{text}”" if text else ", ".join(chosen) if like is None else str(like)
+    subject = " ".join(
+        [
+            *(f"“{each}”" for each in ([text] if text else []) + list(more)),
+            *(f"not “{each}”" for each in without),
+            *likes,
+        ]
+    ) or ", ".join(chosen)
     if sheet is not None and hits:  # before the hits: after an error, stdout is empty
         draw_sheet(sheet, subject, hits)
     if as_json:
@@ -124,6 +148,10 @@ def command(
         note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)
     if sheet is not None and hits:
         note(f"Contact sheet: {sheet.absolute()}", quiet)
+
+
+def _standard_input() -> bytes:
+    return click.get_binary_stream("stdin").read(MOST_BYTES)
 
 
 def show_hits(hits: "Sequence[Hit]") -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection
-    from searcher.search.query import Hits, Query
+    from searcher.search.query import Hits, Query, Term
 
 
 log = logging.getLogger(__name__)
@@ -187,24 +187,32 @@ class Library(LabelMethods):
         top: int = 20,
         filter: Filter = EVERYTHING,
         min_relevance: float | None = None,
+        also: "Sequence[Term]" = (),
     ) -> "Hits":
         """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
+
+        With both, or with further terms in `also`, all of them add up.
 
         min_relevance: leave out hits with a smaller relevance; it needs a text.
 
         Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
         photo has.
         """
+        from searcher.search import asked as asking
         from searcher.search import find as searching
         from searcher.search.query import Hits, Query
 
         if not isinstance(query, Query):
-            query = Query(query, None if like is None else Path(like), top, filter, min_relevance)
+            query = Query(query, None if like is None else Path(like), top, filter, min_relevance, tuple(also))
         while (row := self._current()) is not None:
             model = self._encoders.of(row)
             started = time.perf_counter()
+            named = {term.like for term in query.terms if isinstance(term.like, int)}
+            stored = self._collection(row).image_vectors(named) if named else {}
+            if missing := named - stored.keys():
+                raise NotFound(f"no photo has the id {min(missing)}")
             with self._encoding:
-                asked = searching.encode(model, query)
+                asked = asking.encode(model, query, stored)
             encoded = time.perf_counter()
             with self._searching:
                 hits = searching.find(self._collection(row), query, asked)
@@ -215,6 +223,26 @@ class Library(LabelMethods):
             if now is not None and now.id == row.id:  # else the library was given another model meanwhile
                 return hits
         return Hits()
+
+    @staticmethod
+    def terms(
+        texts: Sequence[str] = (), without: Sequence[str] = (), likes: Sequence[str | bytes] = ()
+    ) -> "tuple[Term, ...]":
+        """The terms that `search` takes in `also`, from texts, texts that photos shall not show, and images.
+
+        Each can begin with a weight ("2:a red car"). An image is a file, id:N for a photo of the library, or its bytes.
+        Raises InvalidInput for an empty text or a wrong weight.
+        """
+        from dataclasses import replace
+
+        from searcher.search.query import Term
+
+        negative = [Term.parse(text) for text in without]
+        return (
+            *map(Term.parse, texts),
+            *(replace(term, weight=-term.weight) for term in negative),
+            *map(Term.parse_image, likes),
+        )
 
     def collection(self) -> "Collection":
         """The read side of this library, for the model that searches use now. Raises NotFound in an empty library."""

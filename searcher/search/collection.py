@@ -27,6 +27,14 @@ class Collection(Protocol):
         """
         ...
 
+    def vectors(self, ids: Sequence[int]) -> "dict[int, np.ndarray]":
+        """id → its vector (dim,) float32. Those that are gone are left out."""
+        ...
+
+    def image_vectors(self, image_ids: Iterable[int]) -> "dict[int, np.ndarray]":
+        """image id → the vector (dim,) float32 of its photo. Images without one are left out."""
+        ...
+
     def photos(self, ids: Sequence[int]) -> dict[int, list[Photo]]:
         """id → the images with that content (copies of one photo), oldest first, without tags."""
         ...
@@ -74,6 +82,14 @@ class LocalCollection:
                     break
                 asked = min(4 * asked, size)
             return found
+
+    def vectors(self, ids: Sequence[int]) -> "dict[int, np.ndarray]":
+        with self._catalog.read() as view:
+            return view.embeddings.of_ids(ids, self._model)
+
+    def image_vectors(self, image_ids: Iterable[int]) -> "dict[int, np.ndarray]":
+        with self._catalog.read() as view:
+            return view.embeddings.of_images(image_ids, self._model)
 
     def photos(self, ids: Sequence[int]) -> dict[int, list[Photo]]:
         with self._catalog.read() as view:

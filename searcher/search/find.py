@@ -10,7 +10,8 @@ import numpy as np
 from searcher.catalog.rows import Photo, PhotoTag
 from searcher.errors import NotFound
 from searcher.filters import Filter
-from searcher.models.relevance import FITS, Wordings, read_text, relevance
+from searcher.models.relevance import FITS, Wordings, relevance
+from searcher.search.asked import Asked
 from searcher.search.collection import Collection
 from searcher.search.query import Hit, Hits, Query
 
@@ -26,28 +27,11 @@ class Ranked(NamedTuple):
     relevance: float | None
 
 
-def encode(model: "DualEncoder", query: Query) -> Wordings | np.ndarray | None:
-    """What a query asks for: the wordings of a text, the vector (1, dim) float32 of an image, None for a filter alone.
-
-    Raises PhotoError for an image that cannot be read.
-    """
-    if query.text is not None:
-        return read_text(model, query.text)
-    if query.like is None:
-        return None
-    from searcher.photos.decode import open_photo
-
-    photo = open_photo(query.like, min_side=model.image_size)  # as photos are read to be indexed
-    return model.encode_images([photo.image])
-
-
 def remarks(model: "DualEncoder", query: Query) -> tuple[str, ...]:
     """What the user should know about a query."""
-    if query.text is None:
-        return ()
-    remark = language_remark(model, query.text)
-    found = [] if remark is None else [remark]
-    if model.cuts(query.text):
+    texts = [term.text for term in query.terms if term.text is not None]
+    found = [remark for text in texts if (remark := language_remark(model, text)) is not None][:1]
+    if any(model.cuts(text) for text in texts):
         found.append(f"The query is longer than the model {model.name} reads: only its beginning counts.")
     return tuple(found)
 
@@ -74,18 +58,18 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
     return f"{said}, but {knows}. For other languages: `searcher models pull {MULTILINGUAL}`"
 
 
-def find(collection: Collection, query: Query, asked: Wordings | np.ndarray | None) -> Hits:
+def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:
     """The best photos for a query, for which `encode` returned `asked`. Raises NotFound for a tag that no photo has."""
     unknown = [tag for tag in query.filter.not_tags if not _is_label(collection, tag)]
     notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
     filter = replace(query.filter, not_tags=tuple(tag for tag in query.filter.not_tags if tag not in unknown))
-    ranked = _ranked(collection, filter, query.top, asked) if all(_is_text(tag) for tag in filter.tags) else []
+    ranked = _ranked(collection, filter, query, asked) if all(_is_text(tag) for tag in filter.tags) else []
     if not ranked:
         _check_tags(collection, query)
         return Hits(notices=notices)
-    best = ranked[0].relevance
+    best = max((each.relevance for each in ranked if each.relevance is not None), default=None)
     if query.least is not None:
-        ranked = [each for each in ranked if each.relevance is None or each.relevance >= query.least]
+        ranked = [each for each in ranked if each.relevance is not None and each.relevance >= query.least]
     photos = collection.photos([each.id for each in ranked])
     present = [(_existing_roots_first(photos[each.id]), each) for each in ranked if each.id in photos]
     tags = collection.tags([copy.id for copies, _ in present for copy in copies])
@@ -93,14 +77,33 @@ def find(collection: Collection, query: Query, asked: Wordings | np.ndarray | No
     return Hits(hits, nothing_fits=best is not None and best < FITS, notices=notices)
 
 
-def _ranked(collection: Collection, filter: Filter, top: int, asked: Wordings | np.ndarray | None) -> list[Ranked]:
+def _ranked(collection: Collection, filter: Filter, query: Query, asked: Asked | None) -> list[Ranked]:
     if asked is None:
-        photos = collection.browse(filter, order="probability", limit=top)
-    elif isinstance(asked, Wordings):
-        return _by_relevance(collection, filter, top, asked)
-    else:
-        photos = collection.nearest(asked, top, filter)[0]
-    return [Ranked(id, score, None) for id, score in photos]
+        photos = collection.browse(filter, order="probability", limit=query.top)
+        return [Ranked(id, score, None) for id, score in photos]
+    if asked.alone is not None:
+        return _by_relevance(collection, filter, query.top, asked.alone)
+    top = query.top
+    while True:
+        photos = collection.nearest(asked.vector[None], top, filter)[0]
+        ranked = _with_relevance(collection, photos, asked)
+        if query.least is None or len(photos) < top:
+            return ranked
+        # the score of several terms does not rank by relevance: look further until enough photos are relevant
+        enough = [each for each in ranked if each.relevance is not None and each.relevance >= query.least]
+        if len(enough) >= query.top:
+            return enough[: query.top]
+        top *= 4
+
+
+def _with_relevance(collection: Collection, photos: list[tuple[int, float]], asked: Asked) -> list[Ranked]:
+    if not asked.positive or not photos:
+        return [Ranked(id, score, None) for id, score in photos]
+    vectors = collection.vectors([id for id, _ in photos])
+    kept = [(id, score) for id, score in photos if id in vectors]
+    chances = asked.relevance(np.stack([vectors[id] for id, _ in kept])) if kept else None
+    values = [None] * len(kept) if chances is None else [round(chance, 6) for chance in chances.tolist()]
+    return [Ranked(id, score, chance) for (id, score), chance in zip(kept, values, strict=True)]
 
 
 def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordings) -> list[Ranked]:

@@ -1,50 +1,104 @@
 """Query, and the hits that answer it."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from searcher.errors import InvalidInput
 from searcher.filters import Filter
 
+MOST_WEIGHT = 1000
+_WEIGHTED = re.compile(r"(\d{1,6}(?:\.\d{1,6})?):(?!\d)(.*)", re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """What is looked for: a text, or photos like the one at `like`, among the photos that meet `filter`.
+class Term:
+    """One part of a query: a text, or a picture.
 
-    A filter alone is a query, too: the photos most likely to have its tags come first. top: the most hits wanted.
-    least: the least relevance wanted; it needs a text. Raises InvalidInput for a query that asks for nothing.
+    like: an image file, its content, or the id of an image in the library. weight: how much the part counts; photos
+    like a part with a negative weight come last. Raises InvalidInput for a term that asks for nothing.
     """
 
     text: str | None = None
-    like: Path | None = None
+    like: Path | bytes | int | None = None
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.like is None):
+            raise InvalidInput("a term of a query is either a text or an image")
+        if self.text is not None and not self.text.strip():
+            raise InvalidInput("the query is empty")
+        if not 0 < abs(self.weight) <= MOST_WEIGHT:
+            raise InvalidInput(f"the weight of a term must be between 0 and {MOST_WEIGHT}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A text with its weight. Raises InvalidInput for an empty text or a wrong weight."""
+        weight, text = cls.weighted(text)
+        return cls(text, weight=weight)
+
+    @classmethod
+    def parse_image(cls, image: str | bytes) -> Self:
+        """The content of an image, or a file, or id:N for an image of the library, with a weight."""
+        if isinstance(image, bytes):
+            return cls(like=image)
+        weight, name = (1.0, image) if Path(image).exists() else cls.weighted(image)
+        if re.fullmatch(r"id:\d{1,18}", name):
+            return cls(like=int(name.removeprefix("id:")), weight=weight)
+        return cls(like=Path(name), weight=weight)
+
+    @staticmethod
+    def weighted(text: str) -> tuple[float, str]:
+        """The weight of a term and the rest: "2:golden retriever" → (2.0, "golden retriever").
+
+        A weight is a number and a colon at the very start, which no digit follows: "16:9 screen" has weight 1.
+        """
+        found = _WEIGHTED.fullmatch(text)
+        return (1.0, text) if found is None else (float(found[1]), found[2].strip())
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: a text, photos like the one at `like`, and further terms, which add up.
+
+    Only photos that meet `filter` are found. A filter alone is a query, too: the photos most likely to have its tags
+    come first. top: the most hits wanted. least: the least relevance wanted; it needs a text. also: further terms.
+    Raises InvalidInput for a query that asks for nothing.
+    """
+
+    text: str | None = None
+    like: Path | bytes | int | None = None
     top: int = 20
     filter: Filter = field(default_factory=Filter)
     least: float | None = None
+    also: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.text is not None and self.like is not None:
-            raise InvalidInput("a query can have a text or an image, not both")
-        if self.text is None and self.like is None and not self.filter:
-            raise InvalidInput("a query needs a text, an image, or a filter")
-        if self.text is not None and not self.text.strip():
-            raise InvalidInput("the query is empty")
+        if not self.terms and not self.filter:
+            raise InvalidInput("a query needs a text, an image, or tags")
         if self.top < 1:
             raise InvalidInput("the number of hits must be at least 1")
-        if self.least is not None and self.text is None:
+        if self.least is not None and not any(term.text is not None and term.weight > 0 for term in self.terms):
             raise InvalidInput("only a description has a relevance: give one, or leave out the least relevance")
         if self.least is not None and not 0 <= self.least <= 1:
             raise InvalidInput("the least relevance must be between 0 and 1")
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """All terms: the text, the image, and the further ones."""
+        first = [] if self.text is None else [Term(self.text)]
+        return (*first, *([] if self.like is None else [Term(like=self.like)]), *self.also)
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One photo found.
 
-    score: the cosine similarity, or for a filter alone the least probability of its tags. relevance: the probability
-    that the photo shows what the text says, None without a text. copies: other paths with the same content. taken_at:
-    ISO 8601 or None.
+    score: the cosine similarity, of several terms their weighted sum, or for a filter alone the least probability of
+    its tags. relevance: the probability that the photo shows what the text says, None without a text. copies: other
+    paths with the same content. taken_at: ISO 8601 or None.
     """
 
     rank: int
@@ -73,8 +127,8 @@ class Hit:
 class Hits(list[Hit]):
     """Hits, best first.
 
-    nothing_fits: no photo reaches a relevance of FITS. notices: what the user should
-    know about the query, for example that the model does not know its language.
+    nothing_fits: no photo reaches a relevance of FITS. notices: what the user should know about the query, for example
+    that the model does not know its language.
     """
 
     def __init__(self, hits: Iterable[Hit] = (), *, nothing_fits: bool = False, notices: tuple[str, ...] = ()) -> None:

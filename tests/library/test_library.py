@@ -9,8 +9,9 @@ from typing import Self
 import numpy as np
 import pytest
 
-from searcher import Library, Query, SearcherError
+from searcher import Library, Query, SearcherError, Term
 from searcher.catalog.connect import CATALOG_NAME
+from searcher.errors import NotFound
 from searcher.library import default_library_dir, location
 from searcher.vectors import flat
 from tests.histogram_model import COLOURS, HistogramModel
@@ -372,3 +373,23 @@ def test_an_unknown_user_after_a_tilde_is_a_part_of_the_name(monkeypatch: pytest
     for path in ("~nobody-here/library", None):
         with pytest.raises(SearcherError, match="~nobody-here/library"):
             Library.open(path)
+
+
+def test_terms_add_up_and_pictures_come_from_files_bytes_and_the_library(album: Album) -> None:
+    album.fill()
+    red, green = (album.folder / f"{colour}.png" for colour in ("red", "green"))
+    images = {album.name(hit.path): hit.id for hit in album.library.search("red", top=10)}
+    for like in (red, red.read_bytes(), images["red.png"]):
+        hits = album.library.search(Query(also=(Term(like=like), Term("green", weight=0.5))))
+        assert [album.name(hit.path) for hit in hits[:2]] == ["red.png", "green.png"]
+        assert hits[0].score == pytest.approx(1, abs=0.01)
+        assert hits[1].score == pytest.approx(0.5, abs=0.01)
+    both = album.library.search("red", also=[Term("green", weight=-1.0)], top=10)
+    assert (album.name(both[0].path), album.name(both[-1].path)) == ("red.png", "green.png")
+    assert both[0].relevance is not None
+    assert both[0].relevance > 0.5
+    assert not both.nothing_fits
+    assert album.library.search("red", also=[Term("green")]).nothing_fits  # no photo shows both
+    assert album.library.search(like=green, also=[Term("red", weight=-1.0)])[0].relevance is None
+    with pytest.raises(NotFound, match="id 999"):
+        album.library.search(Query(also=(Term(like=999),)))

@@ -14,8 +14,9 @@ from searcher.catalog import Catalog
 from searcher.catalog.rows import USER, LabelCount, PhotoTag
 from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
-from searcher.models.relevance import FITS, Wordings
-from searcher.search import Query
+from searcher.models.relevance import FITS, Wordings, relevance
+from searcher.search import Query, Term
+from searcher.search.asked import Asked
 from searcher.search.collection import SPARE, LocalCollection
 from searcher.search.find import find
 from searcher.vectors.store import VectorStore
@@ -160,6 +161,51 @@ def wordings(vectors: np.ndarray, boundary: float) -> Wordings:
     return Wordings(vectors, np.full(count, 10, np.float32), np.full(count, -10 * boundary, np.float32))
 
 
+def only(texts: Wordings) -> Asked:
+    """A query of one text."""
+    return Asked(texts.vectors[0], (texts,), (), texts)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    weights=st.lists(st.floats(-3, 3).filter(lambda weight: abs(weight) > 0.01), min_size=2, max_size=4),
+    least=st.none() | st.floats(0.0, 1.0),
+    filter=st.sampled_from(FILTERS[:5]),
+)
+def test_several_terms_rank_by_their_weighted_sum_and_have_the_relevance_of_the_texts(
+    places: Place, seed: int, weights: list[float], least: float | None, filter: Filter
+) -> None:
+    vectors = unit_vectors(len(weights), seed)
+    texts = [wordings(vector[None], 0.1) for vector in vectors]
+    positive = tuple(text for text, weight in zip(texts, weights, strict=True) if weight > 0)
+    negative = tuple(text for text, weight in zip(texts, weights, strict=True) if weight < 0)
+    asked = Asked((np.array(weights, np.float32)[:, None] * vectors).sum(axis=0), positive, negative)
+    if not positive:
+        least = None
+    also = tuple(Term(f"term {number}", weight=weight) for number, weight in enumerate(weights))
+    hits = find(places.collection, Query(top=7, filter=filter, also=also, least=least), asked)
+    with places.catalog.read() as view:
+        stored = all_vectors(view, places.model)
+        ids = view.embeddings.matching(filter, places.model.id)[0].tolist() if filter else list(stored)
+    expected = []
+    for id in ids:
+        chances = [float(relevance(text.logits(stored[id][None]))[0]) for text in texts]
+        fits = min((chance for chance, weight in zip(chances, weights, strict=True) if weight > 0), default=None)
+        for chance, weight in zip(chances, weights, strict=True):
+            fits = None if fits is None else fits * (1 - chance) if weight < 0 else fits
+        expected.append((float(stored[id] @ asked.vector), fits))
+    expected.sort(key=lambda each: -each[0])
+    if least is not None:
+        border = [fits for _, fits in expected if fits is not None and abs(fits - least) < 1e-4]
+        expected = [(score, fits) for score, fits in expected if fits is not None and fits >= least]
+        if border:  # rounding decides
+            return
+    assert [hit.score for hit in hits] == pytest.approx([score for score, _ in expected[:7]], abs=1e-3)
+    for hit, (_, fits) in zip(hits, expected, strict=False):
+        assert (hit.relevance is None) == (fits is None)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(0, 10_000), st.integers(1, 16), st.integers(1, 60), st.floats(0.0, 0.6), st.sampled_from(FILTERS[:5])
@@ -170,7 +216,7 @@ def test_the_hits_that_fit_are_a_prefix_of_an_exact_ranking(
     draw = np.random.default_rng(seed)
     slopes = draw.uniform(1, 30, count).astype(np.float32)
     asked = Wordings(unit_vectors(count, seed), slopes, (-boundary * slopes).astype(np.float32))
-    hits = find(places.collection, Query(text="anything", top=top, filter=filter), asked)
+    hits = find(places.collection, Query(text="anything", top=top, filter=filter), only(asked))
     with places.catalog.read() as view:
         stored = all_vectors(view, places.model)
         ids = view.embeddings.matching(filter, places.model.id)[0].tolist() if filter else list(stored)
@@ -188,9 +234,9 @@ def test_the_hits_that_fit_are_a_prefix_of_an_exact_ranking(
 def test_only_hits_with_the_least_relevance_are_returned(place: Place) -> None:
     with place.catalog.read() as view:
         vector = all_vectors(view, place.model)[30][None]
-    (hit,) = find(place.collection, Query(text="anything", least=0.5), wordings(vector, 0.9))
+    (hit,) = find(place.collection, Query(text="anything", least=0.5), only(wordings(vector, 0.9)))
     assert hit.id == 30
-    nothing = find(place.collection, Query(text="anything", least=0.5), wordings(vector, 1.1))
+    nothing = find(place.collection, Query(text="anything", least=0.5), only(wordings(vector, 1.1)))
     assert not nothing
     assert nothing.nothing_fits
 
@@ -198,13 +244,13 @@ def test_only_hits_with_the_least_relevance_are_returned(place: Place) -> None:
 def test_hits_have_their_rank_score_copies_and_tags(place: Place) -> None:
     with place.catalog.read() as view:
         vector = all_vectors(view, place.model)[30][None]
-    hits = find(place.collection, Query(text="anything", top=5), wordings(vector, 0.5))
+    hits = find(place.collection, Query(text="anything", top=5), only(wordings(vector, 0.5)))
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5]
     assert (hits[0].path, hits[0].id, hits[0].tags, hits[0].copies) == ("/photos/29.png", 30, ("cat", "dog"), ())
     assert hits[0].score == pytest.approx(1, abs=1e-3)
     assert not hits.nothing_fits
     assert [hit.relevance for hit in hits] == sorted((hit.relevance or 0 for hit in hits), reverse=True)
-    assert find(place.collection, Query(text="anything", top=5), wordings(vector, 1.1)).nothing_fits
+    assert find(place.collection, Query(text="anything", top=5), only(wordings(vector, 1.1))).nothing_fits
 
 
 def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) -> None:
@@ -213,6 +259,6 @@ def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) 
     with pytest.raises(NotFound, match="unicorn"):
         find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None)
     with pytest.raises(NotFound, match="nobody"):
-        find(place.collection, Query(text="x", filter=Filter(("nobody",))), unit_vectors(1, 1))
+        find(place.collection, Query(text="x", filter=Filter(("nobody",))), Asked(unit_vectors(1, 1)[0]))
     with pytest.raises(NotFound, match="udcff"):  # a byte of a shell argument that is not UTF-8
         find(place.collection, Query(filter=Filter(("cat", "\udcff"))), None)

@@ -119,6 +119,25 @@ class Embeddings(Queries):
             if row is not None
         }
 
+    def of_ids(self, ids: Iterable[int], model: ModelRow) -> "dict[int, np.ndarray]":
+        """The embeddings with these ids: id → (dim,) float32. Others are left out."""
+        sql = f"SELECT id, vector FROM embeddings WHERE id IN {IN_LIST} AND +model_id = ?"
+        return self._by_id(self._rows(sql, in_list(ids), model.id), model)
+
+    def of_images(self, image_ids: Iterable[int], model: ModelRow) -> "dict[int, np.ndarray]":
+        """The embeddings of the contents of these images: image id → (dim,) float32. Others are left out."""
+        sql = (
+            "SELECT i.id, e.vector FROM images i JOIN embeddings e ON e.content_id = i.content_id AND e.model_id = ? "
+            f"WHERE i.id IN {IN_LIST}"
+        )
+        return self._by_id(self._rows(sql, model.id, in_list(image_ids)), model)
+
+    def _by_id(self, rows: "list[Any]", model: ModelRow) -> "dict[int, np.ndarray]":
+        import numpy as np
+
+        vectors = self._vectors([row[1] for row in rows], model.dim).astype(np.float32)
+        return {row[0]: vector for row, vector in zip(rows, vectors, strict=True)}
+
     def sample(self, model: ModelRow, count: int) -> "np.ndarray":
         """Up to `count` embeddings from all over the library, the same ones each time: (n, dim) float32."""
         import numpy as np

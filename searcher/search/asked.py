@@ -1,0 +1,77 @@
+"""Embed what a query asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from searcher.models.relevance import Wordings, read_text, relevance
+from searcher.search.query import Query, Term
+
+if TYPE_CHECKING:
+    from searcher.models.encoder import DualEncoder
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The terms of a query, embedded.
+
+    vector: (dim,) float32, the sum of the terms' embeddings times their weights. positive, negative: the texts that a
+    photo shall show and shall not show. alone: the text, if it is the only term and positive.
+    """
+
+    vector: np.ndarray
+    positive: tuple[Wordings, ...] = ()
+    negative: tuple[Wordings, ...] = ()
+    alone: Wordings | None = None
+
+    def relevance(self, photos: np.ndarray) -> np.ndarray | None:
+        """The relevance (m,) float32 of photos (m, dim): that of the text that fits least, times that each of the
+        negative texts does not fit. None if no text is positive.
+        """
+        if not self.positive:
+            return None
+        found: np.ndarray = np.min([relevance(text.logits(photos)) for text in self.positive], axis=0)
+        for text in self.negative:
+            found = found * (1 - relevance(text.logits(photos)))
+        return found
+
+
+def encode(model: "DualEncoder", query: Query, stored: Mapping[int, np.ndarray]) -> Asked | None:
+    """What a query asks for, None for a filter alone.
+
+    stored: image id → embedding (dim,), for the images of the library that the terms name. Raises PhotoError for an
+    image that cannot be read.
+    """
+    terms = query.terms
+    if not terms:
+        return None
+    texts = [None if term.text is None else read_text(model, term.text) for term in terms]
+    vectors = [
+        _picture(model, term, stored) if text is None else text.vectors[0]
+        for term, text in zip(terms, texts, strict=True)
+    ]
+    only = texts[0] if len(terms) == 1 and terms[0].weight > 0 else None
+    weights = [1.0] if len(terms) == 1 and terms[0].weight > 0 else [term.weight for term in terms]
+    return Asked(
+        np.sum([weight * vector for weight, vector in zip(weights, vectors, strict=True)], axis=0).astype(np.float32),
+        tuple(text for term, text in zip(terms, texts, strict=True) if text is not None and term.weight > 0),
+        tuple(text for term, text in zip(terms, texts, strict=True) if text is not None and term.weight < 0),
+        only,
+    )
+
+
+def _picture(model: "DualEncoder", term: Term, stored: Mapping[int, np.ndarray]) -> np.ndarray:
+    from searcher.photos.decode import decode_guarded, open_photo
+
+    if isinstance(term.like, int):
+        return stored[term.like]
+    # as photos are read to be indexed
+    if isinstance(term.like, bytes):
+        photo = decode_guarded(term.like, min_side=model.image_size)
+    else:
+        photo = open_photo(term.like or Path(), min_side=model.image_size)
+    vector: np.ndarray = model.encode_images([photo.image])[0]
+    return vector
