@@ -89,6 +89,7 @@ def scan(
         else:  # all real folders are done, so now follow the links
             links.sort(reverse=True)
             relpath, outer_device, linked = links.pop(), None, True
+        inner: list[bytes] = []
         try:
             status = os.stat(os.path.join(root, relpath))  # noqa: PTH116, PTH118 (pathlib has no bytes paths)
             if (status.st_dev, status.st_ino) in visited:
@@ -98,19 +99,12 @@ def scan(
                 continue  # listed under its real path, now or by the scan of another part
             if relpath in mounted or (outer_device is not None and status.st_dev != outer_device):
                 yield MountPoint(relpath)
-            for found in _list(rules, relpath):
-                if isinstance(found, FoundFile):  # most of them are
-                    yield found
-                elif isinstance(found, bytes):
-                    folders.append((found, status.st_dev, linked))
-                elif isinstance(found, _FolderLink):
-                    links.append(found.relpath)
-                else:
-                    yield found
+            yield from _list(rules, relpath, inner, links)
         except OSError as error:
             if relpath == below:
                 raise
             yield Unreadable(relpath, error)
+        folders += [(folder, status.st_dev, linked) for folder in inner]
 
 
 def is_mount_point(folder: bytes) -> bool:
@@ -137,15 +131,10 @@ def _mount_points() -> frozenset[bytes]:
     return frozenset(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), line.split(b" ", 5)[4]) for line in lines)
 
 
-@dataclass(frozen=True, slots=True)
-class _FolderLink:
-    relpath: bytes
-
-
 def _list(
-    rules: Rules, relpath: bytes
-) -> Iterator[FoundFile | FoundSidecar | Unreadable | LinkOut | _FolderLink | bytes]:
-    """Yield what is directly in one folder: files, what cannot be listed, links, subfolders (bytes)."""
+    rules: Rules, relpath: bytes, folders: list[bytes], links: list[bytes]
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | LinkOut]:
+    """Yield what is directly in one folder. Add its subfolders to `folders`, and links to folders to `links`."""
     prefix = relpath + b"/" if relpath else b""
     patterns, hidden = rules.patterns(relpath), rules.options.hidden
     with os.scandir(os.path.join(rules.root, relpath)) as entries:  # noqa: PTH118
@@ -157,12 +146,12 @@ def _list(
             try:
                 if entry.is_dir(follow_symlinks=False):
                     if not rules.skips(relpath, name, True, patterns):
-                        yield prefix + name
+                        folders.append(prefix + name)
                     continue
                 suffix = suffix_of(name)
                 is_found = suffix in FOUND_SUFFIXES
                 if entry.is_symlink():
-                    yield from _link(rules, prefix + name, entry, is_found)
+                    yield from _link(rules, prefix + name, entry, is_found, links)
                     continue
                 if not is_found or ((is_hidden or patterns) and rules.skips(relpath, name, False, patterns)):
                     continue
@@ -179,9 +168,11 @@ def _list(
 
 
 def _link(
-    rules: Rules, relpath: bytes, entry: "os.DirEntry[bytes]", is_found: bool
-) -> Iterator[FoundFile | FoundSidecar | Unreadable | LinkOut | _FolderLink]:
-    """Yield what a link stands for: nothing if that is left out, or found in the root under its real path."""
+    rules: Rules, relpath: bytes, entry: "os.DirEntry[bytes]", is_found: bool, links: list[bytes]
+) -> Iterator[FoundFile | FoundSidecar | Unreadable | LinkOut]:
+    """Yield what a link stands for: nothing if that is left out, or found in the root under its real path. Add a link
+    to a folder to `links`.
+    """
     folder, _, name = relpath.rpartition(b"/")
     inside = rules.inside(entry.path)
     leads_out = inside is None and not rules.options.follow_links
@@ -203,7 +194,7 @@ def _link(
         if leads_out:
             yield LinkOut(relpath)
         elif is_folder:
-            yield _FolderLink(relpath)
+            links.append(relpath)
         elif not stat.S_ISREG(status.st_mode):
             yield Unreadable(relpath, _NOT_REGULAR)
         elif suffix_of(name) == SIDECAR_SUFFIX:  # of a photo beside the link, whatever it leads to

@@ -30,7 +30,8 @@ class Files(Queries):
         if prefix:
             sql += " AND relpath >= ? AND relpath < ?"
             parameters += [prefix, after_prefix(prefix)]
-        return {row[0]: KnownFile(row[1], row[2], bool(row[3])) for row in self._rows(sql, *parameters)}
+        rows = self._connection.execute(sql, parameters)  # not all in memory at once, which costs much time
+        return {relpath: KnownFile(size, mtime_ns, failed == 1) for relpath, size, mtime_ns, failed in rows}
 
     def sample(self, root_id: int, count: int) -> list[tuple[bytes, int, int]]:
         """(relative path, size, mtime_ns) of up to `count` files of a root."""
