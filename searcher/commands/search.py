@@ -1,5 +1,6 @@
 """`searcher search`: finds photos that match a description, or that look like an image."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,7 @@ def command(
     from searcher.filters import Filter
     from searcher.library import Library
 
-    images: list[str | bytes] = [_standard_input() if like == "-" else like for like in likes]
+    images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
     with Library.open(library_dir, model=model) as library:
         filter = Filter(tags, not_tags, sources)
         terms = Library.terms([*([text] if text else []), *more], without, images)
@@ -148,10 +149,6 @@ def command(
         note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)
     if sheet is not None and hits:
         note(f"Contact sheet: {sheet.absolute()}", quiet)
-
-
-def _standard_input() -> bytes:
-    return click.get_binary_stream("stdin").read(MOST_BYTES)
 
 
 def show_hits(hits: "Sequence[Hit]") -> None:
