@@ -27,8 +27,11 @@ class Collection(Protocol):
         """
         ...
 
-    def photos(self, ids: Sequence[int]) -> dict[int, list[Photo]]:
-        """id → the images with that content (copies of one photo), oldest first, without tags."""
+    def photos(self, ids: Sequence[int], filter: Filter = EVERYTHING) -> dict[int, list[Photo]]:
+        """id → the images with that content (copies of one photo), oldest first, without tags.
+
+        `meant` says which copies are in the folders of `filter`, and have its name.
+        """
         ...
 
     def browse(
@@ -75,9 +78,9 @@ class LocalCollection:
                 asked = min(4 * asked, size)
             return found
 
-    def photos(self, ids: Sequence[int]) -> dict[int, list[Photo]]:
+    def photos(self, ids: Sequence[int], filter: Filter = EVERYTHING) -> dict[int, list[Photo]]:
         with self._catalog.read() as view:
-            return view.photos.of_embeddings(ids)
+            return view.photos.of_embeddings(ids, filter)
 
     def browse(
         self, filter: Filter = EVERYTHING, order: Order = "newest", offset: int = 0, limit: int = 100

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from searcher.errors import InvalidInput
-from searcher.filters import Filter
+from searcher.filters import SORTS, Filter, Sort
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """What is looked for: a text, or photos like the one at `like`, among the photos that meet `filter`.
 
-    A filter alone is a query, too: the photos most likely to have its tags come first. top: the most hits wanted.
-    least: the least relevance wanted; it needs a text. Raises InvalidInput for a query that asks for nothing.
+    A filter alone is a query, too. top: the most hits wanted. least: the least relevance wanted; it needs a text. sort:
+    "time" (newest first, and those without a date last) or "relevance" (best first; of a filter alone, most likely to
+    have its tags first). Without it, a filter alone is sorted by time. Raises InvalidInput for a query that asks for
+    nothing.
     """
 
     text: str | None = None
@@ -22,8 +24,19 @@ class Query:
     top: int = 20
     filter: Filter = field(default_factory=Filter)
     least: float | None = None
+    sort: Sort | None = None
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the hits are sorted by time."""
+        return self.sort == "time" or (self.sort is None and self.text is None and self.like is None)
 
     def __post_init__(self) -> None:
+        if self.sort not in (None, *SORTS):
+            raise InvalidInput(f"unknown order {self.sort!r}: it can be {' or '.join(SORTS)}")
+        alone = self.text is None and self.like is None
+        if self.sort == "relevance" and alone and not (self.filter.tags or self.filter.sources):
+            raise InvalidInput("sorting by relevance needs a description, an image, or a label")
         if self.text is not None and self.like is not None:
             raise InvalidInput("a query can have a text or an image, not both")
         if self.text is None and self.like is None and not self.filter:

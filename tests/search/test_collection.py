@@ -208,7 +208,7 @@ def test_hits_have_their_rank_score_copies_and_tags(place: Place) -> None:
 
 
 def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) -> None:
-    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3), None)
+    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3, sort="relevance"), None)
     assert [(hit.path, hit.score) for hit in hits] == [(f"/photos/{n}.png", 1.0) for n in (9, 19, 29)]
     with pytest.raises(NotFound, match="unicorn"):
         find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from searcher.catalog.filtering import compile_filter
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
 from searcher.catalog.rows import ContentFiles, ModelRow
 from searcher.errors import Damaged
@@ -61,7 +60,7 @@ class Embeddings(Queries):
         """
         import numpy as np
 
-        matching, parameters = compile_filter(filter)
+        matching, parameters = self._compiled(filter)
         sql = (
             f"SELECT e.id, f.probability FROM ({matching}) f "
             "JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? ORDER BY e.id"
