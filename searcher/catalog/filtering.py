@@ -20,7 +20,8 @@ _BELOW = (
     "SELECT l.id FROM labels l JOIN below b ON l.parent_id = b.id) "
 )
 _COMPARED = {"landscape": ">", "portrait": "<", "square": "="}
-_EVERY_CONTENT = "SELECT DISTINCT content_id, 1.0 AS probability FROM images WHERE content_id IS NOT NULL"
+_CONTENTS = "SELECT c.id AS content_id, 1.0 AS probability FROM contents c"
+_HAS_IMAGE = "EXISTS (SELECT 1 FROM images i WHERE i.content_id = c.id)"
 
 
 Compiled = tuple[str, list[object]]
@@ -38,11 +39,13 @@ def compile_filter(filter: Filter, parts: Sequence[Part] = ()) -> Compiled:
     if filter.tags:
         sql = _all_of([with_label] * len(filter.tags))
     else:
-        sql = _tagged("1", filter.sources) if filter.sources else _EVERY_CONTENT
+        sql = _tagged("1", filter.sources) if filter.sources else ""
+    tables = f"SELECT f.content_id, f.probability FROM ({sql}) f JOIN contents c ON c.id = f.content_id"
     conditions = [*_about_contents(filter), *_about_images(filter, parts)]
+    if not sql:
+        tables, conditions = _CONTENTS, [*conditions, (_HAS_IMAGE, [])]
     if conditions:
-        sql = f"SELECT f.content_id, f.probability FROM ({sql}) f JOIN contents c ON c.id = f.content_id WHERE "
-        sql += " AND ".join(f"({condition})" for condition, _ in conditions)
+        sql = f"{tables} WHERE {' AND '.join(f'({condition})' for condition, _ in conditions)}"
         parameters += [value for _, values in conditions for value in values]
     for tag in filter.not_tags:
         sql = f"SELECT * FROM ({sql}) WHERE content_id NOT IN (SELECT content_id FROM ({with_label}))"

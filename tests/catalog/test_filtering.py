@@ -163,7 +163,7 @@ def angle(spot: tuple[float, float], near: Near) -> float:
     one, other = np.stack(
         [np.cos(latitudes) * np.cos(longitudes), np.cos(latitudes) * np.sin(longitudes), np.sin(latitudes)]
     ).T
-    return float(2 * np.arcsin(min(1.0, np.linalg.norm(one - other) / 2)))
+    return float(2 * np.arcsin(min(1.0, float(np.linalg.norm(one - other)) / 2)))
 
 
 @st.composite
