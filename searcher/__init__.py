@@ -14,14 +14,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from searcher.errors import SearcherError
-    from searcher.filters import Filter
+    from searcher.filters import Filter, Near
     from searcher.library import Library
     from searcher.models import Model
     from searcher.photos.rules import OptionChange
     from searcher.progress import Progress
     from searcher.search import Hit, Query
 
-__all__ = ["Filter", "Hit", "Library", "Model", "OptionChange", "Progress", "Query", "SearcherError", "__version__"]
+__all__ = [
+    "Filter",
+    "Hit",
+    "Library",
+    "Model",
+    "Near",
+    "OptionChange",
+    "Progress",
+    "Query",
+    "SearcherError",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 
@@ -30,6 +41,7 @@ _HOME = {
     "Hit": "searcher.search",
     "Library": "searcher.library",
     "Model": "searcher.models",
+    "Near": "searcher.filters",
     "OptionChange": "searcher.photos.rules",
     "Progress": "searcher.progress",
     "Query": "searcher.search",

@@ -20,7 +20,7 @@ _BELOW = (
     "SELECT l.id FROM labels l JOIN below b ON l.parent_id = b.id) "
 )
 _COMPARED = {"landscape": ">", "portrait": "<", "square": "="}
-_CONTENTS = "SELECT c.id AS content_id, 1.0 AS probability FROM contents c"
+_CONTENTS = "SELECT c.id AS content_id, 1.0 AS probability FROM contents c NOT INDEXED"  # in the order of ids
 _HAS_IMAGE = "EXISTS (SELECT 1 FROM images i WHERE i.content_id = c.id)"
 
 
@@ -80,10 +80,11 @@ def _about_images(filter: Filter, parts: Sequence[Part]) -> Iterator[Compiled]:
 
 def _about_contents(filter: Filter) -> Iterator[Compiled]:
     """Conditions on a row `c` of `contents`."""
-    if filter.after is not None:
-        yield "c.taken_at >= ?", [beginning(filter.after)]
-    if filter.before is not None:
-        yield "c.taken_at < ?", [beginning(filter.before)]
+    bounds = [(">=", filter.after), ("<", filter.before)]
+    if dates := [(f"taken_at {sign} ?", beginning(text)) for sign, text in bounds if text is not None]:
+        # by the index of dates, and then in the order of ids, which is that of the rows on disk
+        within = " AND ".join(condition for condition, _ in dates)
+        yield f"c.id IN (SELECT id FROM contents WHERE {within})", [moment for _, moment in dates]
     if filter.camera is not None:
         # few names for many photos. The limit keeps SQLite from comparing the camera of each photo
         names = "SELECT DISTINCT camera FROM contents WHERE camera IS NOT NULL LIMIT -1"

@@ -92,9 +92,10 @@ class Photos(Queries):
     ) -> list[tuple[int, float]]:
         """One page of the photos that meet `filter`: embedding ids and the least probability of the tags asked for."""
         matching, parameters = self._compiled(filter)
+        # CROSS: the few contents that meet a filter first, and not all embeddings
         sql = (
-            f"SELECT e.id, f.probability FROM ({matching}) f JOIN contents c ON c.id = f.content_id "
-            "JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? "
+            f"SELECT e.id, f.probability FROM ({matching}) f CROSS JOIN contents c ON c.id = f.content_id "
+            "CROSS JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? "
             f"ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?"
         )
         return self._rows(sql, *parameters, model.id, limit, offset)
