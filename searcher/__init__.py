@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from searcher.errors import SearcherError
-    from searcher.filters import Filter
+    from searcher.filters import Filter, Near
     from searcher.library import Library
     from searcher.models import Model
     from searcher.photos.rules import OptionChange
@@ -26,6 +26,7 @@ __all__ = [
     "Hit",
     "Library",
     "Model",
+    "Near",
     "OptionChange",
     "Progress",
     "Query",
@@ -41,6 +42,7 @@ _HOME = {
     "Hit": "searcher.search",
     "Library": "searcher.library",
     "Model": "searcher.models",
+    "Near": "searcher.filters",
     "OptionChange": "searcher.photos.rules",
     "Progress": "searcher.progress",
     "Query": "searcher.search",

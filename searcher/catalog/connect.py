@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from searcher.catalog.functions import register
 from searcher.errors import Busy, Damaged, NotFound, SearcherError
 
 CATALOG_NAME = "catalog.sqlite"
@@ -95,7 +96,9 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"
-    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    register(connection)
+    return connection
 
 
 def _name(error: Exception) -> str:

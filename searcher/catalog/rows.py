@@ -138,7 +138,10 @@ class PhotoTag(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """One image of the library: its id, content, place, date and rating, and its tags where they were asked for."""
+    """One image of the library: its id, content, place, date and rating, and its tags where they were asked for.
+
+    meant: False for a copy that is not where a filter asks for photos.
+    """
 
     id: int
     content_id: int
@@ -147,6 +150,7 @@ class Photo(NamedTuple):
     taken_at: str | None = None
     rating: int | None = None
     tags: tuple[PhotoTag, ...] = ()
+    meant: bool = True
 
     @property
     def path(self) -> str:

@@ -17,17 +17,28 @@ from searcher.commands.common import (
     printable,
     quiet_option,
 )
-from searcher.commands.labelled import sources_option
+from searcher.commands.filter_options import FIELDS, Narrowed, described, filter_options
+from searcher.commands.sections import SectionedCommand
+from searcher.filters import EVERYTHING, SORTS, Filter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from searcher.filters import Sort
     from searcher.library import Hit
 
 MOST_BYTES = 256 * 2**20  # of standard input
 
 
-@click.command()
+@click.command(
+    cls=SectionedCommand,
+    sections={
+        "Look for": ["more", "without", "likes"],
+        "Only photos": FIELDS,
+        "Hits": ["top", "sort", "min_relevance", "sheet", "as_json"],
+        "General": ["library_dir", "model", "quiet"],
+    },
+)
 @click.argument("words", nargs=-1, metavar="[DESCRIPTION]")
 @click.option("--and", "more", multiple=True, metavar="TEXT", help="Add another description. Repeat it for several.")
 @click.option("--not", "without", multiple=True, metavar="TEXT", help="Rank photos lower that show TEXT.")
@@ -38,36 +49,13 @@ MOST_BYTES = 256 * 2**20  # of standard input
     metavar="IMAGE",
     help="Find photos that look like IMAGE: a file, id:N for a photo of the library, or - for standard input.",
 )
+@filter_options
+@click.option("--top", type=click.IntRange(min=1), default=20, metavar="N", help="Show at most N hits (default: 20).")
+@click.option("--sort", type=click.Choice(SORTS), metavar="ORDER", help="By time (newest first) or relevance.")
 @click.option(
-    "--tag",
-    "tags",
-    multiple=True,
-    metavar="LABEL",
-    help="Search only photos with LABEL. Repeat it to require several labels.",
+    "--min-relevance", type=click.FloatRange(0, 1), metavar="P", help="Only hits of this probability (0.5: likely)."
 )
-@click.option(
-    "--not-tag",
-    "not_tags",
-    multiple=True,
-    metavar="LABEL",
-    help="Search only photos without LABEL. Repeat it to exclude several labels.",
-)
-@sources_option
-@click.option(
-    "--top", type=click.IntRange(min=1), default=20, show_default=True, metavar="N", help="Show at most N hits."
-)
-@click.option(
-    "--min-relevance",
-    type=click.FloatRange(0, 1),
-    metavar="P",
-    help="Show only photos that match DESCRIPTION with a probability of at least P (0.5: more probable than not).",
-)
-@click.option(
-    "--sheet",
-    type=FilePath(),
-    metavar="FILE.jpg",
-    help="Also draw the hits as a contact sheet. Other files are never overwritten.",
-)
+@click.option("--sheet", type=FilePath(), metavar="FILE.jpg", help="Also draw the hits as a contact sheet.")
 @library_option
 @model_option
 @json_option
@@ -77,10 +65,9 @@ def command(
     more: tuple[str, ...],
     without: tuple[str, ...],
     likes: tuple[str, ...],
-    tags: tuple[str, ...],
-    not_tags: tuple[str, ...],
-    sources: tuple[str, ...],
+    narrowed: Narrowed,
     top: int,
+    sort: "Sort | None",
     min_relevance: float | None,
     sheet: Path | None,
     library_dir: Path | None,
@@ -90,69 +77,69 @@ def command(
 ) -> None:
     """Print the photos that match DESCRIPTION best, best first.
 
-    With --like, print the photos that look like an image. Descriptions and images add up: --and and --like add one, and
-    --not takes one away. "2:a red car" counts twice as much as "a red car".
-
-    With --tag, search only photos that have a label (see
-    `searcher tag`), and with --not-tag, only photos that do not have it. Without a description or an image, they list
-    these photos. With --source, only labels from this source count. Without --tag, photos that have any of them match.
+    Descriptions and images add up: --and and --like add one, and --not takes one away. "2:a red car" counts twice as
+    much as "a red car". Without any, list the photos that meet the conditions, newest first. --in, --tag, --not-tag,
+    --source and --format can be repeated.
     """
     text = " ".join(" ".join(words).split())
+    filter = narrowed.filter
     asked = bool(text or more or without or likes)
-    if not asked and not (tags or not_tags or sources):
+    if not asked and not filter:
         raise click.UsageError('Say what to search for, for example: searcher search "a dog on the beach".')
     if min_relevance is not None and not (text or more):
         raise click.UsageError("Only a description has a relevance: --min-relevance needs one.")
     if likes.count("-") > 1:
         raise click.UsageError("Standard input holds one image: give --like - once.")
+    if sort == "relevance" and not (asked or filter.tags or filter.sources):
+        raise click.UsageError("--sort relevance needs a description, --like, --tag or --source.")
 
     if sheet is not None:
         from searcher.drawing.saving import check_target
 
         check_target(sheet)
 
-    from searcher.filters import Filter
     from searcher.library import Library
 
     images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
     with Library.open(library_dir, model=model) as library:
-        filter = Filter(tags, not_tags, sources)
         terms = Library.terms([*([text] if text else []), *more], without, images)
-        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms)
+        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort)
 
+    if narrowed.place:
+        note(f"Near {narrowed.place}", quiet)
     for notice in hits.notices:
         note(notice, quiet)
-    chosen = [*tags, *(f"not {tag}" for tag in not_tags), *(f"source {source}" for source in sources)]
     subject = " ".join(
         [
             *(f"“{each}”" for each in ([text] if text else []) + list(more)),
             *(f"not “{each}”" for each in without),
             *likes,
         ]
-    ) or ", ".join(chosen)
+    ) or described(narrowed)
     if sheet is not None and hits:  # before the hits: after an error, stdout is empty
         draw_sheet(sheet, subject, hits)
     if as_json:
         print_json([hit.as_dict() for hit in hits])
     else:
-        show_hits(hits)
+        listed = not asked
+        show_hits(hits, dates=sort == "time" or (listed and sort is None), numbers=not listed or bool(filter.tags))
     if hits.nothing_fits:
         shown = ": these photos are only the nearest ones" if hits else ""
         note(f"Nothing seems to match {subject}{shown}.", quiet)
     elif not hits and min_relevance is not None and min_relevance > 0.5:
         note(f"No photo matches {subject} with a probability of {min_relevance}.", quiet)
-    elif not hits and (not_tags or sources):
-        note("No photo meets all of the conditions.", quiet)
-    elif not hits and tags:
+    elif not hits and filter == Filter(tags=filter.tags) != EVERYTHING:
         note("No photo has all of the given labels.", quiet)
+    elif not hits and filter:
+        note("No photo meets all of the conditions.", quiet)
     elif not hits:
         note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)
     if sheet is not None and hits:
         note(f"Contact sheet: {sheet.absolute()}", quiet)
 
 
-def show_hits(hits: "Sequence[Hit]") -> None:
-    """Print one line per hit: its rank, its relevance or else its score, and its path.
+def show_hits(hits: "Sequence[Hit]", dates: bool = False, numbers: bool = True) -> None:
+    """Print one line per hit: its rank, its relevance or else its score, the date, and the path.
 
     Also the number of other paths with the same photo. Hits that do not seem to match are dimmed.
     """
@@ -162,7 +149,9 @@ def show_hits(hits: "Sequence[Hit]") -> None:
         copies = click.style(f"  (+ {plural(len(hit.copies), 'other path')})", dim=True) if hit.copies else ""
         unlikely = hit.relevance is not None and hit.relevance < 0.5
         path = click.style(folder + slash, dim=True) + click.style(name, dim=unlikely)
-        click.echo(f"{hit.rank:>{width}}  {click.style(_number(hit), fg='cyan', dim=unlikely)}  {path}{copies}")
+        number = click.style(_number(hit), fg="cyan", dim=unlikely) + "  " if numbers else ""
+        date = f"{(hit.taken_at or 'no date')[:10]:<10}  " if dates else ""
+        click.echo(f"{hit.rank:>{width}}  {number}{date}{path}{copies}")
 
 
 def _number(hit: "Hit") -> str:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from searcher.catalog import Catalog
+from searcher.catalog.folders import prefix_in
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound
 from searcher.indexer import places
@@ -30,7 +31,7 @@ def move_roots(
         raise NotFound(f"there is no folder {os.fsdecode(target)}")
     with catalog.read() as view:
         roots = view.files.roots()
-    below = [(root, places.prefix_in(root.path, start)) for root in roots]
+    below = [(root, prefix_in(root.path, start)) for root in roots]
     moves = [(root, os.path.join(target, rest).rstrip(b"/")) for root, rest in below if rest is not None]
     if not moves:
         raise NotFound(f"{os.fsdecode(start)} is no indexed folder: `searcher roots` lists them")
@@ -52,7 +53,7 @@ def _check_free(roots: Sequence[Root], moves: Sequence[tuple[Root, bytes]]) -> N
     moving = {root.id for root, _ in moves}
     for root, path in moves:
         for other in roots:
-            overlaps = places.prefix_in(path, other.path) is not None or places.prefix_in(other.path, path) is not None
+            overlaps = prefix_in(path, other.path) is not None or prefix_in(other.path, path) is not None
             if other.id != root.id and (path == other.path or (overlaps and other.id not in moving)):
                 raise InvalidInput(
                     f"{os.fsdecode(path)} is in the library already, as {os.fsdecode(other.path)}: remove one of the "

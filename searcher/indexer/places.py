@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from searcher.catalog.folders import prefix_in
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound
@@ -247,14 +248,6 @@ def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
         if not inside or not Rules(root.path, root.options).leave_out(inside, True):
             best, length = (root, inside), len(real_root)
     return best
-
-
-def prefix_in(path: bytes, folder: bytes) -> bytes | None:
-    """Return the prefix of `path` in `folder`: b"" if they are equal, b"a/b/" if it is below, None if it is outside."""
-    if path == folder:
-        return b""
-    start = folder.rstrip(b"/") + b"/"
-    return path[len(start) :] + b"/" if path.startswith(start) else None
 
 
 def _mounted_elsewhere(view: View, path: bytes) -> Root | None:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from searcher.catalog import Catalog
+from searcher.catalog.folders import prefix_in
 from searcher.catalog.rows import UNREAD, LabelExample, Place, TypedTag
 from searcher.errors import InvalidInput, NotFound, SearcherError
-from searcher.indexer.places import prefix_in
 from searcher.photos.rules import FolderOptions, OptionChange
 from searcher.progress import SILENT, Progress
 from searcher.tagger.question import label_name

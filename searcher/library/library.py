@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.rows import ModelRow
 from searcher.errors import Failure, InvalidInput, NotFound
-from searcher.filters import EVERYTHING, Filter
+from searcher.filters import EVERYTHING, Filter, Sort
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
 from searcher.photos.rules import NO_CHANGE, OptionChange
@@ -187,23 +187,26 @@ class Library(LabelMethods):
         top: int = 20,
         filter: Filter = EVERYTHING,
         min_relevance: float | None = None,
+        sort: Sort | None = None,
         also: "Sequence[Term]" = (),
     ) -> "Hits":
         """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
 
-        With both, or with further terms in `also`, all of them add up.
-
-        min_relevance: leave out hits with a smaller relevance; it needs a text.
+        With both, or with further terms in `also`, all of them add up. min_relevance: leave out hits with a smaller
+        relevance; it needs a text. sort: "time" puts the hits in order by time, newest first. Without a text and an
+        image that is the default; "relevance" then puts the photos first that are most likely to have the labels asked
+        for.
 
         Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
-        photo has.
+        photo has, or a folder without an indexed photo.
         """
         from searcher.search import asked as asking
         from searcher.search import find as searching
         from searcher.search.query import Hits, Query
 
         if not isinstance(query, Query):
-            query = Query(query, None if like is None else Path(like), top, filter, min_relevance, tuple(also))
+            image = None if like is None else Path(like)
+            query = Query(query, image, top, filter, min_relevance, sort, tuple(also))
         while (row := self._current()) is not None:
             model = self._encoders.of(row)
             started = time.perf_counter()

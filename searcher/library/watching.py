@@ -11,9 +11,10 @@ from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from searcher.catalog import Catalog
+from searcher.catalog.folders import prefix_in
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, SearcherError
-from searcher.indexer.places import absolute, holds_something, prefix_in
+from searcher.indexer.places import absolute, holds_something
 from searcher.indexer.report import IndexReport
 from searcher.photos.rules import IGNORE_FILE, Rules
 from searcher.photos.scan import mount_points_below

@@ -35,8 +35,11 @@ class Collection(Protocol):
         """image id → the vector (dim,) float32 of its photo. Images without one are left out."""
         ...
 
-    def photos(self, ids: Sequence[int]) -> dict[int, list[Photo]]:
-        """id → the images with that content (copies of one photo), oldest first, without tags."""
+    def photos(self, ids: Sequence[int], filter: Filter = EVERYTHING) -> dict[int, list[Photo]]:
+        """id → the images with that content (copies of one photo), oldest first, without tags.
+
+        `meant` says which copies are in the folders of `filter`, and have its name.
+        """
         ...
 
     def browse(
@@ -91,9 +94,9 @@ class LocalCollection:
         with self._catalog.read() as view:
             return view.embeddings.of_images(image_ids, self._model)
 
-    def photos(self, ids: Sequence[int]) -> dict[int, list[Photo]]:
+    def photos(self, ids: Sequence[int], filter: Filter = EVERYTHING) -> dict[int, list[Photo]]:
         with self._catalog.read() as view:
-            return view.photos.of_embeddings(ids)
+            return view.photos.of_embeddings(ids, filter)
 
     def browse(
         self, filter: Filter = EVERYTHING, order: Order = "newest", offset: int = 0, limit: int = 100

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from searcher.catalog.read.photos import Order
 from searcher.catalog.rows import Photo, PhotoTag
 from searcher.errors import NotFound
 from searcher.filters import Filter
@@ -70,8 +71,10 @@ def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:
     best = max((each.relevance for each in ranked if each.relevance is not None), default=None)
     if query.least is not None:
         ranked = [each for each in ranked if each.relevance is not None and each.relevance >= query.least]
-    photos = collection.photos([each.id for each in ranked])
-    present = [(_existing_roots_first(photos[each.id]), each) for each in ranked if each.id in photos]
+    photos = collection.photos([each.id for each in ranked], filter)
+    present = [(_first_to_show(photos[each.id]), each) for each in ranked if each.id in photos]
+    if query.by_time:  # newest first, and those without a date last
+        present.sort(key=lambda found: found[0][0].taken_at or "", reverse=True)
     tags = collection.tags([copy.id for copies, _ in present for copy in copies])
     hits = [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=1)]
     return Hits(hits, nothing_fits=best is not None and best < FITS, notices=notices)
@@ -79,7 +82,8 @@ def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:
 
 def _ranked(collection: Collection, filter: Filter, query: Query, asked: Asked | None) -> list[Ranked]:
     if asked is None:
-        photos = collection.browse(filter, order="probability", limit=query.top)
+        order: Order = "newest" if query.by_time else "probability"
+        photos = collection.browse(filter, order, limit=query.top)
         return [Ranked(id, score, None) for id, score in photos]
     if asked.alone is not None:
         return _by_relevance(collection, filter, query.top, asked.alone)
@@ -154,10 +158,8 @@ def _hit(rank: int, copies: list[Photo], found: Ranked, tags: dict[int, list[Pho
     )
 
 
-def _existing_roots_first(copies: list[Photo]) -> list[Photo]:
-    """Oldest first, but copies in a missing root come after those that can be opened."""
+def _first_to_show(copies: list[Photo]) -> list[Photo]:
+    """Oldest first, but copies that were meant come before others, and those in a missing root after others."""
     roots = {copy.root for copy in copies}
-    if len(roots) == 1:
-        return copies
-    missing = {root for root in roots if not os.path.isdir(root)}  # noqa: PTH112 (pathlib does not know bytes)
-    return sorted(copies, key=lambda copy: copy.root in missing)
+    missing = {root for root in roots if len(roots) > 1 and not os.path.isdir(root)}  # noqa: PTH112 (pathlib does not know bytes)
+    return sorted(copies, key=lambda copy: (not copy.meant, copy.root in missing))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from searcher.errors import InvalidInput
-from searcher.filters import Filter
+from searcher.filters import SORTS, Filter, Sort
 
 MOST_WEIGHT = 1000
 _WEIGHTED = re.compile(r"(\d{1,6}(?:\.\d{1,6})?):(?!\d)(.*)", re.DOTALL)
@@ -63,9 +63,10 @@ class Term:
 class Query:
     """What is looked for: a text, photos like the one at `like`, and further terms, which add up.
 
-    Only photos that meet `filter` are found. A filter alone is a query, too: the photos most likely to have its tags
-    come first. top: the most hits wanted. least: the least relevance wanted; it needs a text. also: further terms.
-    Raises InvalidInput for a query that asks for nothing.
+    Only photos that meet `filter` are found. A filter alone is a query, too. top: the most hits wanted. least: the
+    least relevance wanted; it needs a text. sort: "time" (newest first, and those without a date last) or "relevance"
+    (best first; of a filter alone, most likely to have its tags first). Without it, a filter alone is sorted by time.
+    also: further terms. Raises InvalidInput for a query that asks for nothing.
     """
 
     text: str | None = None
@@ -73,17 +74,27 @@ class Query:
     top: int = 20
     filter: Filter = field(default_factory=Filter)
     least: float | None = None
+    sort: Sort | None = None
     also: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.sort not in (None, *SORTS):
+            raise InvalidInput(f"unknown order {self.sort!r}: it can be {' or '.join(SORTS)}")
         if not self.terms and not self.filter:
-            raise InvalidInput("a query needs a text, an image, or tags")
+            raise InvalidInput("a query needs a text, an image, or a filter")
+        if self.sort == "relevance" and not self.terms and not (self.filter.tags or self.filter.sources):
+            raise InvalidInput("sorting by relevance needs a description, an image, or a label")
         if self.top < 1:
             raise InvalidInput("the number of hits must be at least 1")
         if self.least is not None and not any(term.text is not None and term.weight > 0 for term in self.terms):
             raise InvalidInput("only a description has a relevance: give one, or leave out the least relevance")
         if self.least is not None and not 0 <= self.least <= 1:
             raise InvalidInput("the least relevance must be between 0 and 1")
+
+    @property
+    def by_time(self) -> bool:
+        """Whether the hits are sorted by time."""
+        return self.sort == "time" or (self.sort is None and not self.terms)
 
     @property
     def terms(self) -> tuple[Term, ...]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import USER, LabelCount, PhotoTag
-from searcher.errors import NotFound
+from searcher.catalog.rows import Place as CatalogPlace
+from searcher.errors import InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.models.relevance import FITS, Wordings, relevance
 from searcher.search import Query, Term
@@ -65,6 +66,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 FILTERS = [EVERYTHING, Filter(("dog",)), Filter(("cat",)), Filter(("animal",)), Filter(("cat", "dog"))]
 FILTERS += [Filter(("unicorn",)), Filter(("nobody",)), Filter(("unicorn", "dog"))]
+FILTERS += [Filter(name="?5.PNG", after="2023-06"), Filter(before="2023"), Filter(("dog",), min_pixels=1200)]
 
 
 @settings(max_examples=20, deadline=None)
@@ -241,6 +243,42 @@ def test_only_hits_with_the_least_relevance_are_returned(place: Place) -> None:
     assert nothing.nothing_fits
 
 
+def test_the_copy_that_the_filter_is_about_is_shown(place: Place) -> None:
+    with place.catalog.write() as change:
+        root = change.files.add_root(b"/trips", whole=True)
+        change.files.put_image(CatalogPlace(root.id, b"2020/Beach.jpg", 1, 1), 30)
+    for filter in (Filter(folders=("/trips/2020",)), Filter(name="beach*"), Filter(("cat",), folders=("/trips",))):
+        (hit,) = find(place.collection, Query(filter=filter), None)
+        assert (hit.path, hit.copies) == ("/trips/2020/Beach.jpg", ("/photos/29.png",))
+    (hit,) = find(place.collection, Query(filter=Filter(name="29.png")), None)
+    assert (hit.path, hit.copies) == ("/photos/29.png", ("/trips/2020/Beach.jpg",))
+    with pytest.raises(NotFound, match="no indexed photo is in /trips/2021"):
+        find(place.collection, Query(filter=Filter(folders=("/trips/2021",))), None)
+
+
+def test_hits_can_be_sorted_by_time_and_photos_without_a_date_are_last(place: Place) -> None:
+    with place.catalog.write() as change:
+        for id, date in ((30, None), (60, "2024-01-01T00:00:00"), (90, "2020-05-05T05:05:05")):
+            change.tags._execute("UPDATE contents SET taken_at = ? WHERE id = ?", date, id)
+    cats_and_dogs = Filter(("cat", "dog"))
+    for sort in (None, "time"):
+        hits = find(place.collection, Query(filter=cats_and_dogs, sort=sort), None)
+        assert [hit.id for hit in hits] == [60, 180, 150, 120, 90, 30]
+    with place.catalog.read() as view:
+        vector = all_vectors(view, place.model)[30][None]
+    by_relevance = find(place.collection, Query(text="x", filter=cats_and_dogs, top=4), only(wordings(vector, 0.5)))
+    by_time = find(
+        place.collection, Query(text="x", filter=cats_and_dogs, top=4, sort="time"), only(wordings(vector, 0.5))
+    )
+    assert by_relevance[0].id == 30 == by_time[-1].id
+    assert sorted(hit.id for hit in by_relevance) == sorted(hit.id for hit in by_time)
+    assert [hit.rank for hit in by_time] == [1, 2, 3, 4]
+    dates = [hit.taken_at or "" for hit in by_time]
+    assert dates == sorted(dates, reverse=True)
+    with pytest.raises(InvalidInput, match="sorting by relevance"):
+        Query(filter=Filter(name="*"), sort="relevance")
+
+
 def test_hits_have_their_rank_score_copies_and_tags(place: Place) -> None:
     with place.catalog.read() as view:
         vector = all_vectors(view, place.model)[30][None]
@@ -254,7 +292,7 @@ def test_hits_have_their_rank_score_copies_and_tags(place: Place) -> None:
 
 
 def test_a_filter_alone_is_a_query_and_an_unknown_tag_is_an_error(place: Place) -> None:
-    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3), None)
+    hits = find(place.collection, Query(filter=Filter(("cat",)), top=3, sort="relevance"), None)
     assert [(hit.path, hit.score) for hit in hits] == [(f"/photos/{n}.png", 1.0) for n in (9, 19, 29)]
     with pytest.raises(NotFound, match="unicorn"):
         find(place.collection, Query(filter=Filter(("cat", "unicorn"))), None)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from searcher.catalog.filtering import compile_filter
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
 from searcher.catalog.rows import ContentFiles, ModelRow
 from searcher.errors import Damaged
@@ -61,10 +60,11 @@ class Embeddings(Queries):
         """
         import numpy as np
 
-        matching, parameters = compile_filter(filter)
+        matching, parameters = self._compiled(filter)
+        # CROSS: the few contents that meet a filter first, and not all embeddings
         sql = (
             f"SELECT e.id, f.probability FROM ({matching}) f "
-            "JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? ORDER BY e.id"
+            "CROSS JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? ORDER BY e.id"
         )
         rows = self._rows(sql, *parameters, model_id)
         ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))

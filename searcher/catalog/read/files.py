@@ -1,23 +1,19 @@
 """Roots and the files in them: what a run compares with the disk."""
 
-import json
-
-from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.read.queries import IN_LIST, Queries, in_list, root
 from searcher.catalog.rows import ImageAt, IndexedPhoto, KnownFile, Root, after_prefix
-from searcher.photos.rules import FolderOptions
 
 
 class Files(Queries):
     """Roots, images and contents."""
 
-    def roots(self) -> list[Root]:
-        """All indexed folders, by path."""
-        rows = self._rows("SELECT id, path, whole, options FROM roots ORDER BY path")
-        return [_root(row) for row in rows]
-
     def root_paths(self) -> dict[int, bytes]:
         """root id → path of the folder."""
         return {root.id: root.path for root in self.roots()}
+
+    def roots(self) -> list[Root]:
+        """All indexed folders, by path."""
+        return self._roots()
 
     def mounts(self, root_id: int) -> set[bytes]:
         """The folders below a root where another disk was mounted when it was last scanned."""
@@ -96,7 +92,7 @@ class Files(Queries):
             "SELECT r.id, r.path, r.whole, r.options, i.relpath, i.error "
             "FROM images i JOIN roots r ON r.id = i.root_id WHERE i.error IS NOT NULL ORDER BY r.path, i.relpath"
         )
-        return [(_root(row[:4]), *row[4:]) for row in self._rows(sql)]
+        return [(root(row[:4]), *row[4:]) for row in self._rows(sql)]
 
     def image_count(self) -> int:
         """How many images can be found. Each copy of a photo counts."""
@@ -106,8 +102,3 @@ class Files(Queries):
         """root id → (images that can be found, files that failed). A root without files is left out."""
         sql = "SELECT root_id, count(content_id), count(error) FROM images GROUP BY root_id"
         return {row[0]: (row[1], row[2]) for row in self._rows(sql)}
-
-
-def _root(row: "tuple[int, bytes, int, str]") -> Root:
-    id, path, whole, options = row
-    return Root(id, path, bool(whole), FolderOptions.from_dict(json.loads(options)))

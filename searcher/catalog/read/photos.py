@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from searcher.catalog.filtering import STANDS, compile_filter
+from searcher.catalog.filtering import STANDS, compile_place
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
 from searcher.catalog.rows import Content, ModelRow, Photo, PhotoTag
 from searcher.filters import EVERYTHING, Filter
@@ -30,15 +30,19 @@ class Month(NamedTuple):
 class Photos(Queries):
     """Photos by the ids of their embeddings, images or contents."""
 
-    def of_embeddings(self, ids: Iterable[int]) -> dict[int, list[Photo]]:
-        """embedding id → the images with its content (copies of one photo), oldest first. Unknown ids are left out."""
+    def of_embeddings(self, ids: Iterable[int], filter: Filter = EVERYTHING) -> dict[int, list[Photo]]:
+        """embedding id → the images with its content (copies of one photo), oldest first. Unknown ids are left out.
+
+        `meant` says which copies are in the folders of `filter`, and have its name.
+        """
+        condition, parameters = compile_place(filter, self._parts(filter))
         sql = (
-            f"SELECT e.id, {_PHOTO} FROM embeddings e JOIN {_PHOTO_TABLES} "
+            f"SELECT e.id, {condition}, {_PHOTO} FROM embeddings e JOIN {_PHOTO_TABLES} "
             f"WHERE i.content_id = e.content_id AND e.id IN {IN_LIST} ORDER BY i.id"
         )
         found: dict[int, list[Photo]] = {}
-        for row in self._rows(sql, in_list(ids)):
-            found.setdefault(row[0], []).append(Photo(*row[1:]))
+        for id, meant, *row in self._rows(sql, *parameters, in_list(ids)):
+            found.setdefault(id, []).append(Photo(*row)._replace(meant=bool(meant)))
         return found
 
     def of_contents(self, ids: Iterable[int]) -> list[Photo]:
@@ -87,17 +91,18 @@ class Photos(Queries):
         self, model: ModelRow, filter: Filter = EVERYTHING, order: Order = "newest", offset: int = 0, limit: int = 100
     ) -> list[tuple[int, float]]:
         """One page of the photos that meet `filter`: embedding ids and the least probability of the tags asked for."""
-        matching, parameters = compile_filter(filter)
+        matching, parameters = self._compiled(filter)
+        # CROSS: the few contents that meet a filter first, and not all embeddings
         sql = (
-            f"SELECT e.id, f.probability FROM ({matching}) f JOIN contents c ON c.id = f.content_id "
-            "JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? "
+            f"SELECT e.id, f.probability FROM ({matching}) f CROSS JOIN contents c ON c.id = f.content_id "
+            "CROSS JOIN embeddings e ON e.content_id = f.content_id AND e.model_id = ? "
             f"ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?"
         )
         return self._rows(sql, *parameters, model.id, limit, offset)
 
     def timeline(self, filter: Filter = EVERYTHING) -> list[Month]:
         """How many photos that meet `filter` were taken in each month, newest first; those without a date last."""
-        matching, parameters = compile_filter(filter)
+        matching, parameters = self._compiled(filter)
         sql = (
             f"SELECT substr(c.taken_at, 1, 7) AS month, count(*) FROM ({matching}) f "
             "JOIN contents c ON c.id = f.content_id GROUP BY month ORDER BY month IS NULL, month DESC"

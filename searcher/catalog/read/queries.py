@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from searcher.catalog.rows import ContentFiles
+from searcher.catalog.filtering import Compiled, compile_filter
+from searcher.catalog.folders import Part, parts_of
+from searcher.catalog.rows import ContentFiles, Root, after_prefix
+from searcher.errors import NotFound
+from searcher.filters import Filter
+from searcher.photos.rules import FolderOptions
 
 IN_LIST = "(SELECT value FROM json_each(?))"  # any number of values in one parameter: see `in_list`
 
@@ -33,6 +38,31 @@ class Queries:
     def _number(self, sql: str, *parameters: object) -> int:
         return int(self._row(sql, *parameters)[0])
 
+    def _roots(self) -> list[Root]:
+        return [root(row) for row in self._rows("SELECT id, path, whole, options FROM roots ORDER BY path")]
+
+    def _compiled(self, filter: Filter) -> Compiled:
+        """A filter as a SELECT: see `compile_filter`. Raises NotFound for a folder without an indexed photo."""
+        return compile_filter(filter, self._parts(filter))
+
+    def _parts(self, filter: Filter) -> list[Part]:
+        """What is in the folders of a filter."""
+        parts: list[Part] = []
+        roots = self._roots() if filter.folders else []
+        for folder in filter.folders:
+            inside = [part for part in parts_of(roots, folder) if self._holds_photo(part)]
+            if not inside:
+                raise NotFound(f"no indexed photo is in {folder}: `searcher roots` lists the indexed folders")
+            parts += inside
+        return parts
+
+    def _holds_photo(self, part: Part) -> bool:
+        sql = "SELECT 1 FROM images WHERE root_id = ? AND content_id IS NOT NULL"
+        if not part.prefix:
+            return self._row(f"{sql} LIMIT 1", part.root_id) is not None
+        sql += " AND relpath >= ? AND relpath < ? LIMIT 1"
+        return self._row(sql, part.root_id, part.prefix, after_prefix(part.prefix)) is not None
+
     def _with_files(self, digests: dict[int, bytes]) -> list[ContentFiles]:
         """The files of contents, given as id → digest, in their order."""
         places: dict[int, list[tuple[int, bytes, bytes]]] = {content_id: [] for content_id in digests}
@@ -44,3 +74,9 @@ class Queries:
         for content_id, *place in rows:
             places[content_id].append(tuple(place))
         return [ContentFiles(content_id, digests[content_id], tuple(found)) for content_id, found in places.items()]
+
+
+def root(row: "tuple[int, bytes, int, str]") -> Root:
+    """A row of `roots`: id, path, whole, options."""
+    id, path, whole, options = row
+    return Root(id, path, bool(whole), FolderOptions.from_dict(json.loads(options)))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from searcher.catalog.filtering import STANDS, compile_filter, from_sources
+from searcher.catalog.filtering import STANDS, from_sources
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
 from searcher.catalog.rows import USER, Example, LabelCount, LabelRow, ModelRow, TagRun
 from searcher.filters import EVERYTHING, Filter
@@ -31,7 +31,7 @@ class Tags(Queries):
         """Every label that a photo has, most photos first. With `filter`, only the photos that meet it count, and
         only tags from its sources.
         """
-        matching, parameters = compile_filter(filter)
+        matching, parameters = self._compiled(filter)
         within = f"AND content_id IN (SELECT content_id FROM ({matching}))" if filter else ""
         by_runs, given = from_sources(filter.sources)
         sql = (
