@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "tags": "List the labels and the number of photos that have each.",
     "classify": "Label single photos. They need not be in the library.",
     "teach": "Define a label with a few example photos.",
+    "duplicates": "List photos that are copies of one another. Nothing is deleted.",
     "status": "Show what the library contains.",
     "check": "Check the library for errors, and repair its index with --repair.",
     "export": "Write what you typed to a file: labels by hand, taught labels, folders.",

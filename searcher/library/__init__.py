@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what the methods of Library take and return, for whoever an
     from searcher.catalog.rows import PhotoTag as PhotoTag
     from searcher.indexer import IndexReport as IndexReport
     from searcher.search import Hit as Hit
+    from searcher.search.duplicates import DuplicateGroup as DuplicateGroup
     from searcher.tagger.by_hand import TagEdit as TagEdit
     from searcher.tagger.classify import Classified as Classified
     from searcher.tagger.question import Question as Question

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection
+    from searcher.search.duplicates import DuplicateGroup
     from searcher.search.query import Hits, Query, Term
 
 
@@ -246,6 +247,27 @@ class Library(LabelMethods):
             *(replace(term, weight=-term.weight) for term in negative),
             *map(Term.parse_image, likes),
         )
+
+    def duplicates(self, folder: str | Path | None = None, progress: Progress = SILENT) -> "list[DuplicateGroup]":
+        """Groups of photos that are copies of one another, exact ones first. Nothing is deleted.
+
+        folder: look only at the photos in it. `progress` gets a notice if some photos could not be compared. Raises
+        NotFound if the folder is not in the library. No groups in an empty library.
+        """
+        from searcher.indexer.places import absolute, known_parts
+        from searcher.search.duplicates import find_duplicates
+
+        row = self._current()
+        if row is None:
+            return []
+        parts = None
+        if folder is not None:
+            with self._catalog.read() as view:
+                found = known_parts(view.files.roots(), absolute(folder))
+            if not found:
+                raise NotFound(f"{folder} is not in the library: `searcher roots` lists the indexed folders")
+            parts = [(root.id, prefix) for root, prefix in found]
+        return find_duplicates(self._catalog, row, parts, progress)
 
     def collection(self) -> "Collection":
         """The read side of this library, for the model that searches use now. Raises NotFound in an empty library."""

@@ -111,8 +111,9 @@ def test_import_prints_facts_about_the_imported_model(
     code, out, err = run(capfd, "import", str(small_folder), "--json")
     assert (code, err) == (0, "")
     facts = json.loads(out)
-    assert (facts["name"], facts["precision"], facts["precisions"]) == ("small", "int8", ["float32", "int8"])
-    assert facts["folder"] == str(tmp_path / "store" / "small")
+    assert (facts["name"], facts["precision"]) == (small_folder.name, "int8")
+    assert facts["precisions"] == ["float32", "int8"]
+    assert facts["folder"] == str(tmp_path / "store" / small_folder.name)
     assert facts["drift"]["int8"]["image_cosine"] >= 0.99
     code, out, _ = run(capfd, "import", f"local-dir:{small_folder}", "--name", "mine", "--precision", "float32")
     assert code == 0

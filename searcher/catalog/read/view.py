@@ -6,6 +6,7 @@ from searcher.catalog.connect import SQLITE_ERRORS, plain_error
 from searcher.catalog.read.backup import Backup
 from searcher.catalog.read.embeddings import Embeddings
 from searcher.catalog.read.files import Files
+from searcher.catalog.read.likeness import Likenesses
 from searcher.catalog.read.metadata import MetadataReads
 from searcher.catalog.read.models import Models
 from searcher.catalog.read.photos import Photos
@@ -42,6 +43,11 @@ class View(Queries):
     def photos(self) -> Photos:
         """What is shown of photos."""
         return Photos(self._connection, self._folder)
+
+    @cached_property
+    def likenesses(self) -> Likenesses:
+        """What photos look like."""
+        return Likenesses(self._connection, self._folder)
 
     @cached_property
     def tags(self) -> Tags:

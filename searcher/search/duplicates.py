@@ -1,0 +1,209 @@
+"""Copies of photos in a library: the same bytes (exact), or the same shot in another size, quality or cut (near).
+
+Candidates have hashes that differ in few bits, and embeddings that are not far apart. Then their pixels decide, so that
+shots of a burst are told apart. A photo joins the group of the best photo that it is a copy of, never that of another
+copy: so a chain of similar photos does not become one group.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+
+from searcher.catalog import Catalog
+from searcher.catalog.read.likeness import Look
+from searcher.catalog.rows import ModelRow, Photo
+from searcher.photos.copies import SIDE, outline, same_shot
+from searcher.photos.errors import PhotoError
+from searcher.progress import SILENT, Progress
+
+MOST_BITS = 16
+"""Bits of 64 in which the hashes of candidates may differ."""
+LEAST_COSINE = 0.6
+"""The least cosine of the embeddings of candidates. A photo of a quarter of the pixels can have so small a one."""
+UNSEEN_BITS, UNSEEN_COSINE = 10, 0.85
+"""The same for photos that cannot be opened, so that their pixels cannot decide."""
+_QUERIES, _ROWS = 1024, 1 << 13  # photos compared at a time: at most 8.4 million pairs, 200 MB
+_OUTLINES = 2048  # kept in memory, 37 kB each
+
+Kind = Literal["exact", "near"]
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicatePhoto:
+    """A copy of a photo to keep. similarity: the cosine of their embeddings, 1 if the bytes are the same."""
+
+    path: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateGroup:
+    """Copies of one photo. keep: the path of the best one, by pixels, then by sharpness. kind: "exact" if all of them
+    have the same bytes.
+    """
+
+    kind: Kind
+    keep: str
+    others: tuple[DuplicatePhoto, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The group as `duplicates --json` prints it."""
+        others = [{"path": other.path, "similarity": other.similarity} for other in self.others]
+        return {"kind": self.kind, "keep": self.keep, "others": others}
+
+
+def find_duplicates(
+    catalog: Catalog, model: ModelRow, parts: Sequence[tuple[int, bytes]] | None = None, progress: Progress = SILENT
+) -> list[DuplicateGroup]:
+    """All groups of copies: exact ones first, then by path. parts: see `Likenesses`; None for the whole library.
+
+    `progress` gets one notice if photos were not measured when they were indexed, and one if some cannot be opened.
+    """
+    with catalog.read() as view:
+        looks = view.likenesses.looks(parts)
+        unmeasured, unmeasured_copies = view.likenesses.unmeasured(parts)
+        vectors, known = _vectors(view.embeddings.block, model, looks)
+    if unmeasured:
+        photos = f"{unmeasured:,} photo{'' if unmeasured == 1 else 's'}"
+        progress.notice(f"{photos} can only be compared by content: run `searcher index` to have the others compared")
+    pixels = _Pixels(catalog, parts)
+    members = _near(looks, vectors, known, pixels, progress)
+    if pixels.unseen:
+        progress.notice(
+            f"{len(pixels.unseen):,} of the photos that look alike cannot be opened: they are compared without their "
+            "pixels, and shots of a burst may pass for copies"
+        )
+    return _groups(catalog, parts, looks, members, unmeasured_copies)
+
+
+def _vectors(block: Any, model: ModelRow, looks: Sequence[Look]) -> tuple[np.ndarray, np.ndarray]:
+    """The embeddings of `looks`, (n, dim) float16, and which of them there are, (n,) bool."""
+    rows = {look.content_id: row for row, look in enumerate(looks)}
+    vectors, known = np.zeros((len(looks), model.dim), np.float16), np.zeros(len(looks), bool)
+    after = 0
+    while True:
+        ids, contents, some = block(model, after, 4096)
+        if not len(ids):
+            return vectors, known
+        after = int(ids[-1])
+        here = [(rows[content], at) for at, content in enumerate(contents.tolist()) if content in rows]
+        if here:
+            targets, sources = np.array(here).T
+            vectors[targets], known[targets] = some[sources], True
+
+
+class _Pixels:
+    """The outlines of photos, read when they are needed. unseen: contents that cannot be opened."""
+
+    def __init__(self, catalog: Catalog, parts: Sequence[tuple[int, bytes]] | None) -> None:
+        self._catalog, self._parts = catalog, parts
+        self.unseen: set[int] = set()
+        self.outline = lru_cache(_OUTLINES)(self._read)
+
+    def _read(self, content_id: int) -> np.ndarray | None:
+        from searcher.photos.decode import open_photo
+
+        with self._catalog.read() as view:
+            photos = view.likenesses.images([content_id], self._parts).get(content_id, [])
+        for photo in photos:
+            try:
+                return outline(open_photo(photo.path_bytes, min_side=SIDE).image)
+            except PhotoError:
+                continue
+        self.unseen.add(content_id)
+        return None
+
+
+def _near(
+    looks: Sequence[Look], vectors: np.ndarray, known: np.ndarray, pixels: _Pixels, progress: Progress
+) -> dict[int, list[tuple[int, float]]]:
+    """Row of a photo to keep → its copies: (row, cosine). Rows are in the order in which photos are kept."""
+    members: dict[int, list[tuple[int, float]]] = {}
+    taken = np.zeros(len(looks), bool)
+    for keeper, later, bits in _alike(looks, taken, progress):
+        cosines = vectors[later].astype(np.float32) @ vectors[keeper].astype(np.float32)
+        close = (cosines >= LEAST_COSINE) & known[later] & ~taken[later] & known[keeper]
+        for row, cosine, distance in zip(later[close], cosines[close], bits[close], strict=True):
+            if _is_copy(looks[keeper], looks[row], float(cosine), int(distance), pixels):
+                taken[row] = True
+                members.setdefault(keeper, []).append((int(row), min(1.0, round(float(cosine), 6))))
+    return members
+
+
+def _is_copy(first: Look, second: Look, cosine: float, bits: int, pixels: _Pixels) -> bool:
+    if first.taken_at is not None and second.taken_at is not None and first.taken_at != second.taken_at:
+        return False  # another shot
+    one, other = pixels.outline(first.content_id), pixels.outline(second.content_id)
+    if one is None or other is None:
+        return bits <= UNSEEN_BITS and cosine >= UNSEEN_COSINE
+    return same_shot(one, other)
+
+
+def _alike(
+    looks: Sequence[Look], taken: np.ndarray, progress: Progress
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Each row that is not `taken`, with the later rows whose hashes differ in few bits: rows (n,), bits (n,).
+
+    The caller may take rows between two steps.
+    """
+    import faiss
+
+    hashes = np.array([look.phash for look in looks], np.int64).view(np.uint8).reshape(-1, 8)
+    parts: list[tuple[int, Any]] = []
+    for start in range(0, len(looks), _ROWS):
+        index = faiss.IndexBinaryFlat(64)
+        index.add(hashes[start : start + _ROWS])
+        parts.append((start, index))
+    for start in range(0, len(looks), _QUERIES):
+        progress.advance(start, len(looks))
+        queries = np.arange(start, min(start + _QUERIES, len(looks)))
+        queries = queries[~taken[queries]]
+        if not len(queries):
+            continue
+        for first, index in parts:
+            if first + _ROWS <= start:
+                continue
+            limits, bits, found = index.range_search(hashes[queries], MOST_BITS + 1)  # FAISS: less than the radius
+            rows, keepers = found + first, np.repeat(queries, np.diff(limits.astype(np.int64)))
+            later = rows > keepers
+            rows, keepers, bits = rows[later], keepers[later], bits[later]
+            for row in np.unique(keepers).tolist():
+                if not taken[row]:
+                    begin, end = np.searchsorted(keepers, [row, row + 1])
+                    order = begin + np.argsort(rows[begin:end])
+                    yield row, rows[order], bits[order]
+    progress.advance(len(looks), len(looks))
+
+
+def _groups(
+    catalog: Catalog,
+    parts: Sequence[tuple[int, bytes]] | None,
+    looks: Sequence[Look],
+    members: dict[int, list[tuple[int, float]]],
+    unmeasured_copies: Sequence[int],
+) -> list[DuplicateGroup]:
+    joined = {row for rows in members.values() for row, _ in rows}
+    contents: list[list[tuple[int, float]]] = [[(content, 1.0)] for content in unmeasured_copies]
+    for row, look in enumerate(looks):
+        if row in members:
+            near = sorted(members[row], key=lambda member: -member[1])
+            contents.append([(look.content_id, 1.0), *((looks[each].content_id, cosine) for each, cosine in near)])
+        elif look.copies > 1 and row not in joined:
+            contents.append([(look.content_id, 1.0)])
+    with catalog.read() as view:
+        images = view.likenesses.images([content for group in contents for content, _ in group], parts)
+    groups = [_group(group, images) for group in contents]
+    return sorted((group for group in groups if group is not None), key=lambda group: (group.kind, group.keep))
+
+
+def _group(contents: Sequence[tuple[int, float]], images: dict[int, list[Photo]]) -> DuplicateGroup | None:
+    """None if photos have gone meanwhile."""
+    photos = [(photo, cosine) for content, cosine in contents for photo in images.get(content, [])]
+    if len(photos) < 2:
+        return None
+    kind: Kind = "exact" if len({photo.content_id for photo, _ in photos}) == 1 else "near"
+    others = tuple(DuplicatePhoto(photo.path, cosine) for photo, cosine in photos[1:])
+    return DuplicateGroup(kind, photos[0][0].path, others)
