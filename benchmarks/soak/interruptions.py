@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -78,7 +79,11 @@ def main() -> int:
         print("strace is not installed: no faults at single calls", file=sys.stderr)
     chance = random.Random(options.seed)
     each = -(-options.kills // len(options.jobs))
-    results = {name: soak(name, each, options.faults, chance, strace) for name in options.jobs}
+    results: dict[str, Counter[str]] = {}
+    with suppress(KeyboardInterrupt):  # Ctrl-C ends with the figures of the jobs that are done
+        for name in options.jobs:
+            results[name] = soak(name, each, options.faults, chance, strace)
+            print(f"{name}: {', '.join(f'{count:,} {what}' for what, count in results[name].items())}", flush=True)
     print("Runs that were interrupted:")
     rows = [[name, *(f"{counts[column]:,}" for column in COUNTED)] for name, counts in results.items()]
     total: Counter[str] = sum(results.values(), Counter())
