@@ -3,7 +3,7 @@ interrupted.
 
     python benchmarks/soak/interruptions.py [--kills 200] [--faults 0] [--seed 1] [JOB …]
 
-Each job (index, fold, index --model, tag --xmp, restore, watch) is killed at random moments, and gets an error or a
+Each job (`--help` lists them) is killed at random moments, and gets an error or a
 kill at each write, rename and sync of its run. `--faults 0` means all of them, else so many that are chosen at random.
 It needs Linux, strace and the extra `test`.
 """
@@ -27,7 +27,16 @@ from tests.soak.interrupt import Broken, Trial
 from tests.soak.jobs import JOBS
 from tests.soak.place import Place
 
-COUNTED = ("kills", "ended before", "kills at a call", "errors at a call", "of these exit 0", "broken", "seconds")
+COUNTED = (
+    "kills",
+    "ended before",
+    "kills at a call",
+    "errors at a call",
+    "of these exit 0",
+    "not reached",
+    "broken",
+    "seconds",
+)
 
 
 def attempt(work: Callable[[], None], counts: Counter[str]) -> None:
@@ -50,9 +59,12 @@ def soak(name: str, kills: int, most_faults: int, chance: random.Random, strace:
             counts["kills" if trial.kill_at_random(chance) else "ended before"] += 1
 
         def fail(fault: Fault) -> None:
-            counts["kills at a call" if fault.what == KILL else "errors at a call"] += 1
             code = inject(trial, fault, strace or "")
-            counts["of these exit 0"] += fault.what != KILL and code == 0
+            if code is None:
+                counts["not reached"] += 1
+            else:
+                counts["kills at a call" if fault.what == KILL else "errors at a call"] += 1
+                counts["of these exit 0"] += code == 0
 
         while counts["kills"] + counts["broken"] < kills:
             attempt(kill, counts)

@@ -36,7 +36,12 @@ def add_photos(place: Place, first: int, last: int, folder: str = "") -> None:
         draw(place.photos / folder / f"{number:03}.jpg", number, (24, 18))
 
 
+def _first(place: Place) -> None:
+    add_photos(place, 0, 70)
+
+
 def _index(place: Place) -> None:
+    """Photos were added, moved, changed and deleted after the last run."""
     add_photos(place, 0, 30)
     place.must("index", "photos", "--model", "tiny")
     place.must("tag", "--add", "Rex", *(f"photos/{number:03}.jpg" for number in range(6)))
@@ -121,10 +126,12 @@ def _delete(place: Place) -> None:
     (place.photos / "002.jpg").unlink()
 
 
+FIRST = ("index", "photos", "--model", "tiny")
 XMP = ("tag", "--labels", "red,green,blue,bright", "--min-relevance", "0.01", "--top", "2", "--xmp")
 JOBS = {
     job.name: job
     for job in (
+        Job("first index", _first, FIRST, FIRST),
         Job("index", _index, ("index",), ("index",)),
         Job("fold", _fold, ("index",), ("index",)),
         Job("index --model", _reembed, ("index", "--model", "other"), ("index", "--model", "other")),

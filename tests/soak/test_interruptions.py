@@ -32,7 +32,8 @@ def test_the_next_run_completes_a_run_with_an_error_or_a_kill_at_a_write(trial: 
     every = faults(trial, strace)
     assert {fault.call for fault in every} >= {"write", "pwrite64", "rename", "fsync"}
     for what in ("EIO", FULL, KILL):
-        inject(trial, CHANCE.choice([fault for fault in every if fault.what == what]), strace)
+        fault = CHANCE.choice([fault for fault in every if fault.what == what])
+        assert inject(trial, fault, strace) is not None, f"{fault} did not happen"
 
 
 @pytest.mark.slow
