@@ -37,6 +37,7 @@ _QUERIES = {
 }
 
 
+FILES = "files of the library"
 Contents = dict[str, list[str]]  # by subject: what it holds, one line each, in order
 
 
@@ -44,7 +45,7 @@ def contents(library: Path, photos: Path) -> Contents:
     """Everything that an interrupted run may not lose."""
     with closing(sqlite3.connect(library / CATALOG_NAME)) as catalog:
         found = {subject: sorted(map(repr, catalog.execute(sql))) for subject, sql in _QUERIES.items()}
-    found["files of the library"] = sorted(path.name for path in library.iterdir())
+    found[FILES] = sorted(path.name for path in library.iterdir())
     found["files beside the photos"] = [
         f"{path.relative_to(photos)} {blake2b(path.read_bytes()).hexdigest()}"
         for path in sorted(photos.rglob("*"))

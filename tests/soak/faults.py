@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from tests.soak.contents import FILES, differences
 from tests.soak.interrupt import Broken, Trial
 
 CALLS = ("write", "pwrite64", "rename", "fsync", "fdatasync", "ftruncate", "unlink", "mkdir")
@@ -66,7 +67,8 @@ def _calls(trial: Trial, strace: str) -> Iterator[tuple[str, int, str]]:
 
 
 def inject(trial: Trial, fault: Fault, strace: str) -> int | None:
-    """Run a job with a fault, and verify how it ended and what is left. Returns its exit code. Raises Broken.
+    """Run a job with a fault, and verify how it ended and what is left: all that it should do, if the exit code is 0.
+    Returns the exit code. Raises Broken.
 
     Returns None if the run made fewer calls this time, so that nothing happened.
     """
@@ -82,5 +84,9 @@ def inject(trial: Trial, fault: Fault, strace: str) -> int | None:
     happened = "(INJECTED)" in log.read_text(errors="replace") or done.returncode == -signal.SIGKILL
     if fault.what == KILL and done.returncode != -signal.SIGKILL and happened:
         raise Broken(f"{trial.job.name}: {fault}: exit code {done.returncode}: {done.stderr}")
+    if done.returncode == 0:
+        found = trial.place.contents()
+        if lines := differences(found | {FILES: []}, trial.expected | {FILES: []}):
+            raise Broken(f"{trial.job.name}: {fault}: exit code 0, but {'; '.join(lines)}")
     trial.verify(str(fault))
     return done.returncode if happened else None
