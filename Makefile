@@ -6,6 +6,7 @@
 #   make quick                     lint and the tests that take seconds, in less than a minute
 #   make lint                      only ruff and mypy
 #   make bench                     the benchmarks that need no data, one script per claim
+#   make soak                      interrupt runs thousands of times, and show that nothing is lost (hours; Linux, strace)
 #   make clean                     remove the environments and the files that tools create
 
 # The first Python that is new enough. To use another one: make test PYTHON=/path/to/python
@@ -19,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # --no-compile: Python compiles modules when they are imported. Compiling all of SciPy takes longer than the demo.
 PIP_INSTALL = -m pip install --quiet --no-compile --disable-pip-version-check
 
-.PHONY: demo test quick lint bench clean
+.PHONY: demo test quick lint bench soak clean
 
 demo: .venv/installed
 	@.venv/bin/python -m searcher demo $${PHOTOS:+--photos "$$PHOTOS"}
@@ -42,6 +43,13 @@ lint: .venv-test/installed
 # These two need only the small environment. teach.py needs data, and train.py needs the train extra.
 bench: .venv/installed
 	@set -e; for script in scan tag; do echo "== benchmarks/$$script.py"; .venv/bin/python "benchmarks/$$script.py"; done
+
+# mutations: damaged files. interruptions: kills, and errors at each call. disks: full and read-only ones, many programs.
+SOAK = mutations interruptions disks
+soak: .venv-test/installed
+	@bad=; for script in $(SOAK); do echo "== benchmarks/soak/$$script.py"; \
+	    .venv-test/bin/python "benchmarks/soak/$$script.py" || bad="$$bad $$script"; done; \
+	    if [ -n "$$bad" ]; then echo "Failed:$$bad" >&2; exit 1; fi
 
 clean:
 	rm -rf .venv .venv-test .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

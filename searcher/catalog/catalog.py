@@ -14,10 +14,11 @@ from searcher.catalog.connect import (
     ReadOnlyError,
     check_version,
     connect_reader,
+    file_number,
     plain_errors,
 )
 from searcher.catalog.read.view import View
-from searcher.errors import Busy
+from searcher.errors import Busy, SearcherError
 from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Catalog:
         self._idle: list[sqlite3.Connection] = []
         self._file_lock: FileLock | None = None
         self._writer: Writer | None = None
+        self._opened: int | None = None  # the catalog's inode when it was first opened
 
     @property
     def exists(self) -> bool:
@@ -55,6 +57,7 @@ class Catalog:
         with self._mutex:
             idle, self._idle = self._idle, []
             writer, self._writer = self._writer, None
+            self._opened = None
         for connection in idle:
             connection.close()
         if writer is not None:
@@ -64,7 +67,8 @@ class Catalog:
     def read(self) -> Iterator[View]:
         """One committed state of the catalog. Close it before anything long: encoding, streaming, drawing.
 
-        Raises NotFound if there is no catalog, SearcherError if it cannot be read.
+        Raises NotFound if there is no catalog, SearcherError if it cannot be read, or if it was deleted after this
+        object opened it.
         """
         connection = self._reading_connection()
         try:
@@ -87,9 +91,11 @@ class Catalog:
                 from searcher.catalog.write.transaction import Writer
 
                 self._writer = Writer(self.folder)
+                self._remember_file()
             try:
                 with self._writer.transaction() as transaction:
                     yield transaction
+                self._check_file()
             except Exception:
                 raise
             except BaseException:  # Ctrl-C can leave SQLAlchemy's connection in any state
@@ -109,6 +115,7 @@ class Catalog:
             if self._file_lock is None:
                 self._file_lock = FileLock(self.folder / LOCK_NAME)
             lock = self._file_lock
+        self._check_file()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -130,7 +137,21 @@ class Catalog:
         finally:
             lock.release()
 
+    def _remember_file(self) -> None:
+        with self._mutex:
+            if self._opened is None:
+                self._opened = file_number(self.folder)
+
+    def _check_file(self) -> None:
+        """Raises SearcherError if the catalog was deleted or replaced: what is written to it then would be lost."""
+        opened = self._opened
+        if opened is not None and file_number(self.folder) != opened:
+            raise SearcherError(
+                f"the library {self.folder} was deleted or replaced while searcher was using it: run the command again"
+            )
+
     def _reading_connection(self) -> sqlite3.Connection:
+        self._check_file()
         with self._mutex:
             if self._idle:
                 return self._idle.pop()
@@ -139,6 +160,7 @@ class Catalog:
             with plain_errors(self.folder, "read"):
                 older = check_version(connection, self.folder) < SCHEMA_VERSION
             if not older:
+                self._remember_file()
                 return connection
         except BaseException:
             connection.close()

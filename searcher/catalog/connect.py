@@ -1,9 +1,10 @@
 """Open the catalog's SQLite file: journal mode, read-only media, network file systems, plain errors."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ _NETWORK_TYPES = frozenset(
 SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)  # the message about a damaged schema can be undecodable
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+FULL_BELOW = 1 << 18  # bytes: with less space than this, a disk is full
 _DISK = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_PROTOCOL")
 
 
@@ -72,8 +74,7 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
         folder.mkdir(parents=True, exist_ok=True)
         connection = _open(path, "mode=rwc")
     except (OSError, sqlite3.OperationalError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise ReadOnlyError(f"cannot write to the library {folder}: {reason}") from error
+        raise ReadOnlyError(f"cannot write to the library {folder}: {_reason(error, folder)}") from error
     try:
         if not os.access(path, os.W_OK):
             raise ReadOnlyError(f"cannot write to the library {folder}: it is read-only")
@@ -87,7 +88,7 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.OperationalError) and not _name(error).startswith(_BUSY):
-            raise ReadOnlyError(f"cannot write to the library {folder}: {error}") from error
+            raise ReadOnlyError(f"cannot write to the library {folder}: {_reason(error, folder)}") from error
         if isinstance(error, SQLITE_ERRORS):
             raise plain_error(error, folder, "write to") from error
         raise
@@ -119,8 +120,16 @@ def plain_error(error: Exception, folder: Path, action: str) -> Exception:
     if name.startswith(_DAMAGED) or undecodable:
         return Damaged(f"the catalog in {folder} is damaged ({error}): restore it from a backup, or index again")
     if name.startswith(_DISK):
-        return SearcherError(f"cannot {action} the library {folder}: {error}")
+        return SearcherError(f"cannot {action} the library {folder}: {_reason(error, folder)}")
     return error
+
+
+def _reason(error: Exception, folder: Path) -> str:
+    """What an error of the disk says. SQLite often reports a full disk as an I/O error."""
+    with suppress(OSError):
+        if _name(error) == "SQLITE_FULL" or shutil.disk_usage(folder).free < FULL_BELOW:
+            return "the disk is full; free some space, and run the command again"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 @contextmanager
@@ -133,6 +142,14 @@ def plain_errors(folder: Path, action: str) -> Iterator[None]:
         if isinstance(cause, SQLITE_ERRORS) and (plain := plain_error(cause, folder, action)) is not cause:
             raise plain from error
         raise
+
+
+def file_number(folder: Path) -> int | None:
+    """The inode of the catalog in `folder`, None if there is none. It identifies the file as long as it is open."""
+    try:
+        return (folder / CATALOG_NAME).stat().st_ino
+    except OSError:
+        return None
 
 
 def check_version(connection: sqlite3.Connection, folder: Path) -> int:

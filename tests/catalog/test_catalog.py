@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ import pytest
 from searcher.catalog import Catalog
 from searcher.catalog import catalog as catalogs
 from searcher.catalog.catalog import LOCK_NAME
-from searcher.catalog.connect import CATALOG_NAME, ReadOnlyError
+from searcher.catalog.connect import CATALOG_NAME, ReadOnlyError, plain_error
 from searcher.catalog.rows import Place
 from searcher.errors import Busy, NotFound, SearcherError
 from tests.catalog.filling import fill, image_count, other_program
@@ -100,6 +101,37 @@ def test_a_closed_catalog_opens_again_when_it_is_used(catalog: Catalog) -> None:
     fill(catalog, 5, start=10)
     catalog.close()
     assert image_count(catalog) == 15
+
+
+# deleted and full disks
+
+
+def test_a_deleted_library_is_an_error_and_is_not_made_again(catalog: Catalog, folder: Path) -> None:
+    fill(catalog, 5, start=10)
+    shutil.rmtree(folder)
+    for use in (catalog.read, catalog.write, catalog.lock):
+        with pytest.raises(SearcherError, match="deleted or replaced"), use():
+            pass
+    assert not folder.exists()
+
+
+def test_a_replaced_library_is_an_error_until_it_is_opened_again(catalog: Catalog, folder: Path) -> None:
+    fill(catalog, 5, start=10)
+    folder.rename(folder.with_name("old"))
+    with closing(Catalog(folder)) as other:
+        fill(other, 3)
+    with pytest.raises(SearcherError, match="deleted or replaced"), catalog.write():
+        pass
+    catalog.close()
+    assert image_count(catalog) == 3
+
+
+def test_an_error_of_a_full_disk_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorname = "SQLITE_IOERR_SHMSIZE"
+    assert "disk I/O error" in str(plain_error(failed, folder, "write to"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(2**30, 2**30, 0))
+    assert "the disk is full" in str(plain_error(failed, folder, "write to"))
 
 
 # read-only media

@@ -1,6 +1,7 @@
 """What an index run reports and what can be found after it."""
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from itertools import pairwise
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from searcher import Library
+from searcher import Library, SearcherError
 from searcher.catalog import Catalog
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.indexer import update
@@ -394,3 +395,16 @@ def test_each_copy_is_looked_at_once_in_a_run_and_a_moved_one_is_still_found(
     for number in range(300, 303):
         os.link(album.folder / "000.png", album.folder / f"{number:03}.png")
     assert album.counts() == {"added": 3, "moved": 1, "unchanged": 299}
+
+
+def test_a_library_that_is_deleted_during_a_run_is_an_error_and_is_not_made_again(album: Album) -> None:
+    album.fill()
+    album.add("new.png", "blue", 9)
+
+    def delete(done: int, total: int | None) -> None:
+        if total:
+            shutil.rmtree(album.library.folder, ignore_errors=True)
+
+    with pytest.raises(SearcherError, match="deleted or replaced"):
+        album.library.index(album.folder, progress=Watcher(delete))
+    assert not album.library.folder.exists()
