@@ -102,11 +102,13 @@ def test_tags_lists_labels_and_search_filters_by_label(run: Run, home: Path) -> 
     label, photos = counts[0]["label"], counts[0]["photos"]
     assert counts[0] == {"label": label, "source": "zero-shot", "photos": photos}
     assert f"{label}  {photos}  █" in run("tags")[1].replace("   ", "  ").replace("   ", "  ")
-    for words in (["a cat", "--tag", label], ["--tag", label], ["--like", home / "photos" / "0.jpg", "--tag", label]):
+    by_label = ["--tag", label, "--sort", "relevance"]
+    for words in (["a cat", "--tag", label], by_label, ["--like", home / "photos" / "0.jpg", "--tag", label]):
         hits = json.loads(run("search", *words, "--json")[1])
         assert len(hits) == photos
         assert all(hit["tags"] == [label] for hit in hits)
-        assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+        numbers = [hit["score"] if hit["relevance"] is None else hit["relevance"] for hit in hits]
+        assert numbers == sorted(numbers, reverse=True)
     code, out, err = run("search", "--tag", "cat", "--tag", "dog", "--tag", "car", "--json")
     unknown = next((name for name in ("cat", "dog", "car") if name not in {row["label"] for row in counts}), None)
     assert (code, out) == ((0, "[]\n") if unknown is None else (1, ""))

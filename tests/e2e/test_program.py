@@ -49,7 +49,7 @@ def test_all_three_ways_to_start_the_program_give_the_same_output(program: Progr
         (["search", ""], 2, "search for"),
         (["search", "  "], 2, "search for"),
         (["search"], 2, "search for"),
-        (["search", "a cat", "--like", "cat.jpg"], 2, "not both"),
+        (["search", "--like", "cat.jpg", "--min-relevance", "0.5"], 2, "description"),
         (["search", "a cat", "--top", "-1"], 2, "--top"),
         (["search", "a cat", "--nonsense"], 2, "--nonsense"),
         (["nonsense"], 2, "nonsense"),

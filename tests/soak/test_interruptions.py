@@ -1,6 +1,7 @@
 """Runs that are interrupted lose nothing. `make soak` does the same for longer, and for more commands."""
 
 import random
+import subprocess
 
 import pytest
 
@@ -29,11 +30,14 @@ def test_the_next_run_completes_a_run_that_was_killed_at_a_random_moment(trial: 
 @pytest.mark.slow
 def test_the_next_run_completes_a_run_with_an_error_or_a_kill_at_a_write(trial: Trial) -> None:
     strace = needs("strace")
+    if subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode:
+        pytest.skip("processes may not be traced here")
     every = faults(trial, strace)
     assert {fault.call for fault in every} >= {"write", "pwrite64", "rename", "fsync"}
     for what in ("EIO", FULL, KILL):
-        fault = CHANCE.choice([fault for fault in every if fault.what == what])
-        assert inject(trial, fault, strace) is not None, f"{fault} did not happen"
+        chosen = CHANCE.sample([fault for fault in every if fault.what == what], 3)
+        # the number of calls differs a little from run to run, so that one of the last may not happen
+        assert any(inject(trial, fault, strace) is not None for fault in chosen), f"none of {chosen} happened"
 
 
 @pytest.mark.slow
