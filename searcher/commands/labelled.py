@@ -19,7 +19,7 @@ SOURCE_NOTES = {USER: " (yours)", FILE: " (from files)", TAUGHT: " (taught)"}  #
 
 json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line per photo (NDJSON).")
 csv_option = click.option(
-    "--csv", "as_csv", is_flag=True, help="Print CSV with the columns path, label, probability and source."
+    "--csv", "as_csv", is_flag=True, help="Print CSV with the columns path, label and probability."
 )
 sources_option = click.option(
     "--source",
@@ -82,13 +82,13 @@ def print_photos(photos: Iterable[Labelled], as_json: bool, as_csv: bool) -> Non
     CSV has one line per label. A photo without labels gets a line with an empty label.
     """
     if as_csv:
-        click.echo("path,label,probability,source")
+        click.echo("path,label,probability")
     for photo in photos:
         if as_json:
             print_json(as_row(photo), indent=None)
         elif as_csv:
-            rows: list[tuple[object, ...]] = [(tag.label, tag.probability, tag.source) for tag in photo.tags]
-            click.echo("\n".join(_csv(photo.path, *row) for row in rows or [("", "", "")]))
+            rows: list[tuple[object, ...]] = [(tag.label, tag.probability) for tag in photo.tags]
+            click.echo("\n".join(_csv(photo.path, *row) for row in rows or [("", "")]))
         else:
             tags = ", ".join(
                 printable(tag.label)

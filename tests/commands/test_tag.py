@@ -254,7 +254,7 @@ def test_labels_are_added_and_removed_by_hand(run: Run, home: Path) -> None:
     ]
     assert "Anna 1.00 (yours)" in run("tag", "--labels", "Anna", "--list")[1]
     table = csv.DictReader(io.StringIO(run("tag", "--labels", "Anna", "--csv")[1]))
-    assert sum(row["source"] == "user" for row in table) == 4
+    assert sum((row["label"], row["probability"]) == ("Anna", "1.0") for row in table) == 4
 
 
 def test_sources_and_missing_labels_narrow_searches_and_counts(run: Run, home: Path) -> None:
