@@ -57,19 +57,26 @@ def compile_place(filter: Filter, parts: Sequence[Part]) -> Compiled:
     """A condition on an image `i`: it is in `parts`, what is in the folders of `filter`, and has its name."""
     conditions, parameters = ["1"], list[object]()
     if filter.folders:
-        inside = []
-        for root_id, prefix in parts:
-            if prefix:
-                inside.append("i.root_id = ? AND i.relpath >= ? AND i.relpath < ?")
-                parameters += [root_id, prefix, after_prefix(prefix)]
-            else:
-                inside.append("i.root_id = ?")
-                parameters.append(root_id)
-        conditions.append(" OR ".join(inside) or "0")
+        inside, values = compile_parts(parts)
+        conditions.append(inside)
+        parameters += values
     if filter.name is not None:
         conditions.append("name_matches(i.relpath, ?)")
         parameters.append(os.fsencode(filter.name))
     return " AND ".join(f"({condition})" for condition in conditions), parameters
+
+
+def compile_parts(parts: Sequence[Part]) -> Compiled:
+    """A condition on an image `i`: it is in one of `parts`."""
+    inside, parameters = [], list[object]()
+    for root_id, prefix in parts:
+        if prefix:
+            inside.append("i.root_id = ? AND i.relpath >= ? AND i.relpath < ?")
+            parameters += [root_id, prefix, after_prefix(prefix)]
+        else:
+            inside.append("i.root_id = ?")
+            parameters.append(root_id)
+    return " OR ".join(inside) or "0", parameters
 
 
 def _about_images(filter: Filter, parts: Sequence[Part]) -> Iterator[Compiled]:

@@ -254,7 +254,7 @@ class Library(LabelMethods):
         folder: look only at the photos in it. `progress` gets a notice if some photos could not be compared. Raises
         NotFound if the folder is not in the library. No groups in an empty library.
         """
-        from searcher.indexer.places import absolute, known_parts
+        from searcher.catalog.folders import parts_of
         from searcher.search.duplicates import find_duplicates
 
         row = self._current()
@@ -263,10 +263,9 @@ class Library(LabelMethods):
         parts = None
         if folder is not None:
             with self._catalog.read() as view:
-                found = known_parts(view.files.roots(), absolute(folder))
-            if not found:
+                parts = parts_of(view.files.roots(), os.fspath(folder))
+            if not parts:
                 raise NotFound(f"{folder} is not in the library: `searcher roots` lists the indexed folders")
-            parts = [(root.id, prefix) for root, prefix in found]
         return find_duplicates(self._catalog, row, parts, progress)
 
     def collection(self) -> "Collection":

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from searcher.catalog import Catalog
+from searcher.catalog.folders import Part
 from searcher.catalog.read.likeness import Look
 from searcher.catalog.rows import ModelRow, Photo
 from searcher.photos.copies import SIDE, outline, same_shot
@@ -56,7 +57,7 @@ class DuplicateGroup:
 
 
 def find_duplicates(
-    catalog: Catalog, model: ModelRow, parts: Sequence[tuple[int, bytes]] | None = None, progress: Progress = SILENT
+    catalog: Catalog, model: ModelRow, parts: Sequence[Part] | None = None, progress: Progress = SILENT
 ) -> list[DuplicateGroup]:
     """All groups of copies: exact ones first, then by path. parts: see `Likenesses`; None for the whole library.
 
@@ -98,7 +99,7 @@ def _vectors(block: Any, model: ModelRow, looks: Sequence[Look]) -> tuple[np.nda
 class _Pixels:
     """The outlines of photos, read when they are needed. unseen: contents that cannot be opened."""
 
-    def __init__(self, catalog: Catalog, parts: Sequence[tuple[int, bytes]] | None) -> None:
+    def __init__(self, catalog: Catalog, parts: Sequence[Part] | None) -> None:
         self._catalog, self._parts = catalog, parts
         self.unseen: set[int] = set()
         self.outline = lru_cache(_OUTLINES)(self._read)
@@ -180,7 +181,7 @@ def _alike(
 
 def _groups(
     catalog: Catalog,
-    parts: Sequence[tuple[int, bytes]] | None,
+    parts: Sequence[Part] | None,
     looks: Sequence[Look],
     members: dict[int, list[tuple[int, float]]],
     unmeasured_copies: Sequence[int],

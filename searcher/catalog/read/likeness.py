@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from searcher.catalog.filtering import compile_parts
+from searcher.catalog.folders import Part
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
-from searcher.catalog.rows import Photo, after_prefix
+from searcher.catalog.rows import Photo
 
 _PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at, c.rating"
 
@@ -24,7 +26,7 @@ class Likenesses(Queries):
     parts: (id, prefix) of the roots, or parts of roots, to look in; None for everything.
     """
 
-    def looks(self, parts: "Sequence[tuple[int, bytes]] | None" = None) -> list[Look]:
+    def looks(self, parts: Sequence[Part] | None = None) -> list[Look]:
         """The contents that have been measured, the best first: by pixels, sharpness, bytes, and age in the library."""
         inside, parameters = _inside(parts)
         sql = (
@@ -34,7 +36,7 @@ class Likenesses(Queries):
         )
         return [Look(*row) for row in self._rows(sql, *parameters)]
 
-    def unmeasured(self, parts: "Sequence[tuple[int, bytes]] | None" = None) -> tuple[int, list[int]]:
+    def unmeasured(self, parts: Sequence[Part] | None = None) -> tuple[int, list[int]]:
         """How many contents have not been measured, and the ids of those that several images have."""
         inside, parameters = _inside(parts)
         sql = (
@@ -44,9 +46,7 @@ class Likenesses(Queries):
         rows = self._rows(sql, *parameters)
         return len(rows), [content for content, copies in rows if copies > 1]
 
-    def images(
-        self, content_ids: Iterable[int], parts: "Sequence[tuple[int, bytes]] | None" = None
-    ) -> dict[int, list[Photo]]:
+    def images(self, content_ids: Iterable[int], parts: Sequence[Part] | None = None) -> dict[int, list[Photo]]:
         """content id → its images, oldest first."""
         inside, parameters = _inside(parts)
         sql = (
@@ -59,16 +59,9 @@ class Likenesses(Queries):
         return found
 
 
-def _inside(parts: "Sequence[tuple[int, bytes]] | None") -> tuple[str, list[object]]:
+def _inside(parts: Sequence[Part] | None) -> tuple[str, list[object]]:
     """A condition on images `i`, and its parameters."""
     if parts is None:
         return "1", []
-    conditions, parameters = ["0"], list[object]()
-    for root_id, prefix in parts:
-        if prefix:
-            conditions.append("(i.root_id = ? AND i.relpath >= ? AND i.relpath < ?)")
-            parameters += [root_id, prefix, after_prefix(prefix)]
-        else:
-            conditions.append("i.root_id = ?")
-            parameters.append(root_id)
-    return f"({' OR '.join(conditions)})", parameters
+    condition, parameters = compile_parts(parts)
+    return f"({condition})", parameters
