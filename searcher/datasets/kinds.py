@@ -1,6 +1,7 @@
 """Kinds of things and what belongs to them: a bird is also a robin, an owl or a duck. From WordNet (kinds.txt)."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cache
 from hashlib import blake2b
@@ -27,16 +28,16 @@ def find_kind(text: str) -> Kind | None:
     name = _ARTICLE.sub("", " ".join(text.lower().split()).strip(" .!?"))
     lines = _lines()
     for noun in _singulars(name):
-        at = lines.find(f"\n{noun}\t") if "\t" not in noun else -1
-        if at >= 0:
-            breadth, *narrower = lines[at + 1 : lines.index("\n", at + 1)].split("\t")[1:]
+        at = bisect_left(lines, f"{noun}\t")
+        found, breadth, *narrower = lines[at].split("\t") if at < len(lines) else ("", "1")
+        if found == noun:
             return Kind(int(breadth), tuple(narrower))
     return None
 
 
 def kinds_digest() -> str:
     """Identifies the content of the file: what relevance was computed with."""
-    return blake2b(_lines().encode(), digest_size=8).hexdigest()
+    return blake2b(FILE.read_bytes(), digest_size=8).hexdigest()
 
 
 def _singulars(name: str) -> Iterator[str]:
@@ -47,5 +48,7 @@ def _singulars(name: str) -> Iterator[str]:
 
 
 @cache
-def _lines() -> str:
-    return FILE.read_text(encoding="utf-8")
+def _lines() -> list[str]:
+    """The kinds, one a line, sorted by name."""
+    lines = FILE.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if not line.startswith("#")]

@@ -45,3 +45,4 @@ def test_the_file_is_well_formed() -> None:
         assert all(each.strip() for each in narrower)
         names.append(name)
     assert len(names) == len(set(names)) > 10_000
+    assert names == sorted(names)
