@@ -14,7 +14,7 @@ from searcher.errors import Failure, InvalidInput
 from searcher.evaluate.measure import embed
 from searcher.evaluate.results import failures_as_dict
 from searcher.models.encoder import DualEncoder
-from searcher.models.relevance import FITS, logits, read_labels, relevance
+from searcher.models.relevance import FITS, logits, read_labels, relevance, stacked
 from searcher.progress import SILENT, Progress
 
 BINS = 15  # of equal width: the usual choice (Guo et al. 2017)
@@ -149,14 +149,12 @@ def tag_quality(
         holds[row, [column[name] for name in names]] = True
     images = embed([model], [file for files in classes.images for file in files], progress)
     rows = np.repeat(np.arange(len(holds)), [len(files) for files in classes.images])[images.kept]
-    wordings = read_labels(model, labels)
-    starts = np.cumsum([0, *(len(each.vectors) for each in wordings[:-1])])
-    weights, offsets = (np.concatenate([getattr(each, part) for each in wordings]) for part in ("weights", "offsets"))
+    asked = stacked([(each.weights, each.offsets) for each in read_labels(model, labels)])
     return TagQuality(
         dataset=classes.path.absolute(),
         n=len(rows),
         labels=[label.name for label in labels],
         truth=holds[rows],
-        chances=relevance(logits(images.vectors[0], weights, offsets, starts)),
+        chances=relevance(logits(images.vectors[0], *asked)),
         failures=[Failure(str(classes.path.absolute()), reason) for reason in classes.bad] + images.failures,
     )

@@ -136,6 +136,13 @@ def logits(photos: np.ndarray, weights: np.ndarray, offsets: np.ndarray, starts:
     return best
 
 
+def stacked(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `logits` takes for several texts, from the weights (w, dim) and offsets (w,) of the wordings of each."""
+    sizes = [len(weights) for weights, _ in parts]
+    weights, offsets = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return weights, offsets, np.cumsum([0, *sizes[:-1]])
+
+
 def relevance(logits: np.ndarray) -> np.ndarray:
     """Logits → probabilities (float32, same shape), without overflow."""
     small = np.exp(-np.abs(logits, dtype=np.float64))

@@ -53,13 +53,13 @@ def encode(model: "DualEncoder", query: Query, stored: Mapping[int, np.ndarray])
         _picture(model, term, stored) if text is None else text.vectors[0]
         for term, text in zip(terms, texts, strict=True)
     ]
-    only = texts[0] if len(terms) == 1 and terms[0].weight > 0 else None
-    weights = [1.0] if len(terms) == 1 and terms[0].weight > 0 else [term.weight for term in terms]
+    alone = len(terms) == 1 and terms[0].weight > 0
+    weights = [1.0] if alone else [term.weight for term in terms]
     return Asked(
         np.sum([weight * vector for weight, vector in zip(weights, vectors, strict=True)], axis=0).astype(np.float32),
         tuple(text for term, text in zip(terms, texts, strict=True) if text is not None and term.weight > 0),
         tuple(text for term, text in zip(terms, texts, strict=True) if text is not None and term.weight < 0),
-        only,
+        texts[0] if alone else None,
     )
 
 

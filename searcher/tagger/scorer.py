@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from searcher.models.relevance import calibration, logit, read_labels
+from searcher.models.relevance import calibration, logit, read_labels, stacked
 from searcher.tagger.prompts import StoredVectors, label_vectors, text_vectors
 from searcher.tagger.question import Question
 from searcher.tagger.taught import Taught
@@ -60,12 +60,4 @@ def make_scorer(
             continue
         factor, shift = (label.spread, label.level) if question.one else (label.slope, -label.slope * label.boundary)
         parts[number] = (factor * label.weights[None], np.array([factor * label.offset + shift], np.float32))
-    sizes = [len(weights) for weights, _ in parts]
-    return Scorer(
-        question.one,
-        np.concatenate([weights for weights, _ in parts]),
-        np.concatenate([offsets for _, offsets in parts]),
-        np.cumsum([0, *sizes[:-1]]),
-        scale,
-        logit(question.least),
-    )
+    return Scorer(question.one, *stacked(parts), scale, logit(question.least))
