@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from searcher.library import Hit
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PIPE_WIDTH = 10_000  # characters of a table's line that does not go to a terminal
@@ -84,6 +86,11 @@ def show_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def hit_number(hit: "Hit") -> str:
+    """The relevance of a hit in per cent, or its score if it has none."""
+    return f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import FilePath, note, plural, printable, quiet_option, reporting
+from searcher.commands.common import FilePath, hit_number, note, plural, printable, quiet_option, reporting
 
 if TYPE_CHECKING:
     from searcher.library import Library
@@ -80,8 +80,8 @@ def search_all(library: "Library", queries: tuple[str, ...], sheet: Path, names_
         click.echo(f"\n{query}{click.style(doubt, fg='yellow')}")
         for hit in hits[:PRINTED]:
             shown = Path(hit.path).name if names_only else hit.path
-            click.echo(f"  {hit.rank}  {click.style(f'{hit.score:.3f}', fg='cyan')}  {printable(shown)}")
-        rows.append(SheetRow(query + doubt, [SheetCell(hit.path, f"{hit.score:.3f}") for hit in hits]))
+            click.echo(f"  {hit.rank}  {click.style(hit_number(hit), fg='cyan')}  {printable(shown)}")
+        rows.append(SheetRow(query + doubt, [SheetCell(hit.path, hit_number(hit).strip()) for hit in hits]))
     contact_sheet(rows, sheet)
 
 

@@ -8,6 +8,7 @@ import click
 
 from searcher.commands.common import (
     FilePath,
+    hit_number,
     json_option,
     library_option,
     model_option,
@@ -99,6 +100,7 @@ def command(
         check_target(sheet)
 
     from searcher.library import Library
+    from searcher.models.relevance import FITS
 
     images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
     with Library.open(library_dir, model=model) as library:
@@ -126,7 +128,7 @@ def command(
     if hits.nothing_fits:
         shown = ": these photos are only the nearest ones" if hits else ""
         note(f"Nothing seems to match {subject}{shown}.", quiet)
-    elif not hits and min_relevance is not None and min_relevance > 0.5:
+    elif not hits and min_relevance is not None and min_relevance > FITS:
         note(f"No photo matches {subject} with a probability of {min_relevance}.", quiet)
     elif not hits and filter == Filter(tags=filter.tags) != EVERYTHING:
         note("No photo has all of the given labels.", quiet)
@@ -143,25 +145,22 @@ def show_hits(hits: "Sequence[Hit]", dates: bool = False, numbers: bool = True) 
 
     Also the number of other paths with the same photo. Hits that do not seem to match are dimmed.
     """
+    from searcher.models.relevance import FITS
+
     width = len(str(len(hits)))
     for hit in hits:
         folder, slash, name = printable(hit.path).rpartition("/")
         copies = click.style(f"  (+ {plural(len(hit.copies), 'other path')})", dim=True) if hit.copies else ""
-        unlikely = hit.relevance is not None and hit.relevance < 0.5
+        unlikely = hit.relevance is not None and hit.relevance < FITS
         path = click.style(folder + slash, dim=True) + click.style(name, dim=unlikely)
-        number = click.style(_number(hit), fg="cyan", dim=unlikely) + "  " if numbers else ""
+        number = click.style(hit_number(hit), fg="cyan", dim=unlikely) + "  " if numbers else ""
         date = f"{(hit.taken_at or 'no date')[:10]:<10}  " if dates else ""
         click.echo(f"{hit.rank:>{width}}  {number}{date}{path}{copies}")
-
-
-def _number(hit: "Hit") -> str:
-    """The relevance in per cent, or the score if there is none."""
-    return f"{hit.score:.3f}" if hit.relevance is None else f"{hit.relevance:>4.0%}"
 
 
 def draw_sheet(path: Path, title: str, hits: "Sequence[Hit]") -> None:
     """Draw a contact sheet of the hits, and save it at `path`."""
     from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet
 
-    cells = [SheetCell(hit.path, _number(hit).strip()) for hit in hits]
+    cells = [SheetCell(hit.path, hit_number(hit).strip()) for hit in hits]
     contact_sheet([SheetRow(title, cells)], path)
