@@ -145,7 +145,7 @@ def meets(photo: Photo, filter: Filter) -> bool:
     return (
         (filter.after is None or (taken is not None and taken >= MOMENTS[filter.after]))
         and (filter.before is None or (taken is not None and taken < MOMENTS[filter.before]))
-        and (filter.camera is None or filter.camera.lower() in (photo.camera or "").lower())
+        and (filter.camera is None or " ".join(filter.camera.split()).lower() in (photo.camera or "").lower())
         and (
             filter.near is None
             or (photo.spot is not None and angle(photo.spot, filter.near) * EARTH_KM <= filter.near.km)
