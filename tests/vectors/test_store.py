@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from searcher.catalog import Catalog
 from searcher.catalog.rows import ModelRow
 from searcher.errors import SearcherError
-from searcher.vectors import flat, store
+from searcher.vectors import plan
+from searcher.vectors.part import verify
 from searcher.vectors.store import StoreStatus, VectorStore
+from searcher.vectors.writing import write
 from tests.vectors.filling import add, all_vectors, check_ranking, remove, unit_vectors
 
 CHECKOUT = Path(__file__).parents[2]
@@ -86,7 +88,7 @@ def test_a_search_equals_an_exact_search_whatever_happens(steps: list[str]) -> N
         vectors, other = VectorStore(catalog.folder, model), VectorStore(catalog.folder, model)
         older: bytes | None = None
         for step in steps:
-            there = vectors.path.exists()
+            there = vectors.path().exists()
             if step == "add":
                 add(catalog, 5, start=added)
                 added += 5
@@ -95,16 +97,16 @@ def test_a_search_equals_an_exact_search_whatever_happens(steps: list[str]) -> N
             elif step == "if needed":
                 vectors.rebuild_if_needed(catalog)
             elif step == "rebuild":  # as another process does
-                older = vectors.path.read_bytes() if there else None
+                older = vectors.path().read_bytes() if there else None
                 other.rebuild(catalog)
             elif step == "delete":
-                vectors.path.unlink(missing_ok=True)
+                vectors.path().unlink(missing_ok=True)
             elif step == "fresh":
                 vectors = VectorStore(catalog.folder, model)
             elif step == "older" and older is not None:
-                put(vectors.path, older)
+                put(vectors.path(), older)
             elif there and step in ("header", "cut", "foreign"):
-                damage(vectors.path, step)
+                damage(vectors.path(), step)
             check(catalog, vectors)
             check(catalog, other)
             check(catalog, VectorStore(catalog.folder, model))
@@ -134,7 +136,7 @@ def test_fewer_hits_than_asked_for_are_filled_up_with_minus_one(catalog: Catalog
         vectors = VectorStore(catalog.folder, vectors.model)
         with catalog.read() as view:
             vectors.sync(view)
-        vectors.path.unlink()
+        vectors.path().unlink()
 
 
 # the status and when a new file is written
@@ -170,7 +172,7 @@ def test_a_new_file_is_written_when_a_tenth_is_outside(catalog: Catalog) -> None
 def test_a_new_file_is_written_when_many_are_outside_of_a_large_one(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "MAX_OUTSIDE", 3)
+    monkeypatch.setattr(plan, "MAX_OUTSIDE", 3)
     vectors = VectorStore(catalog.folder, add(catalog, 100))
     assert vectors.rebuild_if_needed(catalog)
     add(catalog, 2, start=100)
@@ -187,15 +189,15 @@ def test_a_file_that_is_missing_or_damaged_is_written_again(catalog: Catalog, ki
     if is_open:
         check(catalog, vectors)
     if kind == "missing":
-        vectors.path.unlink()
+        vectors.path().unlink()
     else:
-        damage(vectors.path, kind)
+        damage(vectors.path(), kind)
     check(catalog, vectors)
     if kind == "header" and is_open:
         return  # its digest is that of the good file, which this store has open: `problem` finds it
     assert status(catalog, vectors) == StoreStatus("none", 0, 30, 0)
     assert vectors.rebuild_if_needed(catalog)
-    assert flat.verify(vectors.path)
+    assert verify(vectors.path())
     assert status(catalog, vectors) == StoreStatus("flat", 30, 0, 0)
 
 
@@ -203,14 +205,14 @@ def test_a_file_that_is_missing_or_damaged_is_written_again(catalog: Catalog, ki
 def test_a_file_that_is_replaced_by_an_older_one_hides_nothing(catalog: Catalog, kind: str) -> None:
     vectors = VectorStore(catalog.folder, add(catalog, 10))
     vectors.rebuild(catalog)
-    older = vectors.path.read_bytes()
+    older = vectors.path().read_bytes()
     add(catalog, 10, start=10)
     vectors.rebuild(catalog)
     add(catalog, 10, start=20)
     check(catalog, vectors)
-    put(vectors.path, older)
+    put(vectors.path(), older)
     if kind == "header":
-        damage(vectors.path, kind)
+        damage(vectors.path(), kind)
     check(catalog, vectors)
     assert status(catalog, vectors).pending == (20 if kind == "good" else 30)
 
@@ -220,24 +222,26 @@ def test_problems_of_the_file_are_named(catalog: Catalog) -> None:
 
     def problem() -> str | None:
         with catalog.read() as view:
-            return vectors.problem(view)
+            found = vectors.problems(view)
+        assert len(found) < 2
+        return found[0] if found else None
 
     assert problem() is None  # no file was ever written
     vectors.rebuild(catalog)
     assert problem() is None
-    whole = vectors.path.read_bytes()
+    whole = vectors.path().read_bytes()
     for kind in ("header", "cut", "foreign"):
-        damage(vectors.path, kind)
-        assert problem() == f"{vectors.path.name}: damaged"
-        put(vectors.path, whole)
+        damage(vectors.path(), kind)
+        assert problem() == f"{vectors.path().name}: damaged"
+        put(vectors.path(), whole)
     body = bytearray(whole)
     body[len(body) // 2] ^= 1
-    put(vectors.path, bytes(body))
-    assert problem() == f"{vectors.path.name}: damaged"
-    flat.write(vectors.path, 1, vectors.model.dim, [(np.array([1]), unit_vectors(1, 1))])
+    put(vectors.path(), bytes(body))
+    assert problem() == f"{vectors.path().name}: damaged"
+    write(vectors.path(), 1, vectors.model.dim, [(np.array([1]), unit_vectors(1, 1))])
     assert "does not belong" in (problem() or "")
-    vectors.path.unlink()
-    assert problem() == f"{vectors.path.name}: missing"
+    vectors.path().unlink()
+    assert problem() == f"{vectors.path().name}: missing"
 
 
 def test_a_file_that_cannot_be_written_is_a_one_line_error_and_leaves_the_old_one(
@@ -245,7 +249,7 @@ def test_a_file_that_cannot_be_written_is_a_one_line_error_and_leaves_the_old_on
 ) -> None:
     vectors = VectorStore(catalog.folder, add(catalog, 30))
     vectors.rebuild(catalog)
-    whole = vectors.path.read_bytes()
+    whole = vectors.path().read_bytes()
     add(catalog, 30, start=30)
 
     def full(descriptor: int) -> None:
@@ -254,7 +258,7 @@ def test_a_file_that_cannot_be_written_is_a_one_line_error_and_leaves_the_old_on
     with monkeypatch.context() as patch, pytest.raises(SearcherError, match="No space left"):
         patch.setattr(os, "fsync", full)
         vectors.rebuild(catalog)
-    assert vectors.path.read_bytes() == whole
+    assert vectors.path().read_bytes() == whole
     assert sorted(path.suffix for path in catalog.folder.iterdir() if "faiss" in path.name) == [".faiss"]
     check(catalog, vectors)
 
@@ -332,9 +336,9 @@ def test_threads_search_while_embeddings_come_and_go_and_files_are_written(catal
             remove(catalog, range(start, start + 4))
             vectors.rebuild_if_needed(catalog)
             if start % 30 == 0:
-                vectors.path.unlink(missing_ok=True)
-            if start % 40 == 0 and vectors.path.exists():
-                damage(vectors.path, "cut")
+                vectors.path().unlink(missing_ok=True)
+            if start % 40 == 0 and vectors.path().exists():
+                damage(vectors.path(), "cut")
     finally:
         done.set()
         for thread in threads:
@@ -350,15 +354,15 @@ def test_a_thread_with_an_older_view_takes_nothing_away_from_the_others(catalog:
     for kind in ("nothing", "header", "older"):
         with catalog.read() as old:
             count = old.files.image_count()  # from now on it does not change
-            whole = vectors.path.read_bytes()
+            whole = vectors.path().read_bytes()
             add(catalog, 10, start=1000 + count)
             VectorStore(catalog.folder, model).rebuild(catalog)
             with catalog.read() as new:
                 vectors.sync(new)
                 if kind == "header":
-                    damage(vectors.path, "header")
+                    damage(vectors.path(), "header")
                 elif kind == "older":
-                    put(vectors.path, whole)
+                    put(vectors.path(), whole)
                 vectors.sync(old)
                 _, ids = vectors.search(unit_vectors(1, 1), 1000)
                 assert all_vectors(new, model).keys() <= set(ids[0].tolist())

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from searcher.catalog.rows import VectorFile
 from searcher.errors import Damaged
-from searcher.vectors import flat
-from searcher.vectors.flat import FlatIndex
+from searcher.vectors import exact
+from searcher.vectors.exact import exact_search, merge
+from searcher.vectors.part import DIGEST_BYTES, Part, read_digest, verify
+from searcher.vectors.writing import write
 
 DIM = 24
 
@@ -29,7 +31,7 @@ def written(path: Path, count: int = 500) -> tuple[VectorFile, np.ndarray, np.nd
     ids, vectors = 7 + 3 * np.arange(count, dtype=np.int64), unit_vectors(count)
     half = count // 2
     chunks = [(ids[:half], vectors[:half]), (ids[half:], vectors[half:])]
-    return flat.write(path, count, DIM, chunks), ids, vectors
+    return write(path, count, DIM, chunks), ids, vectors
 
 
 @settings(max_examples=30, deadline=None)
@@ -39,37 +41,37 @@ def test_a_written_file_equals_what_faiss_writes_plus_a_digest(
 ) -> None:
     folder = tmp_path_factory.mktemp("faiss")
     ids, vectors = np.arange(count, dtype=np.int64) * 5 + seed, unit_vectors(count, dim, seed)
-    flat.write(folder / "ours", count, dim, [(ids, vectors)])
+    write(folder / "ours", count, dim, [(ids, vectors)])
     index = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
     index.add_with_ids(vectors.astype(np.float32), ids)
     faiss.write_index(index, str(folder / "theirs"))
     ours = (folder / "ours").read_bytes()
-    assert ours[: -flat.DIGEST_BYTES] == (folder / "theirs").read_bytes()
+    assert ours[:-DIGEST_BYTES] == (folder / "theirs").read_bytes()
 
 
 def test_a_search_is_exact_apart_from_float16_rounding(tmp_path: Path) -> None:
     file, ids, vectors = written(tmp_path / "index")
-    index = FlatIndex.open(tmp_path / "index", file, DIM)
+    index = Part.open(tmp_path / "index", file, DIM)
     queries = unit_vectors(5, seed=9).astype(np.float32)
     scores, found = index.search(queries, 10)
     exact = queries @ vectors.astype(np.float32).T
     order = np.argsort(-exact, axis=1)[:, :10]
     assert (found == ids[order]).all()
     np.testing.assert_allclose(scores, np.take_along_axis(exact, order, 1), atol=1e-5)
-    assert (len(index), index.last_id) == (500, ids[-1])
+    assert (len(index), index.file.last_id) == (500, ids[-1])
 
 
 def test_a_file_in_a_folder_whose_name_is_not_utf8_is_opened(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\n"))
     folder.mkdir()
     file, ids, vectors = written(folder / "index")
-    _, found = FlatIndex.open(folder / "index", file, DIM).search(vectors[3:4].astype(np.float32), 1)
+    _, found = Part.open(folder / "index", file, DIM).search(vectors[3:4].astype(np.float32), 1)
     assert found[0, 0] == ids[3]
 
 
 def test_a_search_with_allowed_ids_returns_only_those_best_first(tmp_path: Path) -> None:
     file, ids, vectors = written(tmp_path / "index")
-    index = FlatIndex.open(tmp_path / "index", file, DIM)
+    index = Part.open(tmp_path / "index", file, DIM)
     query = unit_vectors(1, seed=3).astype(np.float32)
     allowed = ids[::7]
     _, found = index.search(query, 100, allowed)
@@ -83,12 +85,12 @@ def test_vectors_outside_a_file_give_the_same_result_as_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, ids, vectors = written(tmp_path / "index")
-    index = FlatIndex.open(tmp_path / "index", file, DIM)
+    index = Part.open(tmp_path / "index", file, DIM)
     queries = unit_vectors(3, seed=4).astype(np.float32)
-    monkeypatch.setattr(flat, "_ROWS", 64)
+    monkeypatch.setattr(exact, "_ROWS", 64)
     for allowed in (None, ids[::5]):
         inside = index.search(queries, 20, allowed)
-        outside = flat.exact_search(ids, vectors, queries, 20, allowed)
+        outside = exact_search(ids, vectors, queries, 20, allowed)
         assert (inside[1] == outside[1]).all()
         np.testing.assert_allclose(inside[0], outside[0], atol=1e-5)
 
@@ -96,7 +98,7 @@ def test_vectors_outside_a_file_give_the_same_result_as_in_a_file(
 def test_merged_results_are_sorted_and_missing_hits_come_last() -> None:
     first = (np.array([[0.9, 0.5, -np.inf]], np.float32), np.array([[4, 8, -1]]))
     second = (np.array([[0.7, 0.5, -3e38]], np.float32), np.array([[5, 2, -1]]))
-    scores, ids = flat.merge([first, second], 5)
+    scores, ids = merge([first, second], 5)
     assert ids.tolist() == [[4, 5, 2, 8, -1]]
     assert scores[0, :4].tolist() == pytest.approx([0.9, 0.7, 0.5, 0.5])
 
@@ -108,10 +110,10 @@ def test_a_file_with_a_wrong_size_or_content_is_refused(tmp_path: Path) -> None:
     for content in (whole[:-100], whole + b"x", b"", b"x" * len(whole)):
         path.write_bytes(content)
         with pytest.raises(Damaged):
-            FlatIndex.open(path, file, DIM)
+            Part.open(path, file, DIM)
     path.unlink()
     with pytest.raises(Damaged):
-        FlatIndex.open(path, file, DIM)
+        Part.open(path, file, DIM)
 
 
 def test_a_file_with_an_unexpected_header_or_count_is_refused(tmp_path: Path) -> None:
@@ -123,12 +125,12 @@ def test_a_file_with_an_unexpected_header_or_count_is_refused(tmp_path: Path) ->
         (file, DIM + 1),
     ):
         with pytest.raises(Damaged):
-            FlatIndex.open(path, expected, dim)
+            Part.open(path, expected, dim)
     damaged = bytearray(path.read_bytes())
     struct.pack_into("<q", damaged, 8, 499)
     path.write_bytes(damaged)
     with pytest.raises(Damaged):
-        FlatIndex.open(path, file, DIM)
+        Part.open(path, file, DIM)
 
 
 def test_another_kind_of_faiss_index_is_refused(tmp_path: Path) -> None:
@@ -137,7 +139,7 @@ def test_another_kind_of_faiss_index_is_refused(tmp_path: Path) -> None:
     other.add(unit_vectors(10).astype(np.float32))
     faiss.write_index(other, str(path))
     with pytest.raises(Damaged, match="is not the expected kind of FAISS index"):
-        FlatIndex.open(path, VectorFile(b"", 9, 10, path.stat().st_size), DIM)
+        Part.open(path, VectorFile(b"", 0, 9, 10, path.stat().st_size), DIM)
 
 
 @settings(max_examples=40, deadline=None)
@@ -147,25 +149,25 @@ def test_verify_detects_a_single_flipped_bit_anywhere(
 ) -> None:
     path = tmp_path_factory.mktemp("faiss") / "index"
     written(path, 50)
-    assert flat.verify(path)
+    assert verify(path)
     content = bytearray(path.read_bytes())
     content[int(where * len(content))] ^= 1 << bit
     path.write_bytes(content)
-    assert not flat.verify(path)
+    assert not verify(path)
 
 
 def test_a_failed_write_leaves_no_file_behind(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="10 vectors"):
-        flat.write(tmp_path / "index", 10, DIM, [(np.arange(3), unit_vectors(3))])
+        write(tmp_path / "index", 10, DIM, [(np.arange(3), unit_vectors(3))])
     assert list(tmp_path.iterdir()) == []
-    assert flat.read_digest(tmp_path / "index") is None
-    assert not flat.verify(tmp_path / "index")
+    assert read_digest(tmp_path / "index") is None
+    assert not verify(tmp_path / "index")
 
 
 def test_an_empty_index_opens_and_finds_nothing(tmp_path: Path) -> None:
-    file = flat.write(tmp_path / "index", 0, DIM, [])
-    index = FlatIndex.open(tmp_path / "index", file, DIM)
-    assert (len(index), index.last_id) == (0, 0)
+    file = write(tmp_path / "index", 0, DIM, [])
+    index = Part.open(tmp_path / "index", file, DIM)
+    assert (len(index), index.file.last_id) == (0, 0)
     assert index.search(unit_vectors(1).astype(np.float32), 3)[1].tolist() == [[-1, -1, -1]]
     nothing = np.zeros(0, np.int64), np.zeros((0, DIM), np.float16)
-    assert flat.exact_search(*nothing, unit_vectors(1), 3)[1].tolist() == [[-1, -1, -1]]
+    assert exact_search(*nothing, unit_vectors(1), 3)[1].tolist() == [[-1, -1, -1]]
