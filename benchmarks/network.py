@@ -1,10 +1,10 @@
-"""Claim: OpenVINO does not embed photos 1.5 times as fast as ONNX Runtime, so there is no extra for it.
+"""Claim: OpenVINO does not embed photos 1.5 times as fast as ONNX Runtime in int8, so there is no extra for it.
 
     python benchmarks/network.py [--model ViT-B-32-256] [--rounds 3] [--images 96]
 
-Both run the same encoder files, float32 and int8, on the same ready tensors, in processes that take turns. OpenVINO runs
-with its own choice of arithmetic, and also told to compute in float32, as ONNX Runtime does. `shared` makes the model
-with random weights, and an environment for OpenVINO.
+Both run the same encoder files, float32 and int8, on the same ready tensors, in processes that take turns. OpenVINO
+runs with its own choice of arithmetic, and also told to compute in float32, as ONNX Runtime does. `shared` makes the
+model with random weights, and an environment for OpenVINO.
 """
 
 import argparse
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks import shared
 
 LIMIT = 1.5
-STEP = 16  # photos per pass: an index run finds 8 or 16 fastest on most CPUs
+STEP = 8  # photos per pass, as in an index run
 ENGINES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO", "openvino-float32": "OpenVINO, float32 arithmetic"}
 PACKAGES = ("openvino", "onnxruntime", "pillow")
 
@@ -73,7 +73,7 @@ def main() -> int:
         print(json.dumps(images_per_second(*arguments.run, arguments.side, arguments.step, arguments.images)))
         return 0
     python = shared.environment("openvino", *PACKAGES)
-    rows, gains = [], []
+    rows, best = [], dict[str, float]()
     for precision in ("float32", "int8"):
         model = shared.model(precision, arguments.model)
         speeds: dict[str, list[float]] = {engine: [] for engine in ENGINES}
@@ -85,10 +85,10 @@ def main() -> int:
         for engine, name in ENGINES.items():
             ratios = [mine / other for mine, other in zip(speeds[engine], theirs, strict=True)]
             rows.append((f"{precision}, {name}", f"{max(speeds[engine]):.1f} photos/s", shared.spread(ratios)))
-            gains += ratios
+            best[engine] = max(best.get(engine, 0.0), *speeds[engine])
     print(f"{arguments.model}, {os.cpu_count()} cores, {arguments.rounds} rounds")
     shared.print_table(("network", "speed", "against ONNX Runtime"), rows)
-    return int(max(gains) >= LIMIT)
+    return int(max(best.values()) >= LIMIT * best["onnxruntime"])
 
 
 if __name__ == "__main__":

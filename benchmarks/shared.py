@@ -5,6 +5,7 @@ All of it is kept in a cache folder, or in $SEARCHER_BENCHMARKS, so that a secon
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -29,10 +30,12 @@ _CHILDREN = 20  # looks at it between two looks for its children, which take lon
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A process that has ended. seconds: from its start to its end. memory: the peak of the resident bytes of the
-    process and all its children. output: what it printed to stdout."""
+    """A process that has ended. seconds: from its start to its end. cpu: seconds of CPU time of it and its children,
+    which other programs on the machine disturb less. memory: the peak of the resident bytes of the process and all
+    its children. output: what it printed to stdout."""
 
     seconds: float
+    cpu: float
     memory: int
     output: str
 
@@ -63,7 +66,7 @@ def timed(command: Sequence[str | Path], env: Mapping[str, str] | None = None, c
     import psutil
 
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
+        start, used = time.perf_counter(), _cpu()
         process = psutil.Popen(
             [str(part) for part in command],
             env={**os.environ, **(env or {})},
@@ -86,7 +89,12 @@ def timed(command: Sequence[str | Path], env: Mapping[str, str] | None = None, c
         errors.seek(0)
         if process.returncode:
             raise RuntimeError(f"{' '.join(map(str, command))}: {errors.read()[-2000:]}")
-        return Run(seconds, memory, output.read())
+        return Run(seconds, _cpu() - used, memory, output.read())
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _resident(process: Any) -> int:
