@@ -81,7 +81,9 @@ def test_kitty_gets_the_image_in_chunks_and_is_asked_for_no_answer(size: tuple[i
 
 def test_iterm2_gets_the_image_with_its_size_and_height() -> None:
     image = photo((240, 160))
-    found = re.fullmatch(rb"\x1b]1337;File=inline=1;size=(\d+);height=8;preserveAspectRatio=1:(.*)\x07", iterm2(image, 8))
+    found = re.fullmatch(
+        rb"\x1b]1337;File=inline=1;size=(\d+);height=8;preserveAspectRatio=1:(.*)\x07", iterm2(image, 8)
+    )
     assert found is not None
     data = standard_b64decode(found[2])
     assert len(data) == int(found[1])
