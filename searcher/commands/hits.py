@@ -1,6 +1,5 @@
 """How the hits of a search are printed and drawn."""
 
-import csv
 import io
 import os
 import sys
@@ -92,6 +91,8 @@ def print_csv(columns: Sequence[str], rows: "Sequence[dict[str, object]]") -> No
 
 
 def _csv_line(cells: "Sequence[object]") -> str:
+    import csv
+
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(cells)  # only of its terminator's characters does it quote both
     return text.getvalue().removesuffix("\r\n")
@@ -111,7 +112,7 @@ def _previews(library: "Library", quiet: bool) -> "Callable[[Hit], bytes] | None
         try:
             return previews.bytes_of(library.thumbnail(hit.id, previews.size))
         except NotFound as error:
-            return os.fsencode(printable(f"   ({error})"))
+            return os.fsencode(printable(f"   no preview: {error}"))
 
     return preview
 

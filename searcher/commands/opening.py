@@ -1,8 +1,6 @@
 """Opens a file with the system's viewer. The name of the file is one argument of a program: no shell reads it."""
 
 import os
-import shutil
-import subprocess
 import sys
 
 from searcher.errors import SearcherError
@@ -14,6 +12,8 @@ def viewer() -> str:
     """The program that opens files on this system. Raises SearcherError if there is none: call it before long work."""
     if sys.platform == "win32":
         return ""
+    import shutil
+
     name = "open" if sys.platform == "darwin" else "xdg-open"
     found = shutil.which(name)
     if found is None:
@@ -23,6 +23,8 @@ def viewer() -> str:
 
 def open_file(path: str) -> None:
     """Open a file, given by its absolute path, and do not wait for the viewer to end. Raises SearcherError."""
+    import subprocess
+
     try:
         if sys.platform == "win32":
             os.startfile(path)

@@ -3,11 +3,9 @@
 import io
 import os
 import re
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from searcher.drawing.terminal import Protocol
@@ -44,6 +42,9 @@ def linked(path: str, text: str) -> str:
 
 def file_uri(path: str) -> str:
     """The address of a file on this machine: its bytes, percent-encoded. A terminal compares the name of the host."""
+    import socket
+    from urllib.parse import quote
+
     return f"file://{quote(socket.gethostname())}{quote(os.fsencode(path))}"
 
 

@@ -17,10 +17,13 @@ from hypothesis import strategies as st
 
 from searcher import Hit
 from searcher.commands import main
+from searcher.commands.duplicates import print_groups
 from searcher.commands.hits import COLUMNS, print_csv, print_paths, show_hits
 from searcher.commands.opening import open_file, viewer
+from searcher.commands.output_options import Output
 from searcher.commands.terminal import NoPictures, Previews, bar, file_uri, linked, shows_links
 from searcher.errors import SearcherError
+from searcher.search.duplicates import DuplicateGroup, DuplicatePhoto
 
 FILE_NAMES = st.binary(min_size=1, max_size=30).filter(lambda name: b"\0" not in name).map(lambda name: b"/" + name)
 
@@ -174,3 +177,19 @@ def test_without_a_viewer_one_line_says_what_to_do(tmp_path: Path, monkeypatch: 
     assert Path(viewer()).parent == tmp_path
     with pytest.raises(SearcherError, match=r"cannot open /photos/a\.jpg: the system has no viewer for it"):
         open_file("/photos/a.jpg")
+
+
+def test_duplicates_as_paths_are_the_photos_besides_those_to_keep_and_as_csv_all_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    others = (DuplicatePhoto("/b.jpg", 0.97), DuplicatePhoto("/c,d.jpg", 0.91))
+    groups = [
+        DuplicateGroup("near", "/a.jpg", others),
+        DuplicateGroup("exact", "/e.jpg", (DuplicatePhoto("/f.jpg", 1.0),)),
+    ]
+    print_groups(groups, Output("null"))
+    assert capsys.readouterr().out == "/b.jpg\0/c,d.jpg\0/f.jpg\0"
+    print_groups(groups[:1], Output("csv"))
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "group,kind,keep,path,similarity"
+    assert rows == ["1,near,1,/a.jpg,1.0", "1,near,0,/b.jpg,0.97", '1,near,0,"/c,d.jpg",0.91']
