@@ -10,7 +10,7 @@ import click
 from searcher.commands.common import Command, FilePath, json_option, note
 from searcher.commands.opening import open_file, viewer
 
-FIELDS = ("sheet", "preview", "open_best", "paths", "null", "as_csv", "as_json")
+FIELDS = ("sheet", "preview", "open_first", "paths", "null", "as_csv", "as_json")
 """The parameters of these options, in the order of the help."""
 
 Form = Literal["list", "paths", "null", "csv", "json"]
@@ -45,8 +45,8 @@ _OPTIONS: dict[str, Callable[[Command], Command]] = {
         "--sheet", type=SheetPath(), metavar="FILE", help="Also draw a contact sheet: .jpg, .png or .html."
     ),
     "preview": click.option("--preview", is_flag=True, help="Show thumbnails in the terminal."),
-    "open_best": click.option(
-        "--open", "open_best", is_flag=True, help="Open the best hit, or the sheet, in your viewer."
+    "open_first": click.option(
+        "--open", "open_first", is_flag=True, help="Open the first hit, or the sheet, in your viewer."
     ),
     "paths": click.option("--paths", is_flag=True, help="Print only paths, one a line."),
     "null": click.option("--null", is_flag=True, help="Print only paths, each with a NUL after it (xargs -0)."),
@@ -82,12 +82,12 @@ def check_output(output: Output) -> None:
         viewer()
 
 
-def finish_output(output: Output, best: str, quiet: bool) -> None:
-    """After the hits: say where the sheet is, and open it, or else the best photo, if that was asked for."""
+def finish_output(output: Output, first: str, quiet: bool) -> None:
+    """After the hits: say where the sheet is, and open it, or else the first photo, if that was asked for."""
     if output.sheet is not None:
         note(f"Contact sheet: {output.sheet.absolute()}", quiet)
     if output.open:
-        open_file(best if output.sheet is None else str(output.sheet.absolute()))
+        open_file(first if output.sheet is None else str(output.sheet.absolute()))
 
 
 def _output(
@@ -98,7 +98,7 @@ def _output(
     as_csv: bool,
     as_json: bool,
     preview: bool = False,
-    open_best: bool = False,
+    open_first: bool = False,
 ) -> Output:
     """The output that the options ask for. Options that contradict one another are wrong usage."""
     asked: dict[Form, bool] = {"json": as_json, "csv": as_csv, "null": null, "paths": paths and not null}
@@ -107,4 +107,4 @@ def _output(
         raise click.UsageError(f"--{given[0]} and --{given[1]} are two forms of the output: choose one.")
     if preview and given:
         raise click.UsageError(f"--preview shows thumbnails in the list of hits: leave out --preview or --{given[0]}.")
-    return Output(given[0] if given else "list", sheet, preview, open_best)
+    return Output(given[0] if given else "list", sheet, preview, open_first)

@@ -6,12 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import (
-    library_option,
-    model_option,
-    note,
-    quiet_option,
-)
+from searcher.commands.common import library_option, model_option, note, quiet_option
 from searcher.commands.filter_options import FIELDS, Narrowed, described, filter_options
 from searcher.commands.hits import draw_sheet, print_hits
 from searcher.commands.output_options import FIELDS as OUTPUT

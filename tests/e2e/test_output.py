@@ -46,7 +46,7 @@ def test_a_terminal_shows_links_bars_and_thumbnails_and_a_pipe_shows_none(
     assert b"\x1b[c" not in shown.bytes  # a terminal that is known is not asked
 
 
-def test_other_programs_get_paths_and_tables_and_the_viewer_gets_the_best_hit_or_the_sheet(
+def test_other_programs_get_paths_and_tables_and_the_viewer_gets_the_first_hit_or_the_sheet(
     program: Program, photos: Callable[..., Path], tmp_path: Path
 ) -> None:
     folder = photos(2)
