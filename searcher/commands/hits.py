@@ -94,7 +94,7 @@ def _csv_line(cells: "Sequence[object]") -> str:
     import csv
 
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # only of its terminator's characters does it quote both
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # with this end, it also quotes a \r
     return text.getvalue().removesuffix("\r\n")
 
 
