@@ -41,8 +41,8 @@ lint: .venv-test/installed
 	.venv-test/bin/python -m mypy
 
 # The benchmarks that need no data of yours. Each prints a table, and fails if it misses what it should reach. On two idle
-# cores, we estimate five minutes for scan and tag together, ten for speed, two for network, three for embeddings. The first run takes longer: it
-# installs rclip and OpenVINO in a cache folder (1 GB), and makes models and photos there (3 GB).
+# cores, we estimate five minutes for scan and tag together, ten for speed, two for network and three for embeddings. The
+# first run takes longer: it installs rclip and OpenVINO in a cache folder (1 GB), and makes models and photos there (3 GB).
 BENCH = scan tag speed network embeddings
 bench: .venv-test/installed
 	@bad=; for script in $(BENCH); do echo "== benchmarks/$$script.py"; \
