@@ -291,11 +291,11 @@ def test_threads_may_share_a_pace() -> None:
         barrier.wait()
         for _ in range(200):
             step = pace.step
-            pace.note(step, 32, 1.0 if step == 16 else 2.0)
+            pace.note(step, 32, 1.0 if step == 8 else 2.0)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(use, range(8)))
-    assert pace.step == 16
+    assert pace.step == 8
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30])
