@@ -109,16 +109,18 @@ class Pace:
 
     Larger passes do not fit into the CPU's cache, and smaller ones leave cores idle. Each step is tried twice
     on the first batches of a run, and the fastest one is kept. (ViT-B-32-256 in int8 embedded 29, 28, 26 and
-    23 photos per second at 8, 16, 32 and 64 photos per pass.) None is above 8, because memory grows with the largest
-    step that was tried: an index run with that model takes 500 MB, but 710 MB if 32 photos per pass are tried.
+    23 photos per second at 8, 16, 32 and 64 photos per pass, on two cores.) The steps are at most 4 photos per core,
+    because memory grows with the largest one that was tried: an index run with that model takes 500 MB on two cores,
+    but 710 MB if 32 photos per pass are tried.
     """
 
-    STEPS = (4, 8)
-    MEASURED = 32  # photos of a batch that is large enough
+    MEASURED = 32  # photos of a batch that is large enough, and the largest step
 
-    def __init__(self) -> None:
+    def __init__(self, cores: int | None = None) -> None:
+        largest = min(self.MEASURED, max(8, 4 * (usable_cores() if cores is None else cores)))
+        self.steps = (largest // 2, largest)
         # The first trial does not count, because it allocates memory.
-        self._trials = [self.STEPS[-1], *self.STEPS, *reversed(self.STEPS)]
+        self._trials = [self.steps[-1], *self.steps, *reversed(self.steps)]
         self._best: dict[int, float] = {}
         self._lock = threading.Lock()
 
@@ -136,7 +138,7 @@ class Pace:
         with self._lock:
             if photos < self.MEASURED or self._trials[:1] != [step]:
                 return
-            if len(self._trials) <= 2 * len(self.STEPS):
+            if len(self._trials) <= 2 * len(self.steps):
                 self._best[step] = min(self._best.get(step, seconds / photos), seconds / photos)
             self._trials = self._trials[1:]
 
