@@ -153,11 +153,15 @@ def _open(path: Path, threads: int, providers: tuple[str, ...], unpack: bool) ->
     if unpack:
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # else DequantizeLinear is no constant
     options.log_severity_level = 4  # errors are raised as exceptions, so they need not be logged
-    # ONNX Runtime's own fallback prints to stdout
     # Doubling the memory at each step, as by default, would take 50 MB more than ViT-B-32-256 needs.
     memory = {"CPUExecutionProvider": {"arena_extend_strategy": "kSameAsRequested"}}
-    chosen = [(name, memory.get(name, {})) for name in providers]
-    return onnxruntime.InferenceSession(str(path), options, providers=chosen, enable_fallback=0)
+    return onnxruntime.InferenceSession(
+        str(path),
+        options,
+        providers=list(providers),
+        provider_options=[memory.get(name, {}) for name in providers],
+        enable_fallback=0,  # ONNX Runtime's own fallback prints to stdout
+    )
 
 
 def available_providers() -> tuple[str, ...]:

@@ -225,7 +225,7 @@ def test_float32_is_used_on_a_gpu_and_int8_runs_on_the_cpu(
 
     def with_card(path: str, options: object, providers: list[str], **other: object) -> object:
         asked.append((Path(path).name, providers))
-        return genuine(path, options, providers=["CPUExecutionProvider"], **other)
+        return genuine(path, options, **other | {"providers": ["CPUExecutionProvider"], "provider_options": [{}]})
 
     installed = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: installed)
