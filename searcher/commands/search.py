@@ -25,7 +25,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
     sections={
         "Look for": ["more", "without", "likes"],
         "Only photos": FIELDS,
-        "Hits": ["top", "sort", "min_relevance", *OUTPUT],
+        "Hits": ["top", "sort", "min_relevance", "diverse", *OUTPUT],
         "General": ["library_dir", "model", "quiet"],
     },
 )
@@ -45,6 +45,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
 @click.option(
     "--min-relevance", type=click.FloatRange(0, 1), metavar="P", help="Only hits of this probability (0.5: likely)."
 )
+@click.option("--diverse", is_flag=True, help="Photos that are like a better hit come later.")
 @output_options(*OUTPUT)
 @library_option
 @model_option
@@ -58,6 +59,7 @@ def command(
     top: int,
     sort: "Sort | None",
     min_relevance: float | None,
+    diverse: bool,
     output: Output,
     library_dir: Path | None,
     model: str | None,
@@ -80,6 +82,8 @@ def command(
     if sort == "relevance" and not (asked or filter.tags or filter.sources):
         raise click.UsageError("--sort relevance needs a description, --like, --tag or --source.")
 
+    if diverse and not asked:
+        raise click.UsageError("--diverse needs a description or --like: conditions alone list photos by time.")
     check_output(output)
 
     from searcher.library import Library
@@ -95,7 +99,9 @@ def command(
     images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
     with Library.open(library_dir, model=model) as library:
         terms = Library.terms([*([text] if text else []), *more], without, images)
-        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort)
+        hits = library.search(
+            top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort, diverse=diverse
+        )
 
         if narrowed.place:
             note(f"Near {narrowed.place}", quiet)
