@@ -19,6 +19,7 @@ from searcher.commands.common import (
     quiet_option,
 )
 from searcher.commands.filter_options import FIELDS, Narrowed, described, filter_options
+from searcher.commands.interactive import current_session, opened, run
 from searcher.commands.sections import SectionedCommand
 from searcher.filters import EVERYTHING, SORTS, Filter
 
@@ -37,7 +38,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
         "Look for": ["more", "without", "likes"],
         "Only photos": FIELDS,
         "Hits": ["top", "sort", "min_relevance", "sheet", "as_json"],
-        "General": ["library_dir", "model", "quiet"],
+        "General": ["interactive", "library_dir", "model", "quiet"],
     },
 )
 @click.argument("words", nargs=-1, metavar="[DESCRIPTION]")
@@ -57,6 +58,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
     "--min-relevance", type=click.FloatRange(0, 1), metavar="P", help="Only hits of this probability (0.5: likely)."
 )
 @click.option("--sheet", type=FilePath(), metavar="FILE.jpg", help="Also draw the hits as a contact sheet.")
+@click.option("-i", "--interactive", is_flag=True, help="Read queries line by line, with the model kept open.")
 @library_option
 @model_option
 @json_option
@@ -71,6 +73,7 @@ def command(
     sort: "Sort | None",
     min_relevance: float | None,
     sheet: Path | None,
+    interactive: bool,
     library_dir: Path | None,
     model: str | None,
     as_json: bool,
@@ -82,6 +85,9 @@ def command(
     much as "a red car". Without any, list the photos that meet the conditions, newest first. --in, --tag, --not-tag,
     --source and --format can be repeated.
     """
+    if interactive:
+        run(click.get_current_context())
+        return
     text = " ".join(" ".join(words).split())
     filter = narrowed.filter
     asked = bool(text or more or without or likes)
@@ -103,7 +109,7 @@ def command(
     from searcher.models.relevance import FITS
 
     images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
-    with Library.open(library_dir, model=model) as library:
+    with opened(library_dir, model) as library:
         terms = Library.terms([*([text] if text else []), *more], without, images)
         hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort)
 
@@ -121,7 +127,7 @@ def command(
     if sheet is not None and hits:  # before the hits: after an error, stdout is empty
         draw_sheet(sheet, subject, hits)
     if as_json:
-        print_json([hit.as_dict() for hit in hits])
+        print_json([hit.as_dict() for hit in hits], indent=None if current_session() else 2)
     else:
         listed = not asked
         show_hits(hits, dates=sort == "time" or (listed and sort is None), numbers=not listed or bool(filter.tags))
