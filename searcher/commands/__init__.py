@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from searcher import __version__
 from searcher.commands.explaining import caused_by_interrupt, explained, one_line
+from searcher.commands.shells import VARIABLE, complete
 from searcher.errors import Interrupted
 
 # Command name → one line of help, in the order in which `searcher --help` shows them. The module has the same name
@@ -39,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "roots": "List the indexed folders, or say that one is now at another path.",
     "forget": "Remove a folder from the library. Its photos are not deleted.",
     "models": "Manage the models on this machine.",
+    "completion": "Print the script that makes a shell complete commands and labels.",
     "train": "Train image and text encoders on (image, caption) pairs.",
     "evaluate": "Measure a model: zero-shot accuracy, or recall on pairs.",
 }
@@ -64,6 +67,11 @@ class LazyGroup(click.Group):
         _accept_debug(command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands. Unlike click's own method, this imports none of them."""
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *super(click.Group, self).shell_complete(ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -72,6 +80,9 @@ class LazyGroup(click.Group):
         """Run a command line and end the process. An error becomes one line on stderr and an exit code."""
         if kwargs.get("standalone_mode") is False:
             return super().main(*args, **kwargs)
+        if VARIABLE in os.environ:
+            complete(self)
+            sys.exit(0)
         kwargs.update(prog_name="searcher", standalone_mode=False)
         _open_closed_streams()
         for stream in (sys.stdout, sys.stderr):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     json_option,
@@ -24,7 +25,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--in", "folder", type=FilePath(), metavar="FOLDER", help="Compare only the photos in FOLDER.")
+@click.option(
+    "--in",
+    "folder",
+    type=FilePath(),
+    shell_complete=suggestions.indexed_folders,
+    metavar="FOLDER",
+    help="Compare only the photos in FOLDER.",
+)
 @click.option(
     "--sheet",
     type=FilePath(),

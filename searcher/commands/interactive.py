@@ -189,9 +189,9 @@ class _History:
             self._last = kept[-1] if kept else ""
 
     def add(self, line: str) -> None:
-        """Keep a line, unless it is blank, very long, or the same as the last one."""
+        """Keep a line, unless it is blank, very long, the end, or the same as the last one."""
         line = line.strip()
-        if self._readline is None or not line or line == self._last or len(line) > LONGEST_KEPT or "\0" in line:
+        if self._readline is None or line in ("", self._last, *ENDS) or len(line) > LONGEST_KEPT or "\0" in line:
             return
         self._last = line
         self._readline.add_history(line)
