@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     hit_number,
@@ -48,6 +49,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
     "--like",
     "likes",
     multiple=True,
+    shell_complete=suggestions.files,
     metavar="IMAGE",
     help="Find photos that look like IMAGE: a file, id:N for a photo of the library, or - for standard input.",
 )

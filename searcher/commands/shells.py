@@ -40,12 +40,11 @@ _searcher_completion() {
     local kind value help
     response=("${(@f)$(COMP_LINE="${(j: :)words[1,CURRENT-1]} $QIPREFIX$IPREFIX$PREFIX" VARIABLE=zsh \
 ${words[1]} 2>/dev/null)}")
-    [[ $PREFIX == --*=* ]] && compset -P 1 '*='
     for kind value help in "${response[@]}"; do
         case $kind in
             plain) [[ $help == _ ]] && plain+=("$value") || described+=("${value//:/\\\\:}:$help") ;;
-            dir) _path_files -/ ;;
-            file) _path_files -f ;;
+            dir) [[ $PREFIX == --*=* ]] && compset -P 1 '*='; _path_files -/ ;;
+            file) [[ $PREFIX == --*=* ]] && compset -P 1 '*='; _path_files -f ;;
         esac
     done
     (( $#described )) && _describe -V searcher described
@@ -118,7 +117,7 @@ def read_line(line: str, breaks: str = "") -> Line:
             word += character
             begun = True
             if character in breaks:
-                start = len(word)
+                start = len(word) - (character in "$@")  # readline's special prefixes are parts of the word
     return Line(words, word, quote, start)
 
 
@@ -138,7 +137,7 @@ class _Shell(ShellComplete):
         return "".join(f"{self.format_completion(item)}\n" for item in items)
 
     def whole_word(self, value: str) -> str:
-        """The last word with its option: --tag=Rex. Click leaves the option out, but bash and fish replace the word."""
+        """The last word with its option: --tag=Rex. Click leaves the option out, but shells replace the word."""
         option = re.match(r"--[\w-]+=", self.line.word)
         return (option[0] if option else "") + value
 
@@ -165,7 +164,7 @@ class Zsh(_Shell):
     source_template = _ZSH
 
     def format_completion(self, item: CompletionItem) -> str:
-        return f"{item.type}\n{item.value}\n{' '.join((item.help or '_').split())}"
+        return f"{item.type}\n{self.whole_word(item.value)}\n{' '.join((item.help or '_').split())}"
 
 
 class Fish(_Shell):

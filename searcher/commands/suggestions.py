@@ -82,6 +82,11 @@ def formats(ctx: click.Context, param: click.Parameter, incomplete: str) -> Item
     return _starting(["raw", *(name.lower() for name in FORMATS)], incomplete)
 
 
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Any file."""
+    return _files(incomplete)
+
+
 def _library(ctx: click.Context) -> Path | None:
     """The library that the line names so far."""
     folder = ctx.params.get("library_dir")
