@@ -43,9 +43,10 @@ def library(program: Program, photos: Callable[..., Path], tmp_path: Path) -> Pr
     return program
 
 
-def offers(program: Program, line: str, shell: str = "fish", **environment: str) -> list[str]:
+def offers(program: Program, line: str, shell: str = "fish", library: Path | None = None) -> list[str]:
     """What a shell is told about a line. Nothing may be printed on stderr."""
-    done = program(_SEARCHER_COMPLETE=shell, COMP_LINE=line, **environment)
+    chosen = {} if library is None else {"SEARCHER_LIBRARY": str(library)}
+    done = program(cwd=program.home, _SEARCHER_COMPLETE=shell, COMP_LINE=line, **chosen)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
@@ -116,7 +117,7 @@ def test_a_library_that_cannot_be_read_is_no_error(library: Program, tmp_path: P
     line = "searcher search --tag "
     catalog = library.home / "library" / "catalog.sqlite"
     for folder in (tmp_path / "nowhere", tmp_path / "bin" / "show"):
-        assert offers(library, line, SEARCHER_LIBRARY=str(folder)) == []
+        assert offers(library, line, library=folder) == []
     code = f"import sqlite3\nc = sqlite3.connect({str(catalog)!r})\nc.execute('PRAGMA journal_mode=DELETE')\n"
     code += "c.execute('BEGIN EXCLUSIVE')\nprint('locked', flush=True)\ninput()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as locker:
