@@ -1,66 +1,65 @@
-"""A program in a terminal of its own, for what a person types and sees."""
+"""A terminal of our own: a program runs in it, and the bytes that it prints are kept."""
 
 import fcntl
 import os
-import pty
-import re
 import select
-import signal
 import struct
+import subprocess
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+ROWS, COLUMNS, CELL = 24, 100, (10, 20)  # a character has 10 × 20 pixels
+SIXEL = b"\x1b[?62;4;22c"  # what a terminal with sixel pictures answers when it is asked for its attributes
 
 
-class Terminal:
-    """The keyboard and the screen of a program."""
+class Shown(NamedTuple):
+    """What a program printed in a terminal, and its exit code."""
 
-    def __init__(self, process: int, descriptor: int) -> None:
-        self.process, self._descriptor = process, descriptor
-        self.screen = ""  # everything that was shown since the last `expect`
+    bytes: bytes
+    code: int
 
-    def type(self, text: str) -> None:
-        os.write(self._descriptor, text.encode())
-
-    def expect(self, pattern: str, seconds: float = 30) -> re.Match[str]:
-        """Wait until the screen shows `pattern`, and forget what was shown up to its end."""
-        end = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.screen)):
-            left = end - time.monotonic()
-            assert left > 0 and select.select([self._descriptor], [], [], left)[0], (pattern, self.screen)
-            try:
-                read = os.read(self._descriptor, 65536)
-            except OSError:  # the program has ended
-                read = b""
-            assert read, (pattern, self.screen)
-            self.screen += read.decode(errors="replace")
-        self.screen = self.screen[found.end() :]
-        return found
-
-    def exit_code(self) -> int:
-        """Wait for the end of the program."""
-        with suppress(OSError):
-            while chunk := os.read(self._descriptor, 65536):
-                self.screen += chunk.decode(errors="replace")
-        return os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+    @property
+    def text(self) -> str:
+        return self.bytes.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
 
 
-@contextmanager
-def terminal(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> Iterator[Terminal]:
-    """Run a program in a new terminal of 200 columns. It is killed at the end of the block if it still runs."""
-    process, descriptor = pty.fork()
-    if not process:
-        os.chdir(folder)
-        os.execvpe(arguments[0], list(arguments), dict(environment) | {"TERM": "xterm", "NO_COLOR": "1"})
-    fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
-    shown = Terminal(process, descriptor)
+def run_in_terminal(
+    command: Sequence[str], environment: Mapping[str, str], answer: bytes | None = None, timeout: float = 120
+) -> Shown:
+    """Run a program whose streams and controlling terminal are a new terminal. stderr is not kept.
+
+    answer: the reply to the question for the device attributes (DA1). None: the terminal does not reply.
+    """
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, COLUMNS * CELL[0], ROWS * CELL[1]))
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    printed, asked = b"", False
+    end = time.monotonic() + timeout
     try:
-        yield shown
+        while time.monotonic() < end:
+            ready = select.select([ours], [], [], 0.05)[0]
+            if ready:
+                printed += os.read(ours, 65536)
+            elif process.poll() is not None:
+                break
+            if not asked and answer is not None and b"\x1b[c" in printed:
+                os.write(ours, answer)
+                asked = True
     finally:
-        with suppress(ProcessLookupError, ChildProcessError):
-            if os.waitpid(process, os.WNOHANG) == (0, 0):
-                os.kill(process, signal.SIGKILL)
-                os.waitpid(process, 0)
-        os.close(descriptor)
+        process.kill()
+        process.wait()
+        left = termios.tcgetattr(theirs)[3]
+        os.close(theirs)
+        os.close(ours)
+    assert left & termios.ECHO and left & termios.ICANON, "the program changed the terminal"
+    return Shown(printed, process.returncode)

@@ -51,7 +51,7 @@ model_option = click.option(
     "--model",
     metavar="NAME|DIR",
     shell_complete=suggestions.models_or_folders,
-    help="Use this model: a name from `searcher models list`, or a model folder.",
+    help="A name from `searcher models list`, or a folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no messages except errors.")

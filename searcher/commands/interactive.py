@@ -51,7 +51,8 @@ def opened(folder: Path | None, model: str | None) -> "Iterator[Library]":
 
 def current_session() -> Session | None:
     """The session whose line is being run. None for a single search."""
-    return click.get_current_context().find_object(Session)
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.find_object(Session)
 
 
 def run(start: click.Context) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Program
+from tests.keyboard import terminal
 from tests.programs import needs
-from tests.terminals import terminal
 
 LABELS = ["golden retriever", 'Anna\'s "dog"', "place: Köln", "a,b $HOME *", "狗"]
 STARTS = {

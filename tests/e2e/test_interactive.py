@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Program
+from tests.keyboard import terminal
 from tests.pictures import draw
-from tests.terminals import terminal
 
 SEARCH = [sys.executable, "-m", "searcher", "search", "-i"]
 READY = r"search> $"
@@ -40,7 +40,7 @@ def test_a_person_searches_edits_and_leaves(program: Program, folder: Path) -> N
         shown.expect("Describe photos")
         shown.expect(READY)
         shown.type("a dog's bowl --top 1\r")
-        shown.expect(r"\n1 .*\.jpg\r\n")
+        shown.expect(r"\n1 .*\.jpg\S*\r\n")
         shown.expect(READY)
         shown.type("a cat --nonsense\r")
         shown.expect("Error: No such option '--nonsense'")
@@ -49,12 +49,12 @@ def test_a_person_searches_edits_and_leaves(program: Program, folder: Path) -> N
         shown.expect(READY)
         shown.type("\x1b[A\x1b[A")  # two lines up
         shown.type("\x01--name 001.jpg \r")  # Ctrl-A: to the beginning of the line
-        shown.expect(r"\n1 .*001\.jpg\r\n")
+        shown.expect(r"\n1 .*001\.jpg\S*\r\n")
         draw(folder / "new.jpg", 9)
         program.json("index", folder)
         shown.expect(READY)
         shown.type("a cat --name new.jpg\r")
-        shown.expect(r"\n1 .*new\.jpg\r\n")
+        shown.expect(r"\n1 .*new\.jpg\S*\r\n")
         shown.expect(READY)
         shown.type("\x04")  # Ctrl-D
         assert shown.exit_code() == 0
@@ -73,7 +73,7 @@ def test_a_person_searches_edits_and_leaves(program: Program, folder: Path) -> N
         shown.type("\x1b[A")
         shown.expect("line 1199")
         shown.type("\x15a cat\r")  # Ctrl-U: without the line
-        shown.expect(r"\n1 .*below/003\.jpg\r\n")
+        shown.expect(r"\n1 .*below/003\.jpg\S*\r\n")
         shown.expect(READY)
         shown.type("exit\r")
         assert shown.exit_code() == 0
@@ -89,7 +89,7 @@ def test_a_prompt_works_without_readline_and_without_a_place_for_history(program
     with terminal([sys.executable, "-c", code, "search", "-i"], program.environment, program.home) as shown:
         shown.expect(READY)
         shown.type("a cat --top 1\r")
-        shown.expect(r"\n1 .*\.jpg\r\n")
+        shown.expect(r"\n1 .*\.jpg\S*\r\n")
         shown.expect(READY)
         shown.type("\x03")
         shown.expect(READY)
@@ -98,7 +98,7 @@ def test_a_prompt_works_without_readline_and_without_a_place_for_history(program
     with terminal(SEARCH, program.environment, program.home) as shown:
         shown.expect(READY)
         shown.type("a cat --top 1\r")
-        shown.expect(r"\n1 .*\.jpg\r\n")
+        shown.expect(r"\n1 .*\.jpg\S*\r\n")
         shown.expect(READY)
         shown.type("\x04")
         assert shown.exit_code() == 0
