@@ -24,14 +24,17 @@ _FAISS: Any = faiss  # its types lack much of it
 _BLOCK = 1 << 22
 
 EF = 512
-"""How many candidates a search in a graph keeps. Recall@10 of at least 0.99: see benchmarks/ann.py."""
-GRAPH_HITS = 1000
-"""For more hits than this the graph is not used: an exact search costs less than so many candidates."""
-GRAPH_SHARE = 0.25
-"""A graph is used if at least this share of its vectors is allowed: among fewer ones, it misses more."""
-FEW = 0.02
-"""Up to this share of the vectors is gathered and compared, instead of all of them being looked at."""
-_GATHERED = 4096  # vectors gathered at a time
+"""How many candidates a search in a graph keeps at least. Recall@10 is 0.99 or more: see benchmarks/ann.py."""
+EF_MOST = 2048
+"""With more candidates than this, an exact search costs less."""
+DEEP = 2
+"""The graph finds nearly all of the nearest ones in the first half of its candidates, and fewer in the rest."""
+FEW = 0.01
+"""Up to this share of the vectors, times the queries, the allowed ones are compared alone. Above it FAISS looks at all
+of them with a bitmap, because copying the allowed ones costs more than passing over the others. Measured by
+benchmarks/filter.py.
+"""
+_FEW_ROWS = 8192  # allowed vectors compared at a time
 
 
 class Part:
@@ -43,7 +46,7 @@ class Part:
         self.dim = int(index.d)
         self._index = index  # owns what follows
         inner: Any = faiss.downcast_index(index.index)
-        self._graph = inner if isinstance(inner, faiss.IndexHNSW) else None
+        self._graph: Any = inner if isinstance(inner, faiss.IndexHNSW) else None
         self._storage = inner if self._graph is None else faiss.downcast_index(inner.storage)
 
     def __len__(self) -> int:
@@ -88,41 +91,76 @@ class Part:
         remaining ids are -1.
         """
         queries = np.ascontiguousarray(queries, np.float32)
-        rows = None if allowed is None else self._rows(allowed)
-        if not len(self) or (rows is not None and not len(rows)):
+        rows = None if allowed is None else self.rows_of(allowed)
+        count = len(self) if rows is None else len(rows)
+        if not count:
             return empty_result(len(queries), k)
-        share = 1.0 if rows is None else len(rows) / len(self)
-        if rows is not None and share <= FEW:
-            return self._gathered(queries, k, rows)
-        parameters, index = None, self._storage
-        if self._graph is not None and k <= GRAPH_HITS and share >= GRAPH_SHARE:
-            index = self._graph
-            parameters = _FAISS.SearchParametersHNSW(efSearch=max(EF, 2 * k))
-        elif rows is not None:
-            parameters = faiss.SearchParameters()
-        if rows is not None and parameters is not None:
-            chosen = np.zeros(len(self), bool)
-            chosen[rows] = True
-            bits = np.packbits(chosen, bitorder="little")
-            parameters.sel = _FAISS.IDSelectorBitmap(bits)
-        scores, found = index.search(queries, k, params=parameters)
-        return scores, np.where(found < 0, -1, self.ids[found])
+        if rows is not None and count <= FEW * len(queries) * len(self):
+            return self.search_few(queries, k, rows)
+        walked = self._walk(queries, k, rows) if self._graph is not None and k <= count else None
+        return self.search_all(queries, k, rows) if walked is None else walked
 
-    def _rows(self, allowed: np.ndarray) -> np.ndarray:
-        """Which rows of the file have one of these ids."""
+    def _walk(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray] | None:
+        """The best of the vectors in `rows` by the graph. None if not all hits are sure to be among the best ones.
+
+        The graph is asked for more of the nearest ones, and the allowed ones of these are the best. There can be too
+        few, because photos in one folder, for example, are like each other, and may all be far from the query.
+        """
+        asked = k if rows is None else DEEP * k * len(self) // len(rows)
+        candidates = max(EF, DEEP * asked)
+        if candidates > EF_MOST:
+            return None
+        asked = min(len(self), k if rows is None else candidates // DEEP)
+        parameters = _FAISS.SearchParametersHNSW(efSearch=candidates)
+        scores, found = self._graph.search(queries, asked, params=parameters)
+        good = found >= 0
+        if rows is not None:
+            good &= self._wanted(rows)[found]
+        if (good.sum(axis=1) < k).any():
+            return None
+        first = np.argsort(~good, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, first, 1), self.ids[np.take_along_axis(found, first, 1)]
+
+    def search_few(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors in `rows` (int64), by comparing them alone."""
+        results = [empty_result(len(queries), k)]
+        codes = faiss.rev_swig_ptr(self._storage.codes.data(), self._storage.codes.size()).reshape(len(self), -1)
+        for start in range(0, len(rows), _FEW_ROWS):
+            some = rows[start : start + _FEW_ROWS]
+            few = faiss.IndexScalarQuantizer(self.dim, self._storage.sq.qtype, faiss.METRIC_INNER_PRODUCT)
+            few.add_sa_codes(codes[some])
+            scores, found = few.search(queries, min(k, len(some)))
+            results.append((scores, _ids_at(self.ids[some], found)))
+        return merge(results, k)
+
+    def search_all(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors in `rows` (int64), by asking for each vector whether it is one of them. Or of all."""
+        parameters: Any = faiss.SearchParameters()
+        if rows is not None:
+            bits: Any = np.packbits(self._wanted(rows), bitorder="little")
+            selector = _FAISS.IDSelectorBitmap(bits)  # a name, because FAISS only points to it
+            parameters.sel = selector
+        scores, found = self._storage.search(queries, k, params=parameters)
+        return scores, _ids_at(self.ids, found)
+
+    def _wanted(self, rows: np.ndarray) -> np.ndarray:
+        wanted = np.zeros(len(self), bool)
+        wanted[rows] = True
+        return wanted
+
+    def rows_of(self, allowed: np.ndarray) -> np.ndarray:
+        """Where the ids `allowed` are in the file, those that are."""
         first, last = np.searchsorted(allowed, [self.ids[0], self.ids[-1] + 1]) if len(self) else (0, 0)
         some = allowed[first:last]
         rows = np.searchsorted(self.ids, some)
         found: np.ndarray = rows[self.ids[rows] == some]
         return found
 
-    def _gathered(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        best = empty_result(len(queries), k)
-        for start in range(0, len(rows), _GATHERED):
-            some = rows[start : start + _GATHERED]
-            scores = queries @ self._storage.reconstruct_batch(some).T
-            best = merge([best, (scores, np.broadcast_to(self.ids[some], scores.shape))], k)
-        return best
+
+def _ids_at(ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The ids at `rows`. -1 stays -1."""
+    found: np.ndarray = np.where(rows < 0, -1, ids[rows])
+    return found
 
 
 def _mapped(path: Path) -> faiss.Index:
