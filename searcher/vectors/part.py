@@ -3,8 +3,9 @@
 It holds some of the vectors of a model, under ascending ids, and covers all ids between the one after which it begins
 and its last one. `faiss.read_index` opens it: an `IndexIDMap` over a float16 scalar-quantised index with inner product.
 That is flat (exact), or for many vectors the storage of a graph (HNSW, Malkov and Yashunin 2016), which finds nearly
-all of the nearest ones. Its last 16 bytes are a digest of everything before. FAISS notices a file that is too short,
-not one that is damaged: the digest is for `verify`, and it identifies the file to the catalog.
+all of the nearest ones. After the index are the id after which the file begins, and a digest of everything before.
+FAISS notices a file that is too short, not one that is damaged: the digest is for `verify`, and it identifies the file
+to the catalog.
 """
 
 import os
@@ -23,7 +24,7 @@ DIGEST_BYTES = 16
 _FAISS: Any = faiss  # its types lack much of it
 _BLOCK = 1 << 22
 
-EF = 512
+EF = 1024
 """How many candidates a search in a graph keeps at least. Recall@10 is 0.99 or more: see benchmarks/ann.py."""
 EF_MOST = 2048
 """With more candidates than this, an exact search costs less."""
@@ -47,7 +48,7 @@ class Part:
         self._index = index  # owns what follows
         inner: Any = faiss.downcast_index(index.index)
         self._graph: Any = inner if isinstance(inner, faiss.IndexHNSW) else None
-        self._storage = inner if self._graph is None else faiss.downcast_index(inner.storage)
+        self._storage: Any = inner if self._graph is None else faiss.downcast_index(inner.storage)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,13 +67,16 @@ class Part:
             if path.stat().st_size != expected.bytes:
                 raise Damaged(f"{path.name} has the wrong size")
             index = _mapped(path)
-        except (OSError, RuntimeError) as error:
-            raise Damaged(f"{path.name} cannot be opened: {str(error).splitlines()[0]}") from error
+        except (OSError, RuntimeError, MemoryError) as error:  # the last one: a length in its header was changed
+            reason = str(error).splitlines() or ["out of memory"]
+            raise Damaged(f"{path.name} cannot be opened: {reason[0]}") from error
         if not isinstance(index, faiss.IndexIDMap):
             raise Damaged(f"{path.name} is not the expected kind of FAISS index")
         inner: Any = faiss.downcast_index(index.index)
-        storage = faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
-        whole = isinstance(storage, faiss.IndexScalarQuantizer) and storage.metric_type == faiss.METRIC_INNER_PRODUCT
+        storage: Any = faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
+        whole = isinstance(storage, faiss.IndexScalarQuantizer) and storage.sq.qtype == faiss.ScalarQuantizer.QT_fp16
+        whole = whole and {storage.metric_type, inner.metric_type} == {faiss.METRIC_INNER_PRODUCT}
+        whole = whole and storage.code_size == 2 * dim and storage.codes.size() == 2 * dim * expected.vectors
         ids = faiss.vector_to_array(index.id_map)
         counts = {int(index.ntotal), int(inner.ntotal), int(storage.ntotal), len(ids), expected.vectors}
         if not whole or {index.d, inner.d, storage.d} != {dim} or len(counts) != 1:
@@ -178,12 +182,21 @@ def _can_be_walked(graph: Any, count: int) -> bool:
     width = faiss.vector_to_array(graph.cum_nneighbor_per_level)
     if len(levels) != count or len(offsets) != count + 1 or not 0 <= graph.entry_point < count:
         return False
-    if levels.min() < 1 or levels.max() >= len(width) or graph.max_level >= levels.max():
+    if levels.min() < 1 or levels.max() >= len(width) or (np.diff(width) < 0).any() or width[0] != 0:
+        return False
+    if levels[graph.entry_point] != graph.max_level + 1 or levels.max() != graph.max_level + 1:
         return False
     if offsets[0] != 0 or not np.array_equal(np.diff(offsets), width[levels]):
         return False
     links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
-    return bool(offsets[-1] == len(links) and links.max() < count and links.min() >= -1)
+    if offsets[-1] != len(links) or links.max() >= count or links.min() < -1:
+        return False
+    for level in range(1, int(graph.max_level) + 1):  # a link above the lowest level leads to a node that is there
+        begins = offsets[:-1][levels > level].astype(np.int64)
+        there = links[begins[:, None] + np.arange(width[level], width[level + 1])]
+        if (levels[there[there >= 0]] <= level).any():
+            return False
+    return True
 
 
 def read_digest(path: Path) -> bytes | None:

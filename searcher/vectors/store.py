@@ -247,6 +247,8 @@ class VectorStore:
             for path, after in self._files():
                 if span.after < after < span.last and after not in begins:
                     path.unlink(missing_ok=True)
+            with catalog.write() as change:  # after they are gone: a process that is killed here leaves no unknown one
+                change.models.forget_vector_files(self.model.id, [file for _, file in written])
             log.debug("wrote %d files with %d vectors", len(written), len(ids))
         finally:
             for fresh, _ in written:

@@ -38,8 +38,9 @@ class _Digested:
         self._digest.update(data)
         self._file.write(data)
 
-    def finish(self) -> tuple[bytes, int]:
-        """Append the digest and bring everything to the disk. Returns the digest and the size."""
+    def finish(self, after: int) -> tuple[bytes, int]:
+        """Append `after` and the digest, and bring everything to the disk. Returns the digest and the size."""
+        self.put(struct.pack("<q", after))  # two files with the same vectors may begin after different ids
         digest = self._digest.digest()
         self._file.write(digest)
         self._file.flush()
@@ -70,7 +71,7 @@ def write(
             done = write_body(target, ids, dim, chunks, progress)
             if done != count:
                 raise ValueError(f"expected {count} vectors, got {done}")
-            digest, size = target.finish()
+            digest, size = target.finish(after)
     except BaseException:
         path.unlink(missing_ok=True)
         raise

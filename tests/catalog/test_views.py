@@ -180,5 +180,7 @@ def test_a_vector_file_replaces_those_inside_of_it(catalog: Catalog) -> None:
             change.models.add_vector_files(1, [VectorFile(bytes([after]), after, after + 10, 10, 10)])
         pieces = [VectorFile(b"a", 10, 15, 5, 10), VectorFile(b"b", 15, 30, 15, 10)]
         change.models.add_vector_files(1, pieces)
+        assert len(change.view.models.vector_files(1)) == 6  # the old ones are still on the disk
+        change.models.forget_vector_files(1, pieces)
         known = sorted((file.after_id, file.last_id) for file in change.view.models.vector_files(1))
     assert known == [(0, 10), (10, 15), (10, 20), (15, 30), (30, 40)]

@@ -36,17 +36,17 @@ def written(path: Path, count: int = 500) -> tuple[VectorFile, np.ndarray, np.nd
 
 @settings(max_examples=30, deadline=None)
 @given(count=st.integers(0, 40), dim=st.integers(1, 70), seed=st.integers(0, 1000))
-def test_a_written_file_equals_what_faiss_writes_plus_a_digest(
+def test_a_written_file_equals_what_faiss_writes_plus_where_it_begins_and_a_digest(
     tmp_path_factory: pytest.TempPathFactory, count: int, dim: int, seed: int
 ) -> None:
     folder = tmp_path_factory.mktemp("faiss")
     ids, vectors = np.arange(count, dtype=np.int64) * 5 + seed, unit_vectors(count, dim, seed)
-    write(folder / "ours", count, dim, [(ids, vectors)])
+    write(folder / "ours", count, dim, [(ids, vectors)], after=seed)
     index = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT))
     index.add_with_ids(vectors.astype(np.float32), ids)
     faiss.write_index(index, str(folder / "theirs"))
     ours = (folder / "ours").read_bytes()
-    assert ours[:-DIGEST_BYTES] == (folder / "theirs").read_bytes()
+    assert ours[:-DIGEST_BYTES] == (folder / "theirs").read_bytes() + struct.pack("<q", seed)
 
 
 def test_a_search_is_exact_apart_from_float16_rounding(tmp_path: Path) -> None:
