@@ -1,6 +1,6 @@
 """Claim: a search in a large library finds 0.99 of the 10 nearest photos, at least 10 times as fast as a NumPy product.
 
-    python benchmarks/ann.py [--vectors 100000,1000000] [--dim 512] [--folder DIR] [--plot FILE.svg] [--no-peers]
+    python benchmarks/ann.py [--vectors 100000,1000000] [--dim 512] [--folder DIR] [--plot FILE.svg]
 
 The vectors are made (benchmarks/made_vectors.py). searcher's files are those of a library. hnswlib and usearch (to be
 installed with pip) have the same number of links, and as many candidates when they build. Each query is searched alone.
@@ -274,7 +274,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="Keep the files here, or use those that are already here.")
     parser.add_argument("--plot", type=Path, help="Draw recall and queries/s.")
-    parser.add_argument("--no-peers", action="store_true", help="Leave out hnswlib and usearch.")
+    parser.add_argument("--peers-up-to", type=int, default=10**9, help="Leave hnswlib and usearch out of larger sizes.")
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="searcher-ann-"))
     folder.mkdir(exist_ok=True)
@@ -282,7 +282,7 @@ def main() -> int:
     try:
         for count in map(int, arguments.vectors.split(",")):
             title = f"{count:,} x {arguments.dim}"
-            options = (arguments.queries, arguments.rounds, not arguments.no_peers)
+            options = (arguments.queries, arguments.rounds, count <= arguments.peers_up_to)
             curves[title], fine = measure(count, arguments.dim, folder, *options)
             good &= fine
     finally:

@@ -181,9 +181,6 @@ class VectorStore:
 
         It does nothing while another process is at it.
         """
-        with catalog.read() as view:
-            if not self._to_write(view):
-                return False
         try:
             with catalog.lock(progress, BUILD_LOCK, wait=False):
                 with catalog.read() as view:
@@ -236,6 +233,8 @@ class VectorStore:
                 fresh = self.path(after).with_suffix(f"{_SUFFIX}.new")
                 rows = _committed(catalog, self.model, some)
                 graph = len(some) >= GRAPH_FROM
+                if graph:
+                    progress.notice(f"arranging {len(some):,} vectors for fast searches, which go on meanwhile")
                 file = write(fresh, len(some), self.model.dim, rows, after=after, graph=graph, progress=progress)
                 written.append((fresh, file))
                 after = file.last_id

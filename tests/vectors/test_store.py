@@ -427,6 +427,21 @@ def test_new_embeddings_become_files_of_their_own_and_are_merged(catalog: Catalo
             assert len(view.models.vector_files(vectors.model.id)) <= 2 * len(files(vectors))
 
 
+def test_building_a_graph_is_announced_and_shows_its_progress(catalog: Catalog) -> None:
+    seen: list[object] = []
+
+    class Recording(Progress):
+        def advance(self, done: int, total: int | None) -> None:
+            seen.append((done, total))
+
+        def notice(self, message: str) -> None:
+            seen.append(message.split(",")[0])
+
+    with many_files():
+        VectorStore(catalog.folder, add(catalog, 15)).rebuild_if_needed(catalog, Recording())
+    assert seen == ["arranging 10 vectors for fast searches", (10, 10), "arranging 5 vectors for fast searches", (5, 5)]
+
+
 def test_a_file_whose_photos_are_gone_becomes_smaller(catalog: Catalog) -> None:
     with many_files():
         vectors = VectorStore(catalog.folder, add(catalog, 40))
