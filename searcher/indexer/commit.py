@@ -107,6 +107,8 @@ class Committer:
             self._swapped.add((moved.root_id, moved.relpath))
             self.counts.moved += 1
             return
+        if there is not None:  # changed, or moved away and replaced by another photo: then its tags are needed there
+            change.backup.keep_tags(place.root_id, self._roots[place.root_id], place.relpath)
         self._put_images.append(change.files.put_image(place, content_id))
         if there is not None and there.content_id is not None:
             self.counts.changed += 1
