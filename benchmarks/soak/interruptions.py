@@ -106,9 +106,7 @@ def run(arguments: Sequence[str] | None = None) -> list[Result]:
     total: Counter[str] = sum(results.values(), Counter())
     print_table(["run", *COUNTED], [*rows, ["all", *(f"{total[column]:,}" for column in COUNTED)]])
     return [
-        Result(
-            "kills of runs at random moments", f"{total['kills']:,} of {len(results)} kinds of runs", total["broken"]
-        ),
+        Result(f"kills of {len(results)} commands at random moments", f"{total['kills']:,}", total["broken"]),
         Result("kills at a write, rename or sync", f"{total['kills at a call']:,}", total["broken at a call"]),
         Result("errors at a write, rename or sync", f"{total['errors at a call']:,}", total["broken by an error"]),
     ]
