@@ -17,6 +17,7 @@ PACKAGE = CHECKOUT / "searcher"
 # Top layer first. A package imports only from layers below its own.
 LAYERS = [
     {"commands"},
+    {"web"},
     {"library"},
     {"indexer", "search", "tagger", "evaluate"},
     {"vectors"},
@@ -28,11 +29,14 @@ LAYERS = [
     {"errors", "progress"},
 ]
 LAYER = {package: len(LAYERS) - level for level, packages in enumerate(LAYERS) for package in packages}
-COMMANDS_MAY_USE = {"commands", "library", "models", "evaluate", "datasets", "drawing", "errors", "progress", "filters"}
+WEB_MAY_USE = {"web", "library", "models", "evaluate", "datasets", "drawing", "errors", "progress", "filters"}
+COMMANDS_MAY_USE = WEB_MAY_USE | {"commands"}
 TRAINER_MAY_USE = {"trainer", "evaluate", "models", "datasets", "photos", "errors", "progress"}
 MAY_USE_TRAINER = {"commands/train.py", "commands/models.py"}
 # Distributions whose import name differs from their own name.
-IMPORT_NAME = {"faiss-cpu": "faiss", "pillow": "PIL"}
+IMPORT_NAME = {"faiss-cpu": "faiss", "pillow": "PIL", "python-multipart": "python_multipart"}
+# What FastAPI is made of.
+FROM_FASTAPI = {"starlette", "pydantic"}
 
 # What an extra brings, and the one file that uses it, inside its functions, and says what to install.
 FROM_EXTRAS = {
@@ -150,7 +154,7 @@ def test_code_outside_the_trainer_imports_only_base_dependencies() -> None:
     required = setup["options"]["install_requires"].split("\n")
     names = [re.split(r"[<>=!~\[; ]", line)[0] for line in required if line.strip()]
     allowed = {IMPORT_NAME.get(name, name.replace("-", "_")) for name in names}
-    allowed |= set(sys.stdlib_module_names) | {"searcher"}
+    allowed |= set(sys.stdlib_module_names) | {"searcher"} | FROM_FASTAPI
     outside = [i for i in IMPORTS if package_of(i.file) != "trainer"]
     outside = [i for i in outside if i.at_start or FROM_EXTRAS.get(i.file) != i.module.split(".")[0]]
     assert not [str(i) for i in outside if i.module.split(".")[0] not in allowed]
@@ -173,6 +177,15 @@ def test_commands_reach_catalog_vectors_and_searches_through_the_library() -> No
     inside = [i for i in IMPORTS if package_of(i.file) == "commands" and package_used(i)]
     allowed = COMMANDS_MAY_USE | {"trainer"}  # the test above says which commands
     assert not [str(i) for i in inside if package_used(i) not in allowed]
+
+
+def test_the_page_reaches_catalog_vectors_and_searches_through_the_library() -> None:
+    inside = [i for i in IMPORTS if package_of(i.file) == "web" and package_used(i)]
+    assert not [str(i) for i in inside if package_used(i) not in WEB_MAY_USE]
+
+
+def test_no_command_loads_the_web_server_before_it_runs() -> None:
+    assert not [str(i) for i in IMPORTS if package_used(i) == "web" and package_of(i.file) != "web" and i.at_start]
 
 
 def file_of(module: str) -> str | None:

@@ -9,6 +9,7 @@
 `watching`    the library follows its folders
 `backup`      what a person has typed, to a file and back
 `thumbnails`  small copies of photos, cached
+`suggestions` what a shell offers while somebody types
 `reports`     what a library says about itself
 """
 

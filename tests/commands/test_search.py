@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from searcher import Hit
 from searcher.commands import main
-from searcher.commands.search import show_hits
+from searcher.commands.hits import show_hits
 
 
 def hit(rank: int, path: str, score: float, copies: tuple[str, ...] = ()) -> Hit:
@@ -52,6 +52,7 @@ def test_the_help_fits_on_a_screen_and_shows_every_option() -> None:
         (["--rating", "0"], "not in the range"),
         (["--format", "psd"], "Unknown format 'psd'"),
         (["--name", "*", "--sort", "relevance"], "--sort relevance needs"),
+        (["--name", "*", "--diverse"], "--diverse needs a description"),
     ],
 )
 def test_a_wrong_condition_is_wrong_usage(arguments: list[str], message: str) -> None:

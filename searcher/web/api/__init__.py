@@ -1,0 +1,7 @@
+"""The endpoints of the HTTP API. They are plain functions on Library, which run in threads."""
+
+from fastapi import APIRouter
+
+from searcher.web.api import library
+
+ROUTERS: tuple[APIRouter, ...] = (library.router,)
