@@ -123,10 +123,13 @@ def test_a_deleted_photo_has_its_tags_again_when_it_comes_back(typed: Album, emp
         assert after[str(typed.folder / "back.png")] == {("Rex", None)} and str(blue) not in after
 
 
-def test_a_renamed_photo_keeps_its_tags_though_another_one_has_its_old_name(typed: Album) -> None:
+@pytest.mark.parametrize("other", ["photo", "broken"])
+def test_a_renamed_photo_keeps_its_tags_though_another_file_has_its_old_name(typed: Album, other: str) -> None:
     blue = typed.folder / "blue.png"
     blue.rename(typed.folder / "best.png")
     typed.add("blue.png", "yellow", 9)
+    if other == "broken":
+        blue.write_bytes(blue.read_bytes()[:40])
     typed.index(typed.folder)
     after = tags(typed.library)
     assert after[str(typed.folder / "best.png")] == {("Rex", None)}
