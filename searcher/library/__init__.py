@@ -7,6 +7,7 @@
 `refresh`     what derives from the embeddings is brought up to date
 `check`       is a library sound? `photo_check`: are the photos still what was indexed?
 `watching`    the library follows its folders
+`overview`    a library at a glance; `remembered`: counts, until the catalog changes
 `backup`      what a person has typed, to a file and back
 `thumbnails`  small copies of photos, cached
 `reports`     what a library says about itself

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.rows import ModelRow
 from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter, Sort
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
+from searcher.library.overview import OverviewMethods
 from searcher.photos.rules import NO_CHANGE, OptionChange
 from searcher.progress import SILENT, Progress
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Library(LabelMethods):
+class Library(LabelMethods, OverviewMethods):
     """One library on disk. Use it as a context manager, or call `close`. Threads may share it.
 
     Methods raise SearcherError (see `searcher.errors`) with one line for the user.
@@ -300,14 +300,6 @@ class Library(LabelMethods):
             bytes=self._bytes(),
         )
 
-    def _bytes(self) -> int:
-        from searcher.library.thumbnails import Thumbnails
-
-        files = (
-            file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
-        )
-        return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
-
     def export(self, file: str | Path) -> "BackupReport":
         """Write what a person has typed to a JSON file: tags by hand, taught labels, folders with their options.
 
@@ -345,10 +337,3 @@ class Library(LabelMethods):
         if repair and not report.ok:
             report = check.repair(self._catalog, store, report, progress)
         return check.with_photos(self._catalog, report, progress) if photos else report
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # a journal or a replaced file that has just gone
-        return 0
