@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from searcher.library.library import Library
 from searcher.library.location import default_library_dir
+from searcher.photos.cores import usable_cores
 from searcher.photos.rules import FolderOptions, OptionChange
 from searcher.photos.rules import describe as describe_options
 
@@ -30,4 +31,4 @@ if TYPE_CHECKING:  # what the methods of Library take and return, for whoever an
     from searcher.tagger.question import Question as Question
     from searcher.tagger.sidecars import SidecarChange as SidecarChange
 
-__all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir", "describe_options"]
+__all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir", "describe_options", "usable_cores"]
