@@ -1,10 +1,14 @@
 """What a library holds: its catalog, its model and its vectors. Shared by threads."""
 
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from searcher.catalog import Catalog
+from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.rows import ModelRow
 from searcher.errors import NotFound
 from searcher.library.encoders import Encoders
@@ -45,6 +49,16 @@ class LibraryCore:
     def exists(self) -> bool:
         """Whether there is a catalog yet."""
         return self._catalog.exists
+
+    @property
+    def revision(self) -> str:
+        """A text that is another one after every change of the catalog. It costs two looks at the disk."""
+        return "-".join(f"{state.st_ino:x}.{state.st_size:x}.{state.st_mtime_ns:x}" for state in self._states())
+
+    def _states(self) -> Iterator[os.stat_result]:
+        for suffix in ("", "-wal"):
+            with suppress(OSError):
+                yield os.stat(f"{self.folder / CATALOG_NAME}{suffix}")  # noqa: PTH116 (called for every thumbnail)
 
     @property
     def model(self) -> "DualEncoder":

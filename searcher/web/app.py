@@ -17,9 +17,12 @@ from searcher.errors import Busy, InvalidInput, NotFound, SearcherError
 from searcher.library import Library, usable_cores
 from searcher.web import pages
 from searcher.web.api import ROUTERS
+from searcher.web.asking import Rankings
 from searcher.web.lanes import Lanes, TooMany
 from searcher.web.libraries import Libraries
+from searcher.web.reasons import wrong_value
 from searcher.web.security import Access, Gate
+from searcher.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
     app.state.access = access
     app.state.libraries = Libraries(libraries)
     app.state.closing = asyncio.Event()  # set when the server is to end: streams end then
+    app.state.uploads, app.state.rankings = Uploads(), Rankings()
     app.state.lanes = Lanes(usable_cores())
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
@@ -84,13 +88,6 @@ def _explain_validation(request: Request, error: Exception) -> JSONResponse:
 def _explain_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-def wrong_value(found: Mapping[str, Any]) -> str:
-    """What an error of pydantic says, on one line."""
-    place = ".".join(str(part) for part in found["loc"] if part not in ("query", "path", "body", "header"))
-    message = str(found["msg"]).removeprefix("Value error, ")
-    return " ".join(f"{place}: {message}".split()) if place else " ".join(message.split())
 
 
 def _describe(app: FastAPI) -> None:

@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from searcher.web.api import library
+from searcher.web.api import images, library, search
 
-ROUTERS: tuple[APIRouter, ...] = (library.router,)
+ROUTERS: tuple[APIRouter, ...] = (library.router, search.router, images.router)
