@@ -50,6 +50,11 @@ class LibraryCore:
         return self._catalog.exists
 
     @property
+    def revision(self) -> str:
+        """A text that is another one after every change of the catalog, by any process. "" without a catalog. Cheap."""
+        return self._catalog.revision() if self._catalog.exists else ""
+
+    @property
     def model(self) -> "DualEncoder":
         """The model of this library, opened when it is first used, and again if the library was given another one.
 

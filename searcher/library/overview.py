@@ -28,13 +28,9 @@ SIZE_EVERY_S = 60.0  # how often the files of a library are measured
 class OverviewMethods(LibraryCore):
     """Counts of the photos of a library, for everything or for what meets a filter."""
 
-    def revision(self) -> str:
-        """A text that is another one after each change of photos or labels, whoever made it. Cheap."""
-        return self._catalog.revision()
-
     def summary(self) -> Summary:
         """The library at a glance, for those who ask often. Raises NotFound if there is no library."""
-        revision = self.revision()
+        revision = self.revision
         folders = self._remembered.get("folders", revision, self._folders)
         model = self._remembered.get("model", revision, self._current)
         now = time.monotonic()
@@ -98,7 +94,7 @@ class OverviewMethods(LibraryCore):
             with self._catalog.read() as view:
                 return count(view)
 
-        return self._remembered.get((name, filter), self.revision(), compute)
+        return self._remembered.get((name, filter), self.revision, compute)
 
 
 def _facets(view: "View") -> Facets:

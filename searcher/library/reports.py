@@ -1,7 +1,6 @@
 """What a library says about itself."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from searcher.catalog.rows import Content, Photo

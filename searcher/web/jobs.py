@@ -1,4 +1,4 @@
-"""Long work on a library, in a thread of its own: one job a library at a time, with progress that many clients can see."""
+"""Long work on a library, in a thread of its own, with progress for many clients. A library has one job at a time."""
 
 import asyncio
 import itertools
@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,12 +37,12 @@ class Job(BaseModel):
     kind: Kind
     title: str = Field(description="What it does, for people.")
     state: State = "running"
-    done: int = Field(0, description="How many photos are done.")
-    total: int | None = Field(None, description="How many photos there are to do; null while they are being counted.")
-    notices: list[str] = Field([], description="What the user should know.")
-    error: str | None = Field(None, description="Why it failed, or that it was stopped; one line.")
-    result: dict[str, Any] | None = Field(None, description="What it did, once it is done. It depends on the kind.")
-    seconds: float = Field(0.0, description="How long it has been running, or ran.")
+    done: int = Field(default=0, description="How many photos are done.")
+    total: int | None = Field(default=None, description="How many there are; null while they are counted.")
+    notices: list[str] = Field(default=[], description="What the user should know.")
+    error: str | None = Field(default=None, description="Why it failed, or that it was stopped; one line.")
+    result: dict[str, Any] | None = Field(default=None, description="What it did, depending on the kind.")
+    seconds: float = Field(default=0.0, description="How long it has been running, or ran.")
 
 
 class Outcome(NamedTuple):
@@ -125,7 +126,7 @@ class Jobs:
         return run.job
 
     def close(self) -> None:
-        """End all streams, ask all jobs to stop, and begin no more. Returns at once."""
+        """Ask all jobs to stop, and begin no more. Returns at once."""
         with self._lock:
             self._closed = True
             runs = [*self._runs.values()]
@@ -145,8 +146,8 @@ class Jobs:
         """Whether there are as many streams as there may be."""
         return self._streams >= MOST_STREAMS
 
-    async def stream(self, library: Library) -> AsyncIterator[str]:
-        """The jobs of a library as server-sent events: the latest one, then each change, until `close`.
+    async def stream(self, library: Library, closing: asyncio.Event) -> AsyncIterator[str]:
+        """The jobs of a library as server-sent events: the latest one, then each change, until `closing`.
 
         No thread waits for a client.
         """
@@ -154,8 +155,9 @@ class Jobs:
         try:
             sent, quiet = self.latest(library), 0.0
             yield _event(sent) if sent is not None else _PING
-            while not self._closed:
-                await asyncio.sleep(EVERY_S)
+            while not closing.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(closing.wait(), EVERY_S)
                 quiet += EVERY_S
                 job = self.latest(library)
                 if job is not None and job is not sent:

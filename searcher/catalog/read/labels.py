@@ -9,7 +9,7 @@ from typing import NamedTuple
 from searcher.catalog.filtering import STANDS
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list
 from searcher.catalog.rows import FILE, TAUGHT, USER, ZERO_SHOT
-from searcher.filters import EVERYTHING, Filter
+from searcher.filters import EVERYTHING, SOURCES, Filter
 
 SAMPLED = 64  # photos of a label, the newest, of which the most likely ones are shown
 FEW = 10_000  # photos whose labels are read one by one
@@ -40,7 +40,7 @@ class LabelReads(Queries):
         # without labels asked for, sources say which tags count, and that a photo has one follows
         narrowed = filter if filter.tags or filter.not_tags else replace(filter, sources=())
         within = self._contents(narrowed) if narrowed else None
-        sources = {source for source in (ZERO_SHOT, TAUGHT, USER, FILE) if source in filter.sources or not filter.sources}
+        sources = set(filter.sources or SOURCES)
         by_runs = self._by_runs(within, sources)
         given = self._given(within, sources)
         totals = {label_id: sum(counts.values()) for label_id, counts in by_runs.items()}

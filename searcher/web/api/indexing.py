@@ -24,11 +24,13 @@ class ToIndex(BaseModel):
     """What to index."""
 
     folders: list[Annotated[str, Field(max_length=4096)]] = Field(
-        [], max_length=100, description="Absolute paths, or paths that begin with ~. None: all folders indexed before."
+        default=[],
+        max_length=100,
+        description="Absolute, or beginning with ~. None: all folders indexed before.",
     )
-    check_content: bool = Field(False, description="Also read files whose size and time are the same.")
-    retry: bool = Field(False, description="Also read unchanged files again that failed before.")
-    tag: bool = Field(False, description="Also give new photos the labels that the library was asked for before.")
+    check_content: bool = Field(default=False, description="Also read files whose size and time are the same.")
+    retry: bool = Field(default=False, description="Also read unchanged files again that failed before.")
+    tag: bool = Field(default=False, description="Also give new photos the labels asked for before.")
 
 
 class FailedFile(BaseModel):
@@ -46,9 +48,7 @@ def index(library: ChosenLibrary, request: Request, wanted: ToIndex) -> Job:
         raise InvalidInput("nothing is indexed yet: name a folder")
 
     def work(progress: Progress) -> Outcome:
-        report = library.index(
-            *folders, check_content=wanted.check_content, retry=wanted.retry, progress=progress
-        )
+        report = library.index(*folders, check_content=wanted.check_content, retry=wanted.retry, progress=progress)
         if wanted.tag and library.has_model:
             library.tag_new(progress)
         for line in report.notices:
@@ -77,7 +77,8 @@ async def progress(library: ChosenLibrary, request: Request) -> Response:
     if jobs.full:
         return JSONResponse({"error": "too many pages are open: close some"}, 503)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy passes each event on at once
-    return StreamingResponse(jobs.stream(library), media_type="text/event-stream", headers=headers)
+    events = jobs.stream(library, request.app.state.closing)
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 @router.delete("/index")
