@@ -49,6 +49,8 @@ def command(
     Only this machine can reach it. With another --host, or through a reverse proxy, the page asks for a token: open the
     link that is printed. $SEARCHER_TOKEN sets the token, so that the link stays the same.
     """
+    # Many searches at a time use all cores. The threads of one shall not wait in a loop for work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     base = _base(base_path)
     token = _token()
 

@@ -22,6 +22,7 @@ from searcher.web.lanes import Lanes, TooMany
 from searcher.web.libraries import Libraries
 from searcher.web.reasons import wrong_value
 from searcher.web.security import Access, Gate
+from searcher.web.thumbnails import SentThumbnails
 from searcher.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
     app.state.access = access
     app.state.libraries = Libraries(libraries)
     app.state.closing = asyncio.Event()  # set when the server is to end: streams end then
-    app.state.uploads, app.state.rankings = Uploads(), Rankings()
+    app.state.uploads, app.state.rankings, app.state.thumbnails = Uploads(), Rankings(), SentThumbnails()
     app.state.lanes = Lanes(usable_cores())
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
