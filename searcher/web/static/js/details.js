@@ -9,8 +9,8 @@ import { failed, toast } from "./toasts.js";
 const DATE = { weekday: "short", year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit" };
 
 export class Details {
-  constructor({ onsimilar, onreveal, oncopy }) {
-    Object.assign(this, { onsimilar, onreveal, oncopy });
+  constructor({ onreveal, oncopy }) {
+    Object.assign(this, { onreveal, oncopy });
     this.element = h("aside", { class: "details", "aria-label": "Details of the photo" });
   }
 
@@ -36,8 +36,6 @@ export class Details {
       h(
         "div",
         { class: "actions" },
-        button("plus", "More like this", () => this.onsimilar(1)),
-        button("minus", "Less like this", () => this.onsimilar(-1)),
         button("copy", "Copy path", this.oncopy),
         button("open", "Show in file manager", this.onreveal),
       ),

@@ -66,6 +66,13 @@ export function button(name, text, onclick, properties = {}) {
   return h("button", { type: "button", onclick, ...properties }, name && icon(name), h("span", {}, text));
 }
 
+export const muted = (...children) => h("span", { class: "muted" }, children);
+
+/** A button that is on or off. `name` keeps the focus when its panel is drawn again. */
+export function toggle(name, on, onclick, children, properties = {}) {
+  return h("button", { type: "button", name, "aria-pressed": String(Boolean(on)), onclick, ...properties }, children);
+}
+
 const NUMBERS = new Intl.NumberFormat("en");
 export const number = (value) => NUMBERS.format(value);
 export const plural = (value, word, words = `${word}s`) => `${number(value)} ${value === 1 ? word : words}`;

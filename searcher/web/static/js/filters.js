@@ -1,7 +1,7 @@
 // The panel of filters: dates, place, camera, folder, labels, kind and size.
 
 import { get } from "./api.js";
-import { button, debounced, h, iconButton, number } from "./dom.js";
+import { button, debounced, h, iconButton, muted, number, toggle } from "./dom.js";
 import { KINDS, setFilters } from "./filterwords.js";
 import { PlaceMap } from "./map.js";
 import { addFilters, go, state } from "./state.js";
@@ -52,7 +52,7 @@ export class Filters {
       this.#choices("Camera", "camera", this.#facets.cameras, filters),
       this.#choices("Folder", "folder", this.#facets.folders.map(({ path, photos }) => ({ name: path, photos })), filters),
       this.#tags(filters),
-      section("Kind and size", this.#formats(filters), select("min_pixels", "Size", PIXELS, filters), select("orientation", "Shape", SHAPES, filters)),
+      section("Kind and size", pills("format", this.#facets.formats.map(({ name, photos }) => [name, photos]), filters), select("min_pixels", "Size", PIXELS, filters), select("orientation", "Shape", SHAPES, filters)),
       section("Stars", stars(filters)),
       section("File name", text("name", "A part with *, such as IMG_2*", filters.name, (value) => setFilters({ name: value }))),
     );
@@ -98,7 +98,7 @@ export class Filters {
     const day = (name, label, value, change) => {
       const input = h("input", { type: "date", name, value: value ?? "", "aria-label": label });
       input.addEventListener("change", () => change(input.value || null));
-      return h("label", {}, h("span", { class: "muted" }, label), input);
+      return h("label", {}, muted(label), input);
     };
     const full = (value) => value && (value + "-01-01".slice(value.length - 4)).slice(0, 10);
     return h(
@@ -119,14 +119,15 @@ export class Filters {
     };
     input.addEventListener("input", () => (shown.textContent = `${value()} km`));
     input.addEventListener("change", () => setFilters({ near: `${latitude},${longitude},${value()}` }));
-    return h("div", { class: "line" }, h("span", { class: "muted" }, "Within"), input, shown, iconButton("close", "Any place", () => setFilters({ near: null })));
+    return h("div", { class: "line" }, muted("Within"), input, shown, iconButton("close", "Any place", () => setFilters({ near: null })));
   }
 
   #choices(title, name, all, filters) {
     if (!all.length) return "";
     const rows = all.slice(0, 40).map((one) => {
       const chosen = filters[name] === one.name;
-      return h("button", { type: "button", class: "choice", name: `${name} ${one.name}`, title: one.name, "aria-pressed": String(chosen), onclick: () => setFilters({ [name]: chosen ? null : one.name }) }, h("span", {}, shortened(one.name, name)), h("span", { class: "muted" }, number(one.photos)));
+      const choose = () => setFilters({ [name]: chosen ? null : one.name });
+      return toggle(`${name} ${one.name}`, chosen, choose, [h("span", {}, shortened(one.name, name)), muted(number(one.photos))], { class: "choice", title: one.name });
     });
     return section(title, h("div", { class: "choices" }, rows));
   }
@@ -135,27 +136,20 @@ export class Filters {
     if (!this.#labels.length) return "";
     const list = h("datalist", { id: "all-labels" }, this.#labels.slice(0, 2000).map((one) => h("option", { value: one.label })));
     const add = (name) => (value) => value && setFilters({ [name]: [...new Set([...(state().filters[name] ?? []), value])] });
-    const many = this.#labels.slice(0, 12).map(({ label, photos }) => {
-      const chosen = filters.tag?.includes(label);
-      const next = chosen ? filters.tag.filter((one) => one !== label) : [...(filters.tag ?? []), label];
-      return h("button", { type: "button", class: "choice pill", name: `tag ${label}`, "aria-pressed": String(Boolean(chosen)), onclick: () => setFilters({ tag: next }) }, label, h("span", { class: "muted" }, number(photos)));
-    });
-    const from = Object.entries(KINDS).map(([name, words]) => [name, words]);
-    const source = select("source", "Labels", [["", "From anywhere"], ...from], { source: filters.source?.[0] }, (value) => setFilters({ source: value ? [value] : null }));
-    return section("Labels", list, h("div", { class: "pills" }, many), h("div", { class: "pair" }, text("tag", "With …", "", add("tag"), "all-labels"), text("not_tag", "Without …", "", add("not_tag"), "all-labels")), source);
+    const many = pills("tag", this.#labels.slice(0, 12).map(({ label, photos }) => [label, photos]), filters);
+    const source = select("source", "Labels", [["", "From anywhere"], ...Object.entries(KINDS)], { source: filters.source?.[0] }, (value) => setFilters({ source: value ? [value] : null }));
+    return section("Labels", list, many, h("div", { class: "pair" }, text("tag", "With …", "", add("tag"), "all-labels"), text("not_tag", "Without …", "", add("not_tag"), "all-labels")), source);
   }
+}
 
-  #formats(filters) {
-    return h(
-      "div",
-      { class: "pills" },
-      this.#facets.formats.map(({ name, photos }) => {
-        const chosen = filters.format?.includes(name);
-        const next = chosen ? filters.format.filter((one) => one !== name) : [...(filters.format ?? []), name];
-        return h("button", { type: "button", class: "choice pill", name: `format ${name}`, "aria-pressed": String(Boolean(chosen)), onclick: () => setFilters({ format: next }) }, name, h("span", { class: "muted" }, number(photos)));
-      }),
-    );
-  }
+/** Buttons for the values of a list; any number of them can be on. */
+function pills(name, values, filters) {
+  const on = filters[name] ?? [];
+  const one = ([value, photos]) => {
+    const next = on.includes(value) ? on.filter((other) => other !== value) : [...on, value];
+    return toggle(`${name} ${value}`, on.includes(value), () => setFilters({ [name]: next }), [value, muted(number(photos))], { class: "choice pill" });
+  };
+  return h("div", { class: "pills" }, values.map(one));
 }
 
 const section = (title, ...children) => h("section", {}, h("h3", {}, title), ...children);
@@ -188,7 +182,7 @@ function stars(filters) {
     "div",
     { class: "stars" },
     [1, 2, 3, 4, 5].map((count) =>
-      h("button", { type: "button", class: "quiet", name: `stars ${count}`, "aria-label": `${count} stars or more`, "aria-pressed": String(count === chosen), onclick: () => setFilters({ rating: count === chosen ? null : String(count) }) }, count <= chosen ? "★" : "☆"),
+      toggle(`stars ${count}`, count === chosen, () => setFilters({ rating: count === chosen ? null : String(count) }), count <= chosen ? "★" : "☆", { class: "quiet", "aria-label": `${count} stars or more` }),
     ),
   );
 }

@@ -2,7 +2,7 @@
 // The list is cut into sections (a month, or "less likely"), and these into blocks of photos, which are laid out alone.
 
 import { thumbnail } from "./api.js";
-import { h, iconButton, monthName, plural } from "./dom.js";
+import { h, iconButton, monthName, muted, plural } from "./dom.js";
 import { estimate, justify, ratioOf } from "./layout.js";
 import * as selection from "./selection.js";
 import { href } from "./state.js";
@@ -258,7 +258,7 @@ export class Grid {
         "li",
         { class: section.divider ? "head divider" : "head", style: { height: `${head}px` } },
         h("h2", {}, title),
-        h("span", { class: "muted" }, plural(section.count, "photo")),
+        muted(plural(section.count, "photo")),
       ),
     );
   }

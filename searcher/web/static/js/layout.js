@@ -2,6 +2,7 @@
 
 const NARROW = 0.45;
 const WIDE = 3.2;
+const MOST = 1.25; // a row that is not full is this much higher than others
 
 export const ratioOf = ({ width, height }) => (width && height ? Math.min(WIDE, Math.max(NARROW, width / height)) : 1);
 
@@ -21,11 +22,13 @@ export function justify(ratios, width, target, gap) {
     const next = ratios[at + 1];
     if (next !== undefined && (made === rows - 1 || passed + next / 2 < end)) return;
     const gaps = gap * (at - first);
-    const h = Math.min((width - gaps) / inRow, target * 1.45);
+    const full = (width - gaps) / inRow;
+    const h = Math.round(Math.min(full, target * MOST));
     let x = 0;
     for (const one of ratios.slice(first, at + 1)) {
-      boxes.push({ x, y, w: one * h, h });
-      x += one * h + gap;
+      const end = Math.round(x + one * Math.min(full, target * MOST)); // whole pixels: no seams
+      boxes.push({ x, y, w: end - x, h });
+      x = end + gap;
     }
     y += h + gap;
     [first, inRow, made] = [at + 1, 0, made + 1];
@@ -36,6 +39,6 @@ export function justify(ratios, width, target, gap) {
 /** The height that so many photos will take, before their sizes are known. */
 export function estimate(count, ratio, width, target, gap) {
   const rows = Math.max(1, Math.round((count * ratio * target) / width));
-  const h = Math.min((width * rows) / (count * ratio), target * 1.45);
+  const h = Math.min((width * rows) / (count * ratio), target * MOST);
   return rows * h + (rows - 1) * gap;
 }

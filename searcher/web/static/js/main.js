@@ -5,7 +5,6 @@ import { get } from "./api.js";
 import { showKeys } from "./dialogs.js";
 import { h, icon, iconButton, plural } from "./dom.js";
 import * as drop from "./drop.js";
-import { Filters } from "./filters.js";
 import * as jobs from "./jobs.js";
 import { listenForKeys } from "./keys.js";
 import { Photos } from "./photos.js";
@@ -14,13 +13,15 @@ import { go, goTo, href, state, whenChanged } from "./state.js";
 import { addTerm, Terms } from "./terms.js";
 import { failed, toast } from "./toasts.js";
 import { openPhoto, Viewer } from "./viewer.js";
-import { duplicatesView } from "./views/duplicates.js";
-import { foldersView } from "./views/folders.js";
-import { labelsView } from "./views/labels.js";
 
 const POLL = 5000;
 const VIEWS = [["photos", "Photos"], ["labels", "Labels"], ["duplicates", "Duplicates"], ["folders", "Folders"]];
-const DRAWN = { labels: labelsView, duplicates: duplicatesView, folders: foldersView };
+// These are loaded when they are first needed.
+const MODULES = {
+  labels: () => import("./views/labels.js"),
+  duplicates: () => import("./views/duplicates.js"),
+  folders: () => import("./views/folders.js"),
+};
 
 function similar(photo, sign) {
   if (!photo) return;
@@ -30,7 +31,6 @@ function similar(photo, sign) {
 
 const photos = new Photos({ onopen: openPhoto, onsimilar: similar });
 const terms = new Terms({ onpick: drop.pick, ondown: () => photos.grid.focus(photos.grid.focused) });
-const filters = new Filters(document.querySelector(".filters"));
 const viewer = new Viewer({
   results: () => (state().view === "photos" ? photos.results : null),
   onsimilar: similar,
@@ -49,7 +49,7 @@ function toggleTheme() {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
   localStorage.setItem("searcher-theme", root.dataset.theme);
-  filters.map.draw();
+  filters?.then((panel) => panel.map.draw());
 }
 
 document.querySelector(".rail").append(...links, h("span", { class: "space" }), jobs.sign(), iconButton("theme", "Light or dark", toggleTheme), iconButton("keys", "Keys (?)", showKeys));
@@ -72,11 +72,12 @@ let abort = null;
 
 async function drawOther(now, keep = false) {
   abort?.abort();
-  const draw = DRAWN[now.view];
-  if (!draw) return other.replaceChildren();
+  const load = MODULES[now.view];
+  if (!load) return other.replaceChildren();
   abort = new AbortController();
   if (!keep) other.replaceChildren(h("p", { class: "empty loading" }, "Loading …"));
   try {
+    const { view: draw } = await load();
     const view = await draw(abort.signal);
     if (state().view !== now.view) return;
     const typing = other.querySelector("form:focus-within");
@@ -88,6 +89,14 @@ async function drawOther(now, keep = false) {
     if (error.name === "AbortError") return;
     other.replaceChildren(h("div", { class: "message" }, h("h2", {}, "This did not load"), h("p", { role: "alert" }, error.message), h("button", { type: "button", class: "primary", onclick: () => drawOther(state()) }, "Try again")));
   }
+}
+
+let filters = null;
+
+async function showFilters(now, fresh) {
+  if (!filters && now.panel !== "filters") return;
+  filters ??= import("./filters.js").then(({ Filters }) => new Filters(document.querySelector(".filters")));
+  (await filters).follow(state(), fresh);
 }
 
 function follow(now, before, back) {
@@ -104,7 +113,7 @@ function follow(now, before, back) {
     drawOther(now);
     if (now.library) libraries.value = now.library;
   }
-  if (!before || now.filters !== before.filters || now.panel !== before.panel || now.view !== before.view) filters.follow(now, now.library !== before?.library);
+  if (!before || now.filters !== before.filters || now.panel !== before.panel || now.view !== before.view) showFilters(now, now.library !== before?.library);
   viewer.follow(now);
   const words = now.terms.map((one) => one.text).filter(Boolean).join(", ");
   document.title = [words || (now.view !== "photos" && VIEWS.find(([view]) => view === now.view)?.[1]), "searcher"].filter(Boolean).join(" – ");
@@ -124,22 +133,25 @@ document.addEventListener("click", (event) => {
 // the library: new photos appear while the page is open
 
 let revision = null;
+let lost = false; // the server did not answer the last time
 
 async function look(changed = false) {
   if (document.hidden) return;
   try {
     const status = await jobs.poll();
     jobs.follow(status.job?.id === jobs.job()?.id && status.job?.state === jobs.job()?.state ? null : status.job);
-    changed ||= revision !== null && revision !== status.revision;
+    changed ||= lost || (revision !== null && revision !== status.revision);
     revision = status.revision;
+    lost = false;
   } catch (error) {
-    if (error.code !== 0) failed(error);
+    if (!lost) failed(error);
+    lost = true;
     return;
   }
   if (!changed) return;
   if (state().view === "photos") photos.refresh();
   else drawOther(state(), true);
-  filters.follow(state(), true);
+  showFilters(state(), true);
 }
 
 setInterval(look, POLL);

@@ -9,7 +9,6 @@ import { Scrubber } from "./scrubber.js";
 import * as selection from "./selection.js";
 import { go, remember, remembered, searchParameters, state } from "./state.js";
 import { failed } from "./toasts.js";
-import { folderForm } from "./views/folders.js";
 
 const PATIENCE = 250; // milliseconds before a search says that it is still searching
 
@@ -116,7 +115,10 @@ export class Photos {
       return;
     }
     if (jobs.running()) this.message.replaceChildren(h("h2", {}, "Photos are being indexed"), h("p", {}, "They appear here as soon as the first ones are ready."));
-    else this.message.replaceChildren(h("h1", {}, "No photos yet"), h("p", {}, "Name a folder with photos. searcher looks at each of them once; then you find them by describing them."), folderForm(true));
+    else {
+      const { folderForm } = await import("./views/folders.js");
+      this.message.replaceChildren(h("h1", {}, "No photos yet"), h("p", {}, "Name a folder with photos. searcher looks at each of them once; then you find them by describing them."), folderForm(true));
+    }
     this.count.textContent = "0 photos";
   }
 

@@ -34,7 +34,7 @@ export class Results {
   sections() {
     const { total } = this;
     const { likely, nothing_fits: nothing } = this.first;
-    if (likely !== null && likely < total && !this.key.includes("sort=time")) {
+    if (likely !== null && likely < total) {
       const sure = nothing ? 0 : likely;
       return [
         { start: 0, count: sure },

@@ -10,6 +10,7 @@ export function toast(text, { action = null, kind = "note" } = {}) {
     box = h("div", { class: "toasts", popover: "manual" });
     document.body.append(box);
   }
+  for (const shown of box.children) if (shown.firstChild.textContent === text) shown.remove(); // not twice
   const close = () => {
     message.remove();
     if (!box.childElementCount) box.hidePopover();

@@ -28,7 +28,7 @@ export class Viewer {
     this.select = iconButton("check", "Select this photo", () => this.#select());
     this.download = h("a", { class: "quiet round", title: "Download the file", "aria-label": "Download the file", download: "" }, icon("download"));
     this.info = iconButton("info", "Details", () => this.toggleDetails());
-    this.details = new Details({ onsimilar: (sign) => this.onsimilar(this.photo, sign), onreveal: () => this.reveal(), oncopy: () => this.copyPath() });
+    this.details = new Details({ onreveal: () => this.reveal(), oncopy: () => this.copyPath() });
     this.dialog = h(
       "dialog",
       { class: "viewer", "aria-labelledby": "viewer-name" },

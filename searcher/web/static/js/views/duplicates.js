@@ -9,7 +9,7 @@ import { toast } from "../toasts.js";
 
 const STEP = 30;
 
-export async function duplicatesView(signal) {
+export async function view(signal) {
   const found = await get("duplicates", undefined, signal);
   const groups = found?.groups ?? [];
   const others = groups.flatMap((group) => group.others);

@@ -23,7 +23,7 @@ export function folderForm(first) {
   return form;
 }
 
-export async function foldersView(signal) {
+export async function view(signal) {
   const [status, failures] = await Promise.all([get("status", undefined, signal), get("failures", undefined, signal)]);
   return h(
     "div",

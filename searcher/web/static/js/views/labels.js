@@ -2,13 +2,13 @@
 
 import { get, remove, thumbnail } from "../api.js";
 import { ask } from "../dialogs.js";
-import { button, h, number, plural } from "../dom.js";
+import { button, h, muted, number, plural } from "../dom.js";
 import { KINDS } from "../filterwords.js";
 import * as jobs from "../jobs.js";
 import { go, href } from "../state.js";
 import { failed, toast } from "../toasts.js";
 
-export async function labelsView(signal) {
+export async function view(signal) {
   const labels = await get("labels", undefined, signal);
   const words = h("input", { name: "labels", id: "new-labels", placeholder: "cat, dog, beach", autocomplete: "off", required: true });
   const one = h("input", { type: "checkbox", name: "one" });
@@ -54,7 +54,7 @@ function card({ label, photos, sources, samples, taught }) {
       "a",
       { href: photosOf(label), "aria-label": `${label}, ${plural(photos, "photo")}`, dataset: { go: "" } },
       h("span", { class: `mosaic of${Math.min(4, samples.length)}` }, samples.slice(0, 4).map((id) => h("img", { alt: "", loading: "lazy", src: thumbnail(id, 150) }))),
-      h("span", { class: "words" }, h("strong", {}, label), h("span", { class: "muted" }, number(photos))),
+      h("span", { class: "words" }, h("strong", {}, label), muted(number(photos))),
     ),
     h("span", { class: "muted small" }, taught ? `taught from ${plural(taught.examples, "photo")}` : from.join(", ")),
     h("span", { class: "line" }, taught && button(null, "Examples", () => examples(label), { class: "quiet small" }), button(null, "Remove", () => untag(label, photos, taught), { class: "quiet small", "aria-label": `Remove the label ${label}` })),
