@@ -45,7 +45,6 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        root_path=access.base,
         redirect_slashes=False,
         lifespan=_running,
         responses={code: {"model": Error} for code in (400, 401, 403, 404, 405, 409, 503)},
@@ -72,6 +71,7 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         app.state.lanes.close()
+        app.state.lanes = Lanes(usable_cores())  # for an application that is started again
 
 
 def _explain(request: Request, error: Exception) -> JSONResponse:

@@ -116,7 +116,8 @@ class Access:
 def _name(host: str) -> str:
     """The host without its port: "[::1]:80" → "::1"."""
     if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
+        inside, closed, _ = host[1:].partition("]")
+        return inside.lower() if closed else ""
     return host.partition(":")[0].lower().rstrip(".")
 
 
@@ -163,6 +164,7 @@ class Gate:
                 headers.extend(pair for pair in _RAW_HEADERS if pair[0] not in given)
             await send(message)
 
+        scope["root_path"] = self._access.base
         asked = Headers(scope=scope)
         answer: ASGIApp = self._refusal(scope, asked) or self._opening(scope, asked) or self._app
         try:

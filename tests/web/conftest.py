@@ -1,4 +1,5 @@
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,35 +13,55 @@ from tests.library.conftest import Album
 
 TOKEN = "a-token-of-the-tests"
 
+Clients = Callable[..., TestClient]
 
-@pytest.fixture
-def album(tmp_path: Path) -> Iterator[Album]:
-    """Four indexed photos in four colours: red, green, blue, white."""
-    folder, model = tmp_path / "photos", HistogramModel()
-    folder.mkdir()
-    with Library.open(tmp_path / "library", model=model, create=True) as library:
-        album = Album(folder, library, model)
+
+@contextmanager
+def filled(folder: Path) -> Iterator[Album]:
+    """Four indexed photos in four colours: red, green, blue, white, with the ids 1 to 4 in the order of their names."""
+    photos, model = folder / "photos", HistogramModel()
+    photos.mkdir()
+    with Library.open(folder / "library", model=model, create=True) as library:
+        album = Album(photos, library, model)
         album.fill()
         yield album
 
 
 @pytest.fixture
-def client_for(album: Album) -> Iterator[Callable[..., TestClient]]:
-    """A function that makes a client of a server for the album, with the token and an Access that it can change."""
-    opened: list[TestClient] = []
+def album(tmp_path: Path) -> Iterator[Album]:
+    """An album that the test may change."""
+    with filled(tmp_path) as album:
+        yield album
 
-    def make(host: str = "127.0.0.1:7532", *, token: bool = True, **access: object) -> TestClient:
-        app = create_app({"album": album.library}, Access(token=TOKEN, **access))  # type: ignore[arg-type]
-        client = TestClient(app, base_url=f"http://{host}", headers={"X-Searcher-Token": TOKEN} if token else {})
-        opened.append(client)
-        return client.__enter__()
 
-    yield make
-    for client in opened:
-        client.__exit__(None, None, None)
+@pytest.fixture(scope="session")
+def kept_album(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Album]:
+    """An album that no test changes."""
+    with filled(tmp_path_factory.mktemp("kept")) as album:
+        yield album
+
+
+def client_of(album: Album, host: str = "127.0.0.1:7532", *, token: bool = True, **access: object) -> TestClient:
+    """A client of a server for an album. token: whether it has the token. access: see Access."""
+    app = create_app({"album": album.library}, Access(token=TOKEN, **access))  # type: ignore[arg-type]
+    return TestClient(app, base_url=f"http://{host}", headers={"X-Searcher-Token": TOKEN} if token else {})
 
 
 @pytest.fixture
-def client(client_for: Callable[..., TestClient]) -> TestClient:
-    """A client on this machine, with the token."""
+def client_for(kept_album: Album) -> Iterator[Clients]:
+    """A function that makes a client of a server for an album that no test changes: see `client_of`."""
+    with ExitStack() as opened:
+        yield lambda *args, **kwargs: opened.enter_context(client_of(kept_album, *args, **kwargs))
+
+
+@pytest.fixture
+def client(client_for: Clients) -> TestClient:
+    """A client on this machine, with the token, of a server for an album that no test changes."""
     return client_for()
+
+
+@pytest.fixture
+def own_client(album: Album) -> Iterator[TestClient]:
+    """The same for an album that the test may change."""
+    with client_of(album) as client:
+        yield client

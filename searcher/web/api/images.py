@@ -32,6 +32,7 @@ _SHOWN = {
     "WEBP": "image/webp",
 }
 _CACHED = "private, max-age=3600, stale-while-revalidate=604800"
+_FILE = {"content": {kind: {} for kind in ("application/octet-stream", *_SHOWN.values())}, "description": "The file."}
 _PICTURE = {"content": {"image/webp": {}}, "description": "The picture."}
 
 
@@ -122,7 +123,7 @@ async def preview(request: Request, library: ChosenLibrary, id: ImageId) -> Resp
 @router.get(
     "/images/{id}/original",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, 206: {}, 304: {}, 416: {}},
+    responses={200: _FILE, 206: _FILE, 304: {}, 416: {}},
 )
 async def original(
     request: Request, library: ChosenLibrary, id: ImageId, download: Annotated[bool, Query()] = False
