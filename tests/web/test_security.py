@@ -111,6 +111,8 @@ def test_on_a_network_everything_needs_the_token(client_for: Clients, path: str)
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Via"])
 def test_who_comes_through_a_proxy_is_not_on_this_machine(client_for: Clients, header: str) -> None:
+    for options in ({"base": "/photos"}, {"hosts": ("photos.example",)}):  # there is a proxy, which may tell nothing
+        assert client_for(token=False, **options).get("/api/search").status_code == 401
     client = client_for(token=False)
     assert client.get("/api/search", headers={header: "192.0.2.7"}).status_code == 401
 
