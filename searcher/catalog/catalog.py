@@ -79,10 +79,14 @@ class Catalog:
         with self._watching:
             if self._watcher is None:
                 self._watcher = self._reading_connection()
-                self._watch = secrets.token_hex(4)
+                wal = self._watcher.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+                self._watch = secrets.token_hex(4) if wal else ""
             else:
                 self._check_file()
             with plain_errors(self.folder, "read"):
+                if not self._watch:  # with a rollback journal, SQLite would wait for a commit under way
+                    state = (self.folder / CATALOG_NAME).stat()
+                    return f"{state.st_ino:x}-{state.st_size:x}-{state.st_mtime_ns:x}"
                 # SQLite counts the commits of all other connections, and nothing is committed by this one
                 (number,) = self._watcher.execute("PRAGMA data_version").fetchone()
         return f"{self._watch}-{number}"

@@ -24,6 +24,7 @@ from searcher.web.lanes import Lanes, TooMany
 from searcher.web.libraries import Libraries
 from searcher.web.reasons import wrong_value
 from searcher.web.security import Access, Gate
+from searcher.web.thumbnails import SentThumbnails
 from searcher.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        root_path=access.base,
         redirect_slashes=False,
         lifespan=_running,
         responses={code: {"model": Error} for code in (400, 401, 403, 404, 405, 409, 503)},
@@ -56,7 +56,7 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
     app.state.access = access
     app.state.libraries = Libraries(libraries)
     app.state.closing = asyncio.Event()  # set when the server is to end: streams end then
-    app.state.uploads, app.state.rankings = Uploads(), Rankings()
+    app.state.uploads, app.state.rankings, app.state.thumbnails = Uploads(), Rankings(), SentThumbnails()
     app.state.lanes = Lanes(usable_cores())
     app.state.jobs, app.state.downloads = Jobs(), Downloads()
     for router in ROUTERS:
@@ -78,6 +78,7 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         app.state.lanes.close()
         app.state.jobs.close()
         app.state.jobs.join(JOB_SECONDS)
+        app.state.lanes, app.state.jobs = Lanes(usable_cores()), Jobs()  # for an application that is started again
 
 
 def _explain(request: Request, error: Exception) -> JSONResponse:
