@@ -18,6 +18,8 @@ from searcher.library import Library, usable_cores
 from searcher.web import pages
 from searcher.web.api import ROUTERS
 from searcher.web.asking import Rankings
+from searcher.web.downloads import Downloads
+from searcher.web.jobs import Jobs
 from searcher.web.lanes import Lanes, TooMany
 from searcher.web.libraries import Libraries
 from searcher.web.reasons import wrong_value
@@ -28,6 +30,8 @@ from searcher.web.uploads import Uploads
 log = logging.getLogger(__name__)
 
 _CODES: dict[type[SearcherError], int] = {NotFound: 404, InvalidInput: 400, Busy: 409, TooMany: 503}
+JOB_SECONDS = 5.0
+"""The most time that a job gets to commit what it has done when the server ends."""
 
 
 class Error(BaseModel):
@@ -54,6 +58,7 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
     app.state.closing = asyncio.Event()  # set when the server is to end: streams end then
     app.state.uploads, app.state.rankings, app.state.thumbnails = Uploads(), Rankings(), SentThumbnails()
     app.state.lanes = Lanes(usable_cores())
+    app.state.jobs, app.state.downloads = Jobs(), Downloads()
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
     app.include_router(pages.router)
@@ -72,7 +77,9 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         app.state.lanes.close()
-        app.state.lanes = Lanes(usable_cores())  # for an application that is started again
+        app.state.jobs.close()
+        app.state.jobs.join(JOB_SECONDS)
+        app.state.lanes, app.state.jobs = Lanes(usable_cores()), Jobs()  # for an application that is started again
 
 
 def _explain(request: Request, error: Exception) -> JSONResponse:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from searcher.errors import NotFound
+from searcher.errors import SearcherError
 from searcher.library import Library
 from searcher.web.libraries import Libraries
 
@@ -88,6 +88,6 @@ class FromMemory:
             return None
         try:
             library = self._libraries.named(query[1].decode() if query[1] else None)
-        except NotFound:
+            return self._kept.get(self._kept.key(library, int(path[1]), int(query[2])))
+        except SearcherError:  # the endpoint explains it
             return None
-        return self._kept.get(self._kept.key(library, int(path[1]), int(query[2])))

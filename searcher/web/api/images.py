@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from searcher.errors import NotFound
 from searcher.library import Library
-from searcher.web.api.search import shown
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary
+from searcher.web.texts import shown
 from searcher.web.thumbnails import CACHE_CONTROL, SentThumbnail
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Searches: by text, by picture, by filter, or all photos by time."""
 
 import json
-import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +13,7 @@ from searcher.web.asking import SearchParameters
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary
 from searcher.web.reasons import wrong_value
+from searcher.web.texts import shown
 from searcher.web.uploads import read_form
 
 if TYPE_CHECKING:
@@ -135,8 +135,3 @@ def _shown(hit: "Hit") -> dict[str, Any]:
     path = shown(hit.path)
     found = hit.as_dict() | {"name": path.rpartition("/")[2], "width": hit.width, "height": hit.height}
     return found | {"path": path, "copies": [shown(copy) for copy in hit.copies]}
-
-
-def shown(path: str) -> str:
-    """A path as JSON can have it: bytes that are not UTF-8 become a question mark in a box."""
-    return os.fsencode(path).decode("utf-8", errors="replace")
