@@ -54,7 +54,7 @@ function toggleTheme() {
 
 document.querySelector(".rail").append(...links, h("span", { class: "space" }), jobs.sign(), iconButton("theme", "Light or dark", toggleTheme), iconButton("keys", "Keys (?)", showKeys));
 const toggleFilters = () => go({ view: "photos", panel: state().panel === "filters" ? null : "filters" }, { replace: state().view === "photos" });
-const filterButton = h("button", { type: "button", class: "quiet toggle", onclick: toggleFilters }, icon("filter"), h("span", {}, "Filters"));
+const filterButton = h("button", { type: "button", class: "quiet toggle", "aria-label": "Filters", onclick: toggleFilters }, icon("filter"), h("span", {}, "Filters"));
 const libraries = h("select", { class: "libraries", "aria-label": "Library", hidden: true });
 libraries.addEventListener("change", () => goTo(`?library=${encodeURIComponent(libraries.value)}`));
 document.querySelector(".top").append(h("div", { class: "line" }, terms.bar, filterButton, libraries), terms.row);
@@ -80,8 +80,7 @@ async function drawOther(now, keep = false) {
     const { view: draw } = await load();
     const view = await draw(abort.signal);
     if (state().view !== now.view) return;
-    const typing = other.querySelector("form:focus-within");
-    if (keep && typing) return; // the person is typing here
+    if (keep && other.querySelector("input:focus")?.value) return; // a person is typing here
     const y = scrollY;
     other.replaceChildren(view);
     scrollTo(0, keep ? y : 0);

@@ -119,7 +119,7 @@ export class Photos {
       const { folderForm } = await import("./views/folders.js");
       this.message.replaceChildren(h("h1", {}, "No photos yet"), h("p", {}, "Name a folder with photos. searcher looks at each of them once; then you find them by describing them."), folderForm(true));
     }
-    this.count.textContent = "0 photos";
+    this.count.textContent = "";
   }
 
   #fail(error) {
