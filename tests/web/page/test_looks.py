@@ -20,7 +20,7 @@ STATES = {
     "labels": ("?view=labels", ".panel"),
     "duplicates": ("?view=duplicates", ".other .heading"),
     "folders": ("?view=folders", ".about"),
-    "error": ("?near=nowhere", ".message [role=alert]"),
+    "error": ("?after=someday", ".message [role=alert]"),
 }
 MOST_BYTES = 150_000
 
