@@ -92,7 +92,7 @@ export class Grid {
       for (let piece = 0; piece < pieces; piece++) {
         const start = section.start + Math.floor((piece * section.count) / pieces);
         const end = section.start + Math.floor(((piece + 1) * section.count) / pieces);
-        this.blocks.push({ section, start, count: end - start, first: piece === 0, boxes: null });
+        this.blocks.push({ section, start, count: end - start, first: piece === 0, last: piece === pieces - 1, boxes: null });
       }
     }
     this.#stack();
@@ -106,7 +106,7 @@ export class Grid {
       if (!block.boxes || block.width !== width) {
         const hits = this.results.range(block.start, block.count);
         if (hits) {
-          const made = justify(hits.map(ratioOf), width, target, gap);
+          const made = justify(hits.map(ratioOf), width, target, gap, block.last);
           Object.assign(block, made, { width });
         } else {
           Object.assign(block, { boxes: null, height: estimate(block.count, this.#ratio, width, target, gap) });
