@@ -195,6 +195,7 @@ content_tags = Table(
     Column("model_id", ForeignKey("models.id", ondelete="SET NULL")),
     Column("tagged_at", String, nullable=False),
     Index("content_tags_label", "label_id", "content_id"),
+    Index("content_tags_taught", "label_id", sqlite_where=text("source = 'taught'")),
     sqlite_with_rowid=False,
 )
 

@@ -48,7 +48,7 @@ library_option = click.option(
 model_option = click.option(
     "--model",
     metavar="NAME|DIR",
-    help="Use this model: a name from `searcher models list`, or a model folder.",
+    help="A name from `searcher models list`, or a folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print no progress and no messages except errors.")

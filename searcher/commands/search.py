@@ -6,27 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from searcher.commands.common import (
-    FilePath,
-    hit_number,
-    json_option,
-    library_option,
-    model_option,
-    note,
-    plural,
-    print_json,
-    printable,
-    quiet_option,
-)
+from searcher.commands.common import library_option, model_option, note, quiet_option
 from searcher.commands.filter_options import FIELDS, Narrowed, described, filter_options
+from searcher.commands.hits import draw_sheet, print_hits
+from searcher.commands.output_options import FIELDS as OUTPUT
+from searcher.commands.output_options import Output, check_output, finish_output, output_options
 from searcher.commands.sections import SectionedCommand
 from searcher.filters import EVERYTHING, SORTS, Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from searcher.filters import Sort
-    from searcher.library import Hit
 
 MOST_BYTES = 256 * 2**20  # of standard input
 
@@ -36,7 +25,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
     sections={
         "Look for": ["more", "without", "likes"],
         "Only photos": FIELDS,
-        "Hits": ["top", "sort", "min_relevance", "sheet", "as_json"],
+        "Hits": ["top", "sort", "min_relevance", *OUTPUT],
         "General": ["library_dir", "model", "quiet"],
     },
 )
@@ -48,7 +37,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
     "likes",
     multiple=True,
     metavar="IMAGE",
-    help="Find photos that look like IMAGE: a file, id:N for a photo of the library, or - for standard input.",
+    help="Look like IMAGE: a file, id:N, or - (standard input).",
 )
 @filter_options
 @click.option("--top", type=click.IntRange(min=1), default=20, metavar="N", help="Show at most N hits (default: 20).")
@@ -56,10 +45,9 @@ MOST_BYTES = 256 * 2**20  # of standard input
 @click.option(
     "--min-relevance", type=click.FloatRange(0, 1), metavar="P", help="Only hits of this probability (0.5: likely)."
 )
-@click.option("--sheet", type=FilePath(), metavar="FILE.jpg", help="Also draw the hits as a contact sheet.")
+@output_options(*OUTPUT)
 @library_option
 @model_option
-@json_option
 @quiet_option
 def command(
     words: tuple[str, ...],
@@ -70,17 +58,15 @@ def command(
     top: int,
     sort: "Sort | None",
     min_relevance: float | None,
-    sheet: Path | None,
+    output: Output,
     library_dir: Path | None,
     model: str | None,
-    as_json: bool,
     quiet: bool,
 ) -> None:
     """Print the photos that match DESCRIPTION best, best first.
 
-    Descriptions and images add up: --and and --like add one, and --not takes one away. "2:a red car" counts twice as
-    much as "a red car". Without any, list the photos that meet the conditions, newest first. --in, --tag, --not-tag,
-    --source and --format can be repeated.
+    --and and --like add a description or an image, --not takes one away. "2:a red car" counts twice. Without any, list
+    photos that meet the conditions, newest first. --in, --tag, --not-tag, --source and --format can be repeated.
     """
     text = " ".join(" ".join(words).split())
     filter = narrowed.filter
@@ -94,23 +80,11 @@ def command(
     if sort == "relevance" and not (asked or filter.tags or filter.sources):
         raise click.UsageError("--sort relevance needs a description, --like, --tag or --source.")
 
-    if sheet is not None:
-        from searcher.drawing.saving import check_target
-
-        check_target(sheet)
+    check_output(output)
 
     from searcher.library import Library
     from searcher.models.relevance import FITS
 
-    images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
-    with Library.open(library_dir, model=model) as library:
-        terms = Library.terms([*([text] if text else []), *more], without, images)
-        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort)
-
-    if narrowed.place:
-        note(f"Near {narrowed.place}", quiet)
-    for notice in hits.notices:
-        note(notice, quiet)
     subject = " ".join(
         [
             *(f"“{each}”" for each in ([text] if text else []) + list(more)),
@@ -118,13 +92,20 @@ def command(
             *likes,
         ]
     ) or described(narrowed)
-    if sheet is not None and hits:  # before the hits: after an error, stdout is empty
-        draw_sheet(sheet, subject, hits)
-    if as_json:
-        print_json([hit.as_dict() for hit in hits])
-    else:
-        listed = not asked
-        show_hits(hits, dates=sort == "time" or (listed and sort is None), numbers=not listed or bool(filter.tags))
+    images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
+    with Library.open(library_dir, model=model) as library:
+        terms = Library.terms([*([text] if text else []), *more], without, images)
+        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort)
+
+        if narrowed.place:
+            note(f"Near {narrowed.place}", quiet)
+        for notice in hits.notices:
+            note(notice, quiet)
+        if output.sheet is not None and hits:  # before the hits: after an error, stdout is empty
+            draw_sheet(output.sheet, subject, hits)
+        dates = sort == "time" or (not asked and sort is None)
+        print_hits(library, hits, output, dates=dates, numbers=asked or bool(filter.tags), quiet=quiet)
+
     if hits.nothing_fits:
         shown = ": these photos are only the nearest ones" if hits else ""
         note(f"Nothing seems to match {subject}{shown}.", quiet)
@@ -136,31 +117,5 @@ def command(
         note("No photo meets all of the conditions.", quiet)
     elif not hits:
         note("No photos are indexed yet. Start with: searcher index FOLDER", quiet)
-    if sheet is not None and hits:
-        note(f"Contact sheet: {sheet.absolute()}", quiet)
-
-
-def show_hits(hits: "Sequence[Hit]", dates: bool = False, numbers: bool = True) -> None:
-    """Print one line per hit: its rank, its relevance or else its score, the date, and the path.
-
-    Also the number of other paths with the same photo. Hits that do not seem to match are dimmed.
-    """
-    from searcher.models.relevance import FITS
-
-    width = len(str(len(hits)))
-    for hit in hits:
-        folder, slash, name = printable(hit.path).rpartition("/")
-        copies = click.style(f"  (+ {plural(len(hit.copies), 'other path')})", dim=True) if hit.copies else ""
-        unlikely = hit.relevance is not None and hit.relevance < FITS
-        path = click.style(folder + slash, dim=True) + click.style(name, dim=unlikely)
-        number = click.style(hit_number(hit), fg="cyan", dim=unlikely) + "  " if numbers else ""
-        date = f"{(hit.taken_at or 'no date')[:10]:<10}  " if dates else ""
-        click.echo(f"{hit.rank:>{width}}  {number}{date}{path}{copies}")
-
-
-def draw_sheet(path: Path, title: str, hits: "Sequence[Hit]") -> None:
-    """Draw a contact sheet of the hits, and save it at `path`."""
-    from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet
-
-    cells = [SheetCell(hit.path, hit_number(hit).strip()) for hit in hits]
-    contact_sheet([SheetRow(title, cells)], path)
+    if hits:
+        finish_output(output, hits[0].path, quiet)

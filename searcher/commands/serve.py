@@ -49,6 +49,8 @@ def command(
     Only this machine can reach it. With another --host, or through a reverse proxy, the page asks for a token: open the
     link that is printed. $SEARCHER_TOKEN sets the token, so that the link stays the same.
     """
+    # Many searches at a time use all cores. The threads of one shall not wait in a loop for work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     base = _base(base_path)
     token = _token()
 
@@ -66,16 +68,16 @@ def command(
         }
         server = Server(create_app(libraries, access))
         address = _address(host, listener.getsockname()[1]) + base + "/"
-        link = f"{address}?token={access.token}"
-        if access.loopback:
-            click.echo(f"The page is at {printable(address)}")
-        if not access.loopback or access.hosts:
-            click.echo(f"From other machines or through a proxy, begin with the token: {printable(link)}")
+        link = f"{address}?token={access.token}" if access.needs_token else address
+        click.echo(f"The page is at {printable(link)}")
+        for name in access.hosts:
+            click.echo(f"Through a proxy: https://{printable(name)}{base}/?token={access.token}")
         note("Press Ctrl-C to stop.", quiet)
         sys.stdout.flush()
         with _stoppable():
             if not no_open:
-                _open_browser(address if access.loopback else link)
+                _open_browser(link)
+            sys.setswitchinterval(0.001)
             server.run([listener])
     note("Stopped.", quiet)
 

@@ -1,7 +1,8 @@
-"""Write a drawn picture: marked as ours, whole or not at all, and never over a file that is not ours."""
+"""Write a drawn picture or page: marked as ours, whole or not at all, and never over a file that is not ours."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
 
@@ -9,20 +10,22 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from searcher.errors import InvalidInput, NotFound, SearcherError
-from searcher.photos.own import MARK, is_own_picture
+from searcher.photos.own import MARK, PAGE_SUFFIX, is_own_picture
 from searcher.photos.own import SUFFIXES as SUFFIXES
+
+SHEET_SUFFIXES = (*SUFFIXES, PAGE_SUFFIX)
+"""What contact sheets are written as."""
 
 _SOFTWARE = 0x0131  # EXIF tag
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Raise SearcherError if a picture cannot be written to `path`: call it before long work.
 
-    The suffix must be one of SUFFIXES, the folder must exist, and an existing file must be a picture that searcher
-    drew.
+    The suffix must be one of `suffixes`, the folder must exist, and an existing file must be one that searcher drew.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise InvalidInput(f"cannot write {path.name}: the suffix must be one of {', '.join(SUFFIXES)}")
+    if path.suffix.lower() not in suffixes:
+        raise InvalidInput(f"cannot write {path.name}: the suffix must be one of {', '.join(suffixes)}")
     if not path.absolute().parent.is_dir():
         raise NotFound(f"cannot write {path}: no such folder")
     if os.path.lexists(path) and not is_own_picture(path):
@@ -37,9 +40,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     """
     check_target(path)
     kind = {".png": "PNG", ".webp": "WEBP"}.get(path.suffix.lower(), "JPEG")
-    _remove_leftovers(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with _written(path) as unfinished:
         if kind == "JPEG":
             picture.save(unfinished, kind, quality=90, comment=MARK)
         elif kind == "PNG":
@@ -50,6 +51,22 @@ def save_picture(picture: Image.Image, path: Path) -> None:
             exif = Image.Exif()
             exif[_SOFTWARE] = MARK
             picture.save(unfinished, kind, quality=90, exif=exif)
+
+
+def save_page(page: str, path: Path) -> None:
+    """Write a page that begins with PAGE_START as UTF-8, as `save_picture` writes a picture."""
+    check_target(path, SHEET_SUFFIXES)
+    with _written(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """The temporary file that is renamed to `path` after the block. Raises SearcherError if it cannot be written."""
+    _remove_leftovers(path)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield unfinished
         unfinished.replace(path)
     except OSError as error:
         raise SearcherError(f"cannot write {path}: {error.strerror or error}") from error

@@ -113,13 +113,13 @@ def _bands(rows: Sequence[SheetRow], columns: int) -> list[_Band]:
 
 def _draw_cell(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: SheetCell, at: tuple[int, int]) -> None:
     left, top = at
-    sheet.paste(_thumbnail(cell.path), at, _rounded_frame())
+    sheet.paste(thumbnail(cell.path), at, _rounded_frame())
     baseline = top + THUMB_HEIGHT + 23
     _write(draw, (left, baseline), Path(cell.path).name, NAME_SIZE, INK, THUMB_WIDTH, cut=ellipsis_middle)
     _write(draw, (left, baseline + 20), cell.caption, CAPTION_SIZE, GREY, THUMB_WIDTH)
 
 
-def _thumbnail(path: str) -> Image.Image:
+def thumbnail(path: str) -> Image.Image:
     """Draw the thumbnail of a photo.
 
     The photo fills the frame if that crops at most CROP_AT_MOST of it. Otherwise it is shown whole on a mat. If it

@@ -7,6 +7,7 @@
 `refresh`     what derives from the embeddings is brought up to date
 `check`       is a library sound? `photo_check`: are the photos still what was indexed?
 `watching`    the library follows its folders
+`overview`    a library at a glance; `remembered`: counts, until the catalog changes
 `backup`      what a person has typed, to a file and back
 `searching`   searches, and pages of their hits
 `pictures`    single photos; `thumbnails`: small copies of them, cached
@@ -22,6 +23,7 @@ from searcher.photos.rules import FolderOptions, OptionChange
 from searcher.photos.rules import describe as describe_options
 
 if TYPE_CHECKING:  # what the methods of Library take and return, for whoever annotates them
+    from searcher.catalog.read.overview import ImageFile as ImageFile
     from searcher.catalog.rows import Photo as Photo
     from searcher.catalog.rows import PhotoTag as PhotoTag
     from searcher.indexer import IndexReport as IndexReport

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from searcher.catalog.connect import CATALOG_NAME
 from searcher.errors import Failure, InvalidInput, NotFound
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
+from searcher.library.overview import OverviewMethods
 from searcher.library.pictures import PictureMethods
 from searcher.library.searching import SearchMethods
 from searcher.photos.rules import NO_CHANGE, OptionChange
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Library(SearchMethods, PictureMethods, LabelMethods):
+class Library(SearchMethods, PictureMethods, LabelMethods, OverviewMethods):
     """One library on disk. Use it as a context manager, or call `close`. Threads may share it.
 
     Methods raise SearcherError (see `searcher.errors`) with one line for the user.
@@ -191,14 +191,6 @@ class Library(SearchMethods, PictureMethods, LabelMethods):
             bytes=self._bytes(),
         )
 
-    def _bytes(self) -> int:
-        from searcher.library.thumbnails import Thumbnails
-
-        files = (
-            file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
-        )
-        return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
-
     def export(self, file: str | Path) -> "BackupReport":
         """Write what a person has typed to a JSON file: tags by hand, taught labels, folders with their options.
 
@@ -236,10 +228,3 @@ class Library(SearchMethods, PictureMethods, LabelMethods):
         if repair and not report.ok:
             report = check.repair(self._catalog, store, report, progress)
         return check.with_photos(self._catalog, report, progress) if photos else report
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # a journal or a replaced file that has just gone
-        return 0

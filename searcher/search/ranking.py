@@ -11,8 +11,8 @@ from searcher.search.collection import Collection
 from searcher.search.find import Ranked, check_tags, look_up, narrowed, ranked_photos
 from searcher.search.query import Hits, Query
 
-FEW, MANY = 1000, 5000
-"""How many photos are ranked first, and how many if the first ones are not enough."""
+STEPS = (600, 1500, 5000)
+"""How many photos are ranked: the first number, and a larger one while they do not hold all that are shown."""
 LESS_LIKELY = 500
 """How many photos follow those that are likely, or that only look like a picture."""
 
@@ -53,7 +53,7 @@ def rank(collection: Collection, query: Query | None, asked: Asked | None) -> Ra
     filter, notices = narrowed(collection, query.filter)
     found: list[Ranked] = []
     likely: list[Ranked] = []
-    for top in (FEW, MANY):
+    for top in STEPS:
         found = ranked_photos(collection, filter, replace(query, top=top, sort=None, least=None), asked)
         likely = [each for each in found if each.relevance is not None and each.relevance >= FITS]
         if len(found) < top or len(likely) + LESS_LIKELY <= top:
@@ -73,7 +73,7 @@ def rank(collection: Collection, query: Query | None, asked: Asked | None) -> Ra
         )
     if query.sort == "time":
         likely = _by_time(collection, filter, likely)
-    ranked = [*likely, *others[: min(LESS_LIKELY, MANY - len(likely))]]
+    ranked = [*likely, *others[: min(LESS_LIKELY, top - len(likely))]]
     fits = any(each.relevance is not None and each.relevance >= FITS for each in found)
     return replace(
         _ranking(ranked, notices, filter),

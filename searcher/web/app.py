@@ -18,15 +18,20 @@ from searcher.library import Library, usable_cores
 from searcher.web import pages
 from searcher.web.api import ROUTERS
 from searcher.web.asking import Rankings
+from searcher.web.downloads import Downloads
+from searcher.web.jobs import Jobs
 from searcher.web.lanes import Lanes, TooMany
 from searcher.web.libraries import Libraries
 from searcher.web.reasons import wrong_value
 from searcher.web.security import Access, Gate
+from searcher.web.thumbnails import SentThumbnails
 from searcher.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
 
 _CODES: dict[type[SearcherError], int] = {NotFound: 404, InvalidInput: 400, Busy: 409, TooMany: 503}
+JOB_SECONDS = 5.0
+"""The most time that a job gets to commit what it has done when the server ends."""
 
 
 class Error(BaseModel):
@@ -44,7 +49,6 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        root_path=access.base,
         redirect_slashes=False,
         lifespan=_running,
         responses={code: {"model": Error} for code in (400, 401, 403, 404, 405, 409, 503)},
@@ -52,8 +56,9 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
     app.state.access = access
     app.state.libraries = Libraries(libraries)
     app.state.closing = asyncio.Event()  # set when the server is to end: streams end then
-    app.state.uploads, app.state.rankings = Uploads(), Rankings()
+    app.state.uploads, app.state.rankings, app.state.thumbnails = Uploads(), Rankings(), SentThumbnails()
     app.state.lanes = Lanes(usable_cores())
+    app.state.jobs, app.state.downloads = Jobs(), Downloads()
     for router in ROUTERS:
         app.include_router(router, prefix="/api")
     app.include_router(pages.router)
@@ -71,6 +76,9 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         app.state.lanes.close()
+        app.state.jobs.close()
+        app.state.jobs.join(JOB_SECONDS)
+        app.state.lanes, app.state.jobs = Lanes(usable_cores()), Jobs()  # for an application that is started again
 
 
 def _explain(request: Request, error: Exception) -> JSONResponse:

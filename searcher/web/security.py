@@ -62,7 +62,7 @@ def new_token() -> str:
 class Access:
     """Who may ask.
 
-    token: what every request that changes something must have, and without `loopback` every request. loopback: the
+    token: what every request that changes something must have, and if others can ask every request. loopback: the
     server listens on the loopback interface only. hosts: other names of this server, such as that of a reverse proxy.
     base: the path before all others, "" or like "/photos".
     """
@@ -76,6 +76,11 @@ class Access:
     def cookie(self) -> str:
         """The name of the cookie that holds the token. Servers on other ports of this machine have other names."""
         return f"searcher_{sha256(self.token.encode()).hexdigest()[:8]}"
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether every request must have the token: others than this machine can ask, maybe through a proxy."""
+        return not self.loopback or bool(self.hosts or self.base)
 
     def knows_host(self, host: str) -> bool:
         """Whether a request for this host can be meant for this server. An address has no name to rebind."""
@@ -96,8 +101,8 @@ class Access:
         return parts.netloc.lower() == host.lower() or _name(parts.netloc) in self.hosts
 
     def is_local(self, headers: Headers) -> bool:
-        """Whether a request comes from this machine itself, and not through a reverse proxy."""
-        if not self.loopback or any(name in headers for name in _FORWARDED):
+        """Whether a request comes from this machine itself. Behind a reverse proxy all requests seem to."""
+        if self.needs_token or any(name in headers for name in _FORWARDED):
             return False
         return _is_loopback(_name(headers.get("host", "")))
 
@@ -116,7 +121,8 @@ class Access:
 def _name(host: str) -> str:
     """The host without its port: "[::1]:80" → "::1"."""
     if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
+        inside, closed, _ = host[1:].partition("]")
+        return inside.lower() if closed else ""
     return host.partition(":")[0].lower().rstrip(".")
 
 
@@ -163,6 +169,7 @@ class Gate:
                 headers.extend(pair for pair in _RAW_HEADERS if pair[0] not in given)
             await send(message)
 
+        scope["root_path"] = self._access.base
         asked = Headers(scope=scope)
         answer: ASGIApp = self._refusal(scope, asked) or self._opening(scope, asked) or self._app
         try:

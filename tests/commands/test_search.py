@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from searcher import Hit
 from searcher.commands import main
-from searcher.commands.search import show_hits
+from searcher.commands.hits import show_hits
 
 
 def hit(rank: int, path: str, score: float, copies: tuple[str, ...] = ()) -> Hit:

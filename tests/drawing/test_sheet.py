@@ -90,13 +90,13 @@ def test_wide_and_tall_photos_are_shown_whole_and_others_fill_the_frame(tmp_path
             edge = (0, 0, size[0] // 50, size[1]) if name == "wide" else (0, 0, size[0], size[1] // 50)
             picture.paste("red", edge)
         picture.save(tmp_path / f"{name}.png")
-    frame = {name: np.asarray(module._thumbnail(str(tmp_path / f"{name}.png"))) for name in ("wide", "tall")}
+    frame = {name: np.asarray(module.thumbnail(str(tmp_path / f"{name}.png"))) for name in ("wide", "tall")}
     mat = np.asarray(Image.new("RGB", (1, 1), module.MAT))
     for seen in frame.values():
         assert (seen == mat).all(axis=2).any()
         assert ((seen[:, :, 0] > 150) & (seen[:, :, 2] < 100)).any(), "the edge of the photo must be visible"
     for name in ("square", "tiny"):
-        assert not (np.asarray(module._thumbnail(str(tmp_path / f"{name}.png"))) == mat).all(axis=2).any()
+        assert not (np.asarray(module.thumbnail(str(tmp_path / f"{name}.png"))) == mat).all(axis=2).any()
 
 
 ODD_TEXTS = [

@@ -1,7 +1,8 @@
 """One photo: what is known about it, and its pictures in several sizes."""
 
 import os
-from typing import TYPE_CHECKING, Annotated, Literal
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, Response
@@ -9,9 +10,10 @@ from pydantic import BaseModel
 
 from searcher.errors import NotFound
 from searcher.library import Library
-from searcher.web.api.search import shown
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary
+from searcher.web.texts import shown
+from searcher.web.thumbnails import SentThumbnail
 
 if TYPE_CHECKING:
     from searcher.library import PhotoDetails
@@ -30,7 +32,17 @@ _SHOWN = {
     "WEBP": "image/webp",
 }
 _CACHED = "private, max-age=3600, stale-while-revalidate=604800"
+_FILE = {"content": {kind: {} for kind in ("application/octet-stream", *_SHOWN.values())}, "description": "The file."}
 _PICTURE = {"content": {"image/webp": {}}, "description": "The picture."}
+
+
+class Size(IntEnum):
+    """Pixels of the longer side of a thumbnail."""
+
+    TINY = 128
+    SMALL = 256
+    MEDIUM = 512
+    LARGE = 1024
 
 
 class Tag(BaseModel):
@@ -79,18 +91,21 @@ async def image(request: Request, library: ChosenLibrary, id: ImageId) -> Detail
 
 
 @router.get("/images/{id}/thumbnail", response_class=Response, responses={200: _PICTURE, 304: {}})
-async def thumbnail(
-    request: Request, library: ChosenLibrary, id: ImageId, size: int = 256
-) -> Response:
+async def thumbnail(request: Request, library: ChosenLibrary, id: ImageId, size: Size = Size.SMALL) -> Response:
     """A small picture: WebP, its longer side `size` pixels at most."""
-    lanes: Lanes = request.app.state.lanes
-    digest, data = await lanes.read.run(lambda: _stored(library, id, size))
-    headers = {"ETag": f'"{digest.hex()}-{size}"', "Cache-Control": _CACHED}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    state = request.app.state
+    key = state.thumbnails.key(library, id, size)
+    sent = state.thumbnails.get(key)
+    if sent is None:
+        digest, data = await state.lanes.read.run(lambda: _stored(library, id, size))
+        if data is None:
+            data = await state.lanes.decode.run(lambda: library.thumbnail(id, size))
+        sent = SentThumbnail(f'"{digest.hex()}-{size:d}"', data)
+        state.thumbnails.keep(key, sent)
+    headers = {"ETag": sent.etag, "Cache-Control": _CACHED}
+    if request.headers.get("if-none-match") == sent.etag:
         return Response(status_code=304, headers=headers)
-    if data is None:
-        data = await lanes.decode.run(lambda: library.thumbnail(id, size))
-    return Response(data, headers=headers, media_type="image/webp")
+    return Response(sent.data, headers=headers, media_type="image/webp")
 
 
 @router.get("/images/{id}/preview", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}, 304: {}})
@@ -108,7 +123,7 @@ async def preview(request: Request, library: ChosenLibrary, id: ImageId) -> Resp
 @router.get(
     "/images/{id}/original",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, 206: {}, 304: {}, 416: {}},
+    responses={200: _FILE, 206: _FILE, 304: {}, 416: {}},
 )
 async def original(
     request: Request, library: ChosenLibrary, id: ImageId, download: Annotated[bool, Query()] = False

@@ -4,7 +4,7 @@ import os
 import time
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from searcher.errors import InvalidInput
@@ -13,6 +13,7 @@ from searcher.web.asking import SearchParameters
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary
 from searcher.web.reasons import wrong_value
+from searcher.web.texts import shown
 from searcher.web.uploads import read_form
 
 router = APIRouter(tags=["search"])
@@ -54,14 +55,14 @@ class Page(BaseModel):
 class UploadPage(Page):
     """A part of the hits, and what stands for the picture in further searches: like=upload:KEY."""
 
-    upload: str | None
+    upload: str
 
 
-@router.get("/search")
-async def search(request: Request, library: ChosenLibrary, asked: Annotated[SearchParameters, Query()]) -> Page:
+@router.get("/search", response_model=Page)
+async def search(request: Request, library: ChosenLibrary, asked: Annotated[SearchParameters, Query()]) -> Response:
     """The photos that fit best, best first; with filters alone, or without anything, all of them by time."""
     lanes: Lanes = request.app.state.lanes
-    return await lanes.search.run(lambda: _answer(request, library, asked))
+    return json_answer(await lanes.search.run(lambda: _answer(request, library, asked).model_dump_json()))
 
 
 _FORM = {
@@ -80,8 +81,8 @@ _FORM = {
 }
 
 
-@router.post("/search", openapi_extra=_FORM, responses={408: {}, 413: {}})
-async def search_with_picture(request: Request, library: ChosenLibrary) -> UploadPage:
+@router.post("/search", response_model=UploadPage, openapi_extra=_FORM, responses={408: {}, 413: {}})
+async def search_with_picture(request: Request, library: ChosenLibrary) -> Response:
     """Photos that look like a picture (the field `picture`). The other fields are the parameters of GET."""
     picture, fields = await read_form(request)
     if picture is None:
@@ -90,8 +91,13 @@ async def search_with_picture(request: Request, library: ChosenLibrary) -> Uploa
     state = request.app.state
     embedded = await state.lanes.uploads.run(lambda: library.embed(picture))
     key = state.uploads.keep(embedded)
-    page = await state.lanes.search.run(lambda: _answer(request, library, asked, key))
-    return UploadPage(**page.model_dump(), upload=key)
+    page: Page = await state.lanes.search.run(lambda: _answer(request, library, asked, key))
+    return json_answer(UploadPage(**page.model_dump(), upload=key).model_dump_json())
+
+
+def json_answer(text: str) -> Response:
+    """An answer that was made in a thread: FastAPI would check it again, which takes longer than most searches."""
+    return Response(text, media_type="application/json")
 
 
 def _parameters(fields: dict[str, list[str]]) -> SearchParameters:
@@ -134,8 +140,3 @@ def _answer(request: Request, library: Library, asked: SearchParameters, picture
         nothing_fits=hits.nothing_fits,
         seconds=round(time.perf_counter() - started, 4),
     )
-
-
-def shown(path: str) -> str:
-    """A path as JSON can have it: bytes that are not UTF-8 become a question mark in a box."""
-    return os.fsencode(path).decode("utf-8", errors="replace")
