@@ -1,4 +1,4 @@
-"""How the page looks and works for everybody: both themes, a phone, the keyboard, screen readers, and little to load."""
+"""How the page looks and works for everybody: both themes, a phone, the keyboard, screen readers, and its weight."""
 
 from collections.abc import Callable
 

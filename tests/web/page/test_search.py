@@ -13,7 +13,8 @@ DROP = """async ([name, data, event]) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([bytes], name, { type: "image/jpeg" }));
   const options = { bubbles: true, cancelable: true };
-  if (event === "paste") document.body.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: transfer }));
+  const pasted = new ClipboardEvent("paste", { ...options, clipboardData: transfer });
+  if (event === "paste") document.body.dispatchEvent(pasted);
   else for (const one of ["dragenter", "dragover", "drop"]) {
     document.body.dispatchEvent(new DragEvent(one, { ...options, dataTransfer: transfer }));
   }
@@ -119,4 +120,3 @@ def test_every_state_is_in_the_url_and_back_works(open_page: Callable[..., Page]
     expect(page.get_by_role("dialog", name="flower.jpg")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("searchbox")).to_have_value("a flower")
-
