@@ -77,7 +77,6 @@ def command(
         with _stoppable():
             if not no_open:
                 _open_browser(link)
-            sys.setswitchinterval(0.001)
             server.run([listener])
     note("Stopped.", quiet)
 

@@ -22,6 +22,7 @@ from searcher.errors import Damaged
 
 DIGEST_BYTES = 16
 _BLOCK = 1 << 22
+_THREADS = faiss.omp_get_max_threads()
 
 
 class FlatIndex:
@@ -65,6 +66,8 @@ class FlatIndex:
         if allowed is not None:
             parameters = faiss.SearchParameters()
             parameters.sel = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
+        # FAISS gives each thread some queries: more threads would only wait, and take time from other searches
+        faiss.omp_set_num_threads(max(1, min(len(queries), _THREADS)))
         scores, ids = self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
         return scores, ids
 

@@ -24,7 +24,7 @@ from searcher.web.lanes import Lanes, TooMany
 from searcher.web.libraries import Libraries
 from searcher.web.reasons import wrong_value
 from searcher.web.security import Access, Gate
-from searcher.web.thumbnails import SentThumbnails
+from searcher.web.thumbnails import FromMemory, SentThumbnails
 from searcher.web.uploads import Uploads
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ def create_app(libraries: Mapping[str, Library], access: Access | None = None) -
     app.add_exception_handler(SearcherError, _explain)
     app.add_exception_handler(RequestValidationError, _explain_validation)
     app.add_exception_handler(HTTPException, _explain_http)
-    app.add_middleware(Gate, access=access)
+    app.add_middleware(FromMemory, kept=app.state.thumbnails, libraries=app.state.libraries)
+    app.add_middleware(Gate, access=access)  # the last one is the first to see a request
     _describe(app)
     return app
 

@@ -1,12 +1,21 @@
 """Thumbnails that were sent lately, in memory: most requests ask for these, and need no thread and no disk."""
 
+import re
 import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from searcher.errors import SearcherError
 from searcher.library import Library
+from searcher.web.libraries import Libraries
 
 MOST_BYTES = 64 * 2**20
+CACHE_CONTROL = "private, max-age=3600, stale-while-revalidate=604800"
+
+_PATH = re.compile(r"/api/images/(\d{1,18})/thumbnail", re.ASCII)
+_QUERY = re.compile(rb"(?:library=([A-Za-z0-9_.-]+)&)?size=(\d{1,4})", re.ASCII)
 
 
 class SentThumbnail(NamedTuple):
@@ -46,3 +55,39 @@ class SentThumbnails:
             self._bytes += len(thumbnail.data)
             while self._bytes > self._most:
                 self._bytes -= len(self._kept.popitem(last=False)[1].data)
+
+
+class FromMemory:
+    """ASGI middleware: answers requests for thumbnails that are kept, ten times as fast as the endpoint that made them.
+
+    Everything else, and each request of an unusual form, goes to the endpoint.
+    """
+
+    def __init__(self, app: ASGIApp, kept: SentThumbnails, libraries: Libraries) -> None:
+        self._app, self._kept, self._libraries = app, kept, libraries
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._find(scope) if scope["type"] == "http" and scope["method"] == "GET" else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        etag = found.etag.encode()
+        headers = [(b"etag", etag), (b"cache-control", CACHE_CONTROL.encode())]
+        if any(name == b"if-none-match" and value == etag for name, value in scope["headers"]):
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        headers += [(b"content-type", b"image/webp"), (b"content-length", str(len(found.data)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": found.data})
+
+    def _find(self, scope: Scope) -> SentThumbnail | None:
+        path = _PATH.fullmatch(scope["path"].removeprefix(scope["root_path"]))
+        query = _QUERY.fullmatch(scope["query_string"]) if path is not None else None
+        if path is None or query is None:
+            return None
+        try:
+            library = self._libraries.named(query[1].decode() if query[1] else None)
+            return self._kept.get(self._kept.key(library, int(path[1]), int(query[2])))
+        except SearcherError:  # the endpoint explains it
+            return None

@@ -14,6 +14,10 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.web.conftest import TOKEN, client_of, filled
 
 EXAMPLES = 10  # of each operation and mode
+NOT_ASKED = {
+    ("GET", "/api/index"),  # a stream that does not end by itself
+    ("POST", "/api/images/{id}/reveal"),  # opens the file manager
+}
 HEADERS = {"X-Searcher-Token": TOKEN, "Host": "127.0.0.1"}
 
 
@@ -30,6 +34,8 @@ def test_every_answer_is_as_described(described: Any, mode: GenerationMode) -> N
     operations = [found.ok() for found in described.get_all_operations()]
     assert {"/api/search", "/api/images/{id}/thumbnail"} <= {operation.path for operation in operations}
     for operation in operations:
+        if (operation.method.upper(), operation.path) in NOT_ASKED:
+            continue
 
         @given(case=operation.as_strategy(generation_mode=mode))
         @settings(
@@ -42,7 +48,7 @@ def test_every_answer_is_as_described(described: Any, mode: GenerationMode) -> N
         )
         def check(case: Any) -> None:
             # a text can also be no date, no format or no city, which a description cannot say
-            case.call_and_validate(headers=HEADERS, excluded_checks=[positive_data_acceptance])
+            case.call_and_validate(headers=HEADERS, timeout=60, excluded_checks=[positive_data_acceptance])
 
         with suppress(Unsatisfiable):  # without parameters, no request is wrong
             check()

@@ -13,7 +13,7 @@ from searcher.library import Library
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary
 from searcher.web.texts import shown
-from searcher.web.thumbnails import SentThumbnail
+from searcher.web.thumbnails import CACHE_CONTROL, SentThumbnail
 
 if TYPE_CHECKING:
     from searcher.library import PhotoDetails
@@ -31,7 +31,6 @@ _SHOWN = {
     "PNG": "image/png",
     "WEBP": "image/webp",
 }
-_CACHED = "private, max-age=3600, stale-while-revalidate=604800"
 _FILE = {"content": {kind: {} for kind in ("application/octet-stream", *_SHOWN.values())}, "description": "The file."}
 _PICTURE = {"content": {"image/webp": {}}, "description": "The picture."}
 
@@ -102,7 +101,7 @@ async def thumbnail(request: Request, library: ChosenLibrary, id: ImageId, size:
             data = await state.lanes.decode.run(lambda: library.thumbnail(id, size))
         sent = SentThumbnail(f'"{digest.hex()}-{size:d}"', data)
         state.thumbnails.keep(key, sent)
-    headers = {"ETag": sent.etag, "Cache-Control": _CACHED}
+    headers = {"ETag": sent.etag, "Cache-Control": CACHE_CONTROL}
     if request.headers.get("if-none-match") == sent.etag:
         return Response(status_code=304, headers=headers)
     return Response(sent.data, headers=headers, media_type="image/webp")
@@ -113,7 +112,7 @@ async def preview(request: Request, library: ChosenLibrary, id: ImageId) -> Resp
     """A picture that every browser shows, whatever the format of the file: its longer side 2048 pixels at most."""
     lanes: Lanes = request.app.state.lanes
     digest = await lanes.read.run(lambda: library.digest(id))
-    headers = {"ETag": f'"{digest.hex()}-preview"', "Cache-Control": _CACHED}
+    headers = {"ETag": f'"{digest.hex()}-preview"', "Cache-Control": CACHE_CONTROL}
     if request.headers.get("if-none-match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     data = await lanes.decode.run(lambda: library.preview(id))
