@@ -110,6 +110,11 @@ function follow(now, before, back) {
   photos.follow(now, back);
   if (!before || now.view !== before.view || now.library !== before.library) {
     drawOther(now);
+    if (before && now.library !== before.library) {
+      jobs.reset();
+      revision = null;
+      look();
+    }
     if (now.library) libraries.value = now.library;
   }
   if (!before || now.filters !== before.filters || now.panel !== before.panel || now.view !== before.view) showFilters(now, now.library !== before?.library);
@@ -155,7 +160,7 @@ async function look(changed = false) {
 
 setInterval(look, POLL);
 document.addEventListener("visibilitychange", () => look());
-jobs.whenChanged((now) => now.state !== "running" && look(true));
+jobs.whenFinished(() => look(true));
 look();
 
 get("libraries").then((all) => {
