@@ -76,7 +76,8 @@ def cdp_seconds(client: CDPSession) -> float:
 
 def measure(page: Page) -> bool:
     page.wait_for_selector(".tile", timeout=60_000)
-    print(f"{page.locator('.count').inner_text()}, {page.evaluate('document.documentElement.scrollHeight'):,} pixels high")
+    tall = page.evaluate("document.documentElement.scrollHeight")
+    print(f"{page.locator('.count').inner_text()}, {tall:,} pixels high")
     client = page.context.new_cdp_session(page)
     client.send("Performance.enable", {"timeDomain": "threadTicks"})
     good = True

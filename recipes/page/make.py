@@ -2,8 +2,8 @@
 
     python recipes/page/make.py
 
-Needs the extras `demo` and `test`, and Chromium. All photos are in the public domain or CC0: the samples of
-searcher/models/samples (its README names their sources) in the size in which scikit-image ships them, and details of them.
+Needs the extras `demo` and `test`, and Chromium. All photos are in the public domain or CC0. They are the samples of
+searcher/models/samples, whose README names their sources, as large as scikit-image ships them, and details of them.
 """
 
 import io

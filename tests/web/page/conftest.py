@@ -45,7 +45,7 @@ def address(browser: Browser, home: Path) -> Iterator[str]:
     program = [sys.executable, "-m", "searcher"]
     library = home / "photos-library"
     subprocess.run([*program, "index", "--library", library, home / "photos"], env=environment, check=True, cwd=home)
-    options = ["--no-open", "--port", "0", "--library", library, "--library", home / "empty-library"]
+    options = ["--no-open", "--port=0", f"--library={library}", f"--library={home / 'empty-library'}"]
     with subprocess.Popen(
         [*program, "serve", *options], env=environment, cwd=home, stdout=subprocess.PIPE, text=True
     ) as server:
