@@ -2,6 +2,7 @@
 
 `catalog`     Catalog, the one object of a library that hands out read views and write transactions
 `connect`     how a connection is opened: journal, read-only media, plain errors
+`peek`        labels and folders for a shell that completes a word
 `rows`        the rows that other packages see
 `read/`       the parts of a view: SQL text on Python's own driver, without SQLAlchemy
 `write/`      the parts of a transaction: SQLAlchemy

@@ -32,8 +32,8 @@ class ReadOnlyError(SearcherError):
     """The library cannot be written to. Searches still work."""
 
 
-def connect_reader(folder: Path) -> sqlite3.Connection:
-    """Open `folder`/catalog.sqlite for reading, in autocommit mode.
+def connect_reader(folder: Path, wait: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open `folder`/catalog.sqlite for reading, in autocommit mode. `wait` is how many seconds it waits for a lock.
 
     If the folder or the medium is read-only, no lock is taken (`immutable`). Raises NotFound if there is no catalog,
     SearcherError if it cannot be read.
@@ -49,7 +49,7 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
             )
         connection = None
         try:
-            connection = _open(path, mode)
+            connection = _open(path, mode, wait)
             connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
         except SQLITE_ERRORS as error:
             if connection is not None:
@@ -95,9 +95,9 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open(path: Path, mode: str) -> sqlite3.Connection:
+def _open(path: Path, mode: str, wait: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=wait, check_same_thread=False)
     register(connection)
     return connection
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import click
+from click.shell_completion import CompletionItem
 
 from searcher import __version__
-from searcher.commands.common import printable
-from searcher.errors import Interrupted, SearcherError
+from searcher.commands.explaining import caused_by_interrupt, explained, one_line
+from searcher.commands.shells import VARIABLE, complete
+from searcher.errors import Interrupted
 
 # Command name → one line of help, in the order in which `searcher --help` shows them. The module has the same name
 # (`models` → searcher/commands/models.py) and contains a click command called `command`.
@@ -40,6 +42,7 @@ COMMANDS: dict[str, str] = {
     "roots": "List the indexed folders, or say that one is now at another path.",
     "forget": "Remove a folder from the library. Its photos are not deleted.",
     "models": "Manage the models on this machine.",
+    "completion": "Print the script that makes a shell complete commands and labels.",
     "train": "Train image and text encoders on (image, caption) pairs.",
     "evaluate": "Measure a model: zero-shot accuracy, or recall on pairs.",
 }
@@ -65,6 +68,11 @@ class LazyGroup(click.Group):
         _accept_debug(command)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands. Unlike click's own method, this imports none of them."""
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *super(click.Group, self).shell_complete(ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -73,6 +81,9 @@ class LazyGroup(click.Group):
         """Run a command line and end the process. An error becomes one line on stderr and an exit code."""
         if kwargs.get("standalone_mode") is False:
             return super().main(*args, **kwargs)
+        if VARIABLE in os.environ:
+            complete(self)
+            sys.exit(0)
         kwargs.update(prog_name="searcher", standalone_mode=False)
         _open_closed_streams()
         for stream in (sys.stdout, sys.stderr):
@@ -86,19 +97,12 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt as error:
             raise _Interrupted from error  # because click would print an empty line
         except Exception as error:
-            if _caused_by_interrupt(error):
+            if caused_by_interrupt(error):
                 raise _Interrupted from error
             if not isinstance(error, BrokenPipeError):
                 raise
             _drop_output()
             ctx.exit(0)
-
-
-def _caused_by_interrupt(error: BaseException | None) -> bool:
-    """Whether Ctrl-C caused this error. During the import of a native module, Ctrl-C can become an ImportError."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _open_closed_streams() -> None:
@@ -161,35 +165,20 @@ def _exit(run: Callable[[], Any], debug: bool) -> NoReturn:
 
 def _explain(error: BaseException) -> NoReturn:
     """End the process with one line about an error, and its exit code."""
-    try:
-        raise error
-    except click.UsageError as error:
-        message = error.format_message()
-        if error.ctx:
-            message += f"{'' if message.endswith(('.', '?', '!')) else '.'} See: {error.ctx.command_path} --help"
-        _fail(message, 2)
-    except click.ClickException as error:
-        _fail(error.format_message(), error.exit_code)
-    except (_Interrupted, click.Abort, KeyboardInterrupt):
+    if isinstance(error, _Interrupted | click.Abort | KeyboardInterrupt):
         if sys.stderr.isatty():
             print(file=sys.stderr)  # end the line on which the terminal shows ^C
         _fail("Interrupted. Completed work is kept. Run the same command again to continue.", 130, label="")
-    except Interrupted as error:
-        _fail(str(error), 130, label="")
-    except SearcherError as error:
-        _fail(str(error), 1)
-    except BrokenPipeError:
+    if isinstance(error, Interrupted):
+        _fail(one_line(str(error)), 130, label="")
+    if isinstance(error, BrokenPipeError):
         _drop_output()
         sys.exit(0)
-    except OSError as error:  # for example a full disk, or a folder without write permission
-        where = f": {os.fsdecode(error.filename)}" if error.filename else ""
-        _fail(f"{error.strerror or error}{where}", 1)
-    except Exception as error:
-        _fail(f"internal error: {type(error).__name__}: {error}. Please report it with the output of --debug", 1)
+    _fail(*explained(error))
 
 
 def _fail(message: str, code: int, label: str = "Error: ") -> NoReturn:
-    print(label + printable(" ".join(message.split())), file=sys.stderr)
+    print(label + message, file=sys.stderr)
     sys.exit(code)
 
 

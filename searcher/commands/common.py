@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from searcher.commands import suggestions
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -42,12 +43,14 @@ library_option = click.option(
     "--library",
     "library_dir",
     type=FilePath(),
+    shell_complete=suggestions.folders_of_disk,
     metavar="DIR",
     help="Library folder (default: $SEARCHER_LIBRARY, or ./index_data in a checkout, or your user data folder).",
 )
 model_option = click.option(
     "--model",
     metavar="NAME|DIR",
+    shell_complete=suggestions.models_or_folders,
     help="A name from `searcher models list`, or a folder.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

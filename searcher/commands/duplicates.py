@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     library_option,
@@ -29,7 +30,14 @@ COLUMNS = ("group", "kind", "keep", "path", "similarity")
 
 
 @click.command()
-@click.option("--in", "folder", type=FilePath(), metavar="FOLDER", help="Compare only the photos in FOLDER.")
+@click.option(
+    "--in",
+    "folder",
+    type=FilePath(),
+    shell_complete=suggestions.indexed_folders,
+    metavar="FOLDER",
+    help="Compare only the photos in FOLDER.",
+)
 @output_options("sheet", "paths", "null", "as_csv", "as_json")
 @library_option
 @quiet_option

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     json_option,
@@ -38,7 +39,7 @@ DRAWN = {
 
 
 @click.command()
-@click.argument("models", metavar="MODEL [MODEL]", nargs=-1)
+@click.argument("models", metavar="MODEL [MODEL]", nargs=-1, shell_complete=suggestions.models_or_files)
 @click.argument("data", metavar="DATA", type=FilePath())
 @click.option(
     "--templates",
@@ -48,6 +49,7 @@ DRAWN = {
 )
 @click.option(
     "--labels",
+    shell_complete=suggestions.label_sets,
     metavar="LABELS",
     help="Choose among these labels instead of the folder names: a,b,c, a file, or a label set such as @imagenet.",
 )

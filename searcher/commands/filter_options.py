@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import Command, FilePath
 from searcher.errors import InvalidInput
 from searcher.filters import ORIENTATIONS, SOURCES, Filter, Near
@@ -32,10 +33,32 @@ _OPTIONS: Sequence[Callable[[Command], Command]] = [
     click.option("--before", metavar="DATE", help="Taken before DATE: 2017 ends with 2016."),
     click.option("--camera", metavar="NAME", help="Any part of the camera's maker and model."),
     click.option("--near", metavar="PLACE", help="LAT,LON,KM or CITY,COUNTRY,KM (default: 25 km)."),
-    click.option("--in", "folders", type=FilePath(), multiple=True, metavar="FOLDER", help="In this folder or below."),
+    click.option(
+        "--in",
+        "folders",
+        type=FilePath(),
+        multiple=True,
+        shell_complete=suggestions.indexed_folders,
+        metavar="FOLDER",
+        help="In this folder or below.",
+    ),
     click.option("--name", metavar="GLOB", help="File name, with * and ?: 'IMG_*.jpg'."),
-    click.option("--tag", "tags", multiple=True, metavar="LABEL", help="With this label."),
-    click.option("--not-tag", "not_tags", multiple=True, metavar="LABEL", help="Without this label."),
+    click.option(
+        "--tag",
+        "tags",
+        multiple=True,
+        shell_complete=suggestions.labels,
+        metavar="LABEL",
+        help="With this label.",
+    ),
+    click.option(
+        "--not-tag",
+        "not_tags",
+        multiple=True,
+        shell_complete=suggestions.labels,
+        metavar="LABEL",
+        help="Without this label.",
+    ),
     click.option(
         "--source",
         "sources",
@@ -52,7 +75,14 @@ _OPTIONS: Sequence[Callable[[Command], Command]] = [
         metavar="SHAPE",
         help="landscape, portrait or square.",
     ),
-    click.option("--format", "formats", multiple=True, metavar="NAME", help="jpeg, png, heic, raw, nef, …"),
+    click.option(
+        "--format",
+        "formats",
+        multiple=True,
+        shell_complete=suggestions.formats,
+        metavar="NAME",
+        help="jpeg, png, heic, raw, nef, …",
+    ),
 ]
 
 

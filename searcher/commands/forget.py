@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     Terminal,
@@ -17,7 +18,7 @@ from searcher.commands.common import (
 
 
 @click.command()
-@click.argument("folder", type=FilePath())
+@click.argument("folder", type=FilePath(), shell_complete=suggestions.indexed_folders)
 @library_option
 @json_option
 @quiet_option

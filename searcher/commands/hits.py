@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from searcher.commands.common import hit_number, note, plural, print_json, printable
+from searcher.commands.interactive import current_session
 from searcher.commands.output_options import Output
 from searcher.commands.terminal import NoPictures, Previews, bar, linked
 
@@ -31,7 +32,7 @@ def print_hits(
 ) -> None:
     """Print hits in the form that the options ask for. dates, numbers: what the lines of the list hold."""
     if output.form == "json":
-        print_json([hit.as_dict() for hit in hits])
+        print_json([hit.as_dict() for hit in hits], indent=None if current_session() else 2)
     elif output.form == "csv":
         print_csv(COLUMNS, [hit.as_dict() for hit in hits])
     elif output.form == "list":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import Command, print_json, print_table, printable
 from searcher.filters import FILE, SOURCES, TAUGHT, USER
 
@@ -45,6 +46,7 @@ def question_options(command: Command) -> Command:
     options: list[Callable[[Command], Command]] = [
         click.option(
             "--labels",
+            shell_complete=suggestions.label_lists,
             metavar="LABELS",
             help="Label names (a,b,c), a text file with one per line, a TOML file, or a label set such as @coco.",
         ),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import json_option, note, print_json, print_table, printable, show_bytes
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _available_row(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 @command.command("info")
-@click.argument("name", default="builtin")
+@click.argument("name", default="builtin", shell_complete=suggestions.models_or_folders)
 @click.option(
     "--verify", is_flag=True, help="Check every file against its recorded digest. Exits with code 1 if one differs."
 )
@@ -169,7 +170,7 @@ precision_option = click.option(
 
 
 @command.command("import")
-@click.argument("path")
+@click.argument("path", shell_complete=suggestions.folders_of_disk)
 @click.option("--name", help="Name of the model on this machine (default: the name of the folder).")
 @precision_option
 @json_option
@@ -231,7 +232,7 @@ def _print_imported(imported: "Imported", as_json: bool) -> None:
 
 
 @command.command("pull")
-@click.argument("model")
+@click.argument("model", shell_complete=suggestions.models_to_download)
 @click.option(
     "--name", help="Name of the model on this machine (default: the name of the repository, or ARCHITECTURE__TAG)."
 )
@@ -318,7 +319,7 @@ def _pull_tag(model: str, name: str | None, precision: str | None, as_json: bool
 
 
 @command.command("default")
-@click.argument("name")
+@click.argument("name", shell_complete=suggestions.models)
 def default_command(name: str) -> None:
     """Use the model NAME for new libraries by default."""
     from searcher.models.store import set_default
@@ -328,7 +329,7 @@ def default_command(name: str) -> None:
 
 
 @command.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=suggestions.models)
 def remove_command(name: str) -> None:
     """Delete the model NAME from this machine.
 
@@ -341,7 +342,7 @@ def remove_command(name: str) -> None:
 
 
 @command.command("bench")
-@click.argument("name", default="builtin")
+@click.argument("name", default="builtin", shell_complete=suggestions.models_or_folders)
 @click.option(
     "--threads", default=0, type=click.IntRange(min=0), help="Number of threads (default: one per physical core)."
 )

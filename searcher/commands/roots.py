@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     json_option,
@@ -45,8 +46,8 @@ def command(context: click.Context, library_dir: Path | None, as_json: bool) -> 
 
 
 @command.command("move")
-@click.argument("old", type=FilePath())
-@click.argument("new", type=FilePath())
+@click.argument("old", type=FilePath(), shell_complete=suggestions.indexed_folders)
+@click.argument("new", type=FilePath(), shell_complete=suggestions.folders_of_disk)
 @library_option
 @json_option
 def move_command(old: Path, new: Path, library_dir: Path | None, as_json: bool) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import library_option, model_option, note, quiet_option
 from searcher.commands.filter_options import FIELDS, Narrowed, described, filter_options
 from searcher.commands.hits import draw_sheet, print_hits
+from searcher.commands.interactive import opened, run
 from searcher.commands.output_options import FIELDS as OUTPUT
 from searcher.commands.output_options import Output, check_output, finish_output, output_options
 from searcher.commands.sections import SectionedCommand
@@ -25,8 +27,8 @@ MOST_BYTES = 256 * 2**20  # of standard input
     sections={
         "Look for": ["more", "without", "likes"],
         "Only photos": FIELDS,
-        "Hits": ["top", "sort", "min_relevance", *OUTPUT],
-        "General": ["library_dir", "model", "quiet"],
+        "Hits": ["top", "sort", "min_relevance", "diverse", *OUTPUT],
+        "General": ["interactive", "library_dir", "model", "quiet"],
     },
 )
 @click.argument("words", nargs=-1, metavar="[DESCRIPTION]")
@@ -36,6 +38,7 @@ MOST_BYTES = 256 * 2**20  # of standard input
     "--like",
     "likes",
     multiple=True,
+    shell_complete=suggestions.files,
     metavar="IMAGE",
     help="Look like IMAGE: a file, id:N, or - (standard input).",
 )
@@ -45,7 +48,9 @@ MOST_BYTES = 256 * 2**20  # of standard input
 @click.option(
     "--min-relevance", type=click.FloatRange(0, 1), metavar="P", help="Only hits of this probability (0.5: likely)."
 )
+@click.option("--diverse", is_flag=True, help="Photos that are like a better hit come later.")
 @output_options(*OUTPUT)
+@click.option("-i", "--interactive", is_flag=True, help="Read queries line by line; keep the model open.")
 @library_option
 @model_option
 @quiet_option
@@ -58,7 +63,9 @@ def command(
     top: int,
     sort: "Sort | None",
     min_relevance: float | None,
+    diverse: bool,
     output: Output,
+    interactive: bool,
     library_dir: Path | None,
     model: str | None,
     quiet: bool,
@@ -68,6 +75,9 @@ def command(
     --and and --like add a description or an image, --not takes one away. "2:a red car" counts twice. Without any, list
     photos that meet the conditions, newest first. --in, --tag, --not-tag, --source and --format can be repeated.
     """
+    if interactive:
+        run(click.get_current_context())
+        return
     text = " ".join(" ".join(words).split())
     filter = narrowed.filter
     asked = bool(text or more or without or likes)
@@ -80,6 +90,8 @@ def command(
     if sort == "relevance" and not (asked or filter.tags or filter.sources):
         raise click.UsageError("--sort relevance needs a description, --like, --tag or --source.")
 
+    if diverse and not asked:
+        raise click.UsageError("--diverse needs a description or --like: conditions alone list photos by time.")
     check_output(output)
 
     from searcher.library import Library
@@ -93,9 +105,11 @@ def command(
         ]
     ) or described(narrowed)
     images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
-    with Library.open(library_dir, model=model) as library:
+    with opened(library_dir, model) as library:
         terms = Library.terms([*([text] if text else []), *more], without, images)
-        hits = library.search(top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort)
+        hits = library.search(
+            top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort, diverse=diverse
+        )
 
         if narrowed.place:
             note(f"Near {narrowed.place}", quiet)

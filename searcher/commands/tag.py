@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     Terminal,
@@ -38,10 +39,17 @@ SHOWN_FAILURES = 5
 @click.command()
 @click.argument("photos", nargs=-1, type=FilePath(), metavar="[PHOTO]...")
 @question_options
-@click.option("--add", multiple=True, metavar="LABEL", help="Give LABEL to these photos by hand. Can be repeated.")
+@click.option(
+    "--add",
+    multiple=True,
+    shell_complete=suggestions.labels,
+    metavar="LABEL",
+    help="Give LABEL to these photos by hand. Can be repeated.",
+)
 @click.option(
     "--remove",
     multiple=True,
+    shell_complete=suggestions.labels,
     metavar="LABEL",
     help="Take LABEL away from these photos. Later runs do not give it to them again. Can be repeated.",
 )

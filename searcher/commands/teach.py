@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
     Terminal,
@@ -18,7 +19,7 @@ from searcher.commands.common import (
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=suggestions.labels)
 @click.argument("examples", nargs=-1, type=FilePath())
 @click.option(
     "--not",

@@ -11,6 +11,7 @@
 `backup`      what a person has typed, to a file and back
 `searching`   searches, and pages of their hits
 `pictures`    single photos; `thumbnails`: small copies of them, cached
+`suggestions` what a shell offers while somebody types
 `reports`     what a library says about itself
 """
 

@@ -36,13 +36,14 @@ class SearchMethods(LibraryCore):
         min_relevance: float | None = None,
         sort: Sort | None = None,
         also: "Sequence[Term]" = (),
+        diverse: bool = False,
     ) -> "Hits":
         """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
 
         With both, or with further terms in `also`, all of them add up. min_relevance: leave out hits with a smaller
         relevance; it needs a text. sort: "time" puts the hits in order by time, newest first. Without a text and an
         image that is the default; "relevance" then puts the photos first that are most likely to have the labels asked
-        for.
+        for. diverse: photos that are like a better hit come later; it needs a text or an image.
 
         Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
         photo has, or a folder without an indexed photo.
@@ -52,7 +53,7 @@ class SearchMethods(LibraryCore):
 
         if not isinstance(query, Query):
             image = None if like is None else Path(like)
-            query = Query(query, image, top, filter, min_relevance, sort, tuple(also))
+            query = Query(query, image, top, filter, min_relevance, sort, tuple(also), diverse)
         asked = query
 
         def answer(collection: "Collection", embedded: "Asked | None") -> "Hits":

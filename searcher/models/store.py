@@ -126,6 +126,12 @@ def list_models(progress: Progress = SILENT) -> list[StoredModel]:
     return found
 
 
+def model_names() -> list[str]:
+    """The names of the built-in model and of the models in the store. They are not read."""
+    builtin = [BUILTIN] if (BUILTIN_FOLDER / MANIFEST).is_file() else []
+    return [*builtin, *(path.name for path in _folders())]
+
+
 def _folders() -> Iterator[Path]:
     try:
         entries = sorted(models_dir().iterdir())

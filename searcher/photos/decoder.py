@@ -59,9 +59,11 @@ LARGE_PIXELS = 25_000_000
 MARGIN = 2
 """The shorter side of a reduced image is at least this many times `min_side`.
 
-Measured from 12 megapixels to 224 pixels, after the final resize: with 2, the result differs from a full decode by
-0.15 to 0.33 of 255 per pixel on average (at most 4). With 1, decoding takes 7 ms less of 24 ms, but the difference is
-up to 1.3 on average (at most 18).
+Measured on 241 JPEGs of 0.1 to 18 megapixels with the built-in model (`benchmarks/embeddings.py`): with 2, the
+embedding has a mean cosine of 0.9998 to that of a full decode (least 0.996). With 1 it has 0.998 (0.982), and decoding,
+resizing and measuring take 9 ms of CPU time instead of 15 for a photo of 1.5 megapixels, and 26 instead of 33 for one
+of 12. The pixels of a photo of 12 megapixels, reduced to 224, differ from a full decode by 0.15 to 0.33 of 255 on
+average (at most 4) with 2, and by up to 1.3 (at most 18) with 1.
 """
 
 DIGEST_BYTES = 16

@@ -14,6 +14,7 @@ from searcher.filters import Filter
 from searcher.models.relevance import FITS, Wordings, relevance
 from searcher.search.asked import Asked
 from searcher.search.collection import Collection
+from searcher.search.diverse import MOST_POOL, diverse_order, pool_size
 from searcher.search.query import Hit, Hits, Query
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ if TYPE_CHECKING:
 
 
 class Ranked(NamedTuple):
-    """A photo that was found: the id of its embedding, its score, and its relevance, None if it has none."""
+    """A photo that was found: the id of its embedding, its score, its relevance, None if it has none, and what ranks
+    it: the score, or the logit of its relevance.
+    """
 
     id: int
     score: float
     relevance: float | None
+    worth: float
 
 
 def remarks(model: "DualEncoder", query: Query) -> tuple[str, ...]:
@@ -62,13 +66,16 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
 def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:
     """The best photos for a query, for which `encode` returned `asked`. Raises NotFound for a tag that no photo has."""
     filter, notices = narrowed(collection, query.filter)
-    ranked = ranked_photos(collection, filter, query, asked)
+    top = pool_size(query.top) if query.diverse else query.top
+    ranked = ranked_photos(collection, filter, query, top, asked)
     if not ranked:
         check_tags(collection, query.filter)
         return Hits(notices=notices)
     best = max((each.relevance for each in ranked if each.relevance is not None), default=None)
     if query.least is not None:
-        ranked = [each for each in ranked if each.relevance is not None and each.relevance >= query.least]
+        ranked = [each for each in ranked if each.relevance is not None and each.relevance >= query.least][:top]
+    if query.diverse:
+        ranked = unlike_first(collection, ranked, query.top, asked)
     hits = look_up(collection, filter, ranked, by_time=query.by_time)
     return Hits(hits, nothing_fits=best is not None and best < FITS, notices=notices)
 
@@ -95,37 +102,51 @@ def look_up(
     return [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=first)]
 
 
-def ranked_photos(collection: Collection, filter: Filter, query: Query, asked: Asked | None) -> list[Ranked]:
-    """The best photos for a query that meet `filter`, in the order of hits."""
+def ranked_photos(collection: Collection, filter: Filter, query: Query, top: int, asked: Asked | None) -> list[Ranked]:
+    """The best `top` photos for a query, best first."""
     if not all(_is_text(tag) for tag in filter.tags):
         return []
     if asked is None:
         order: Order = "newest" if query.by_time else "probability"
-        photos = collection.browse(filter, order, limit=query.top)
-        return [Ranked(id, score, None) for id, score in photos]
+        photos = collection.browse(filter, order, limit=top)
+        return [Ranked(id, score, None, score) for id, score in photos]
     if asked.alone is not None:
-        return _by_relevance(collection, filter, query.top, asked.alone)
-    top = query.top
+        return _by_relevance(collection, filter, top, asked.alone)
+    looked_at = top
     while True:
-        photos = collection.nearest(asked.vector[None], top, filter)[0]
+        photos = collection.nearest(asked.vector[None], looked_at, filter)[0]
         ranked = _with_relevance(collection, photos, asked)
-        if query.least is None or len(photos) < top:
+        if query.least is None or len(photos) < looked_at:
             return ranked
         # the score of several terms does not rank by relevance: look further until enough photos are relevant
         enough = [each for each in ranked if each.relevance is not None and each.relevance >= query.least]
-        if len(enough) >= query.top:
-            return enough[: query.top]
-        top *= 4
+        if len(enough) >= top:
+            return enough[:top]
+        looked_at *= 4
+
+
+def unlike_first(collection: Collection, ranked: list[Ranked], top: int, asked: Asked | None) -> list[Ranked]:
+    """`top` of the photos that are unlike one another. Those that fit a single text stay first."""
+    fitting_first = asked is not None and asked.alone is not None
+    pool = ranked[:MOST_POOL]
+    vectors = collection.vectors([each.id for each in pool])
+    pool = [each for each in pool if each.id in vectors]
+    if not pool:
+        return []
+    fitting = [fitting_first and each.relevance is not None and each.relevance >= FITS for each in pool]
+    worth = np.array([each.worth for each in pool])
+    order = diverse_order(worth, np.stack([vectors[each.id] for each in pool]), np.array(fitting), top)
+    return [*(pool[row] for row in order), *ranked[MOST_POOL:]][:top]
 
 
 def _with_relevance(collection: Collection, photos: list[tuple[int, float]], asked: Asked) -> list[Ranked]:
     if not asked.positive or not photos:
-        return [Ranked(id, score, None) for id, score in photos]
+        return [Ranked(id, score, None, score) for id, score in photos]
     vectors = collection.vectors([id for id, _ in photos])
     kept = [(id, score) for id, score in photos if id in vectors]
     chances = asked.relevance(np.stack([vectors[id] for id, _ in kept])) if kept else None
     values = [None] * len(kept) if chances is None else [round(chance, 6) for chance in chances.tolist()]
-    return [Ranked(id, score, chance) for (id, score), chance in zip(kept, values, strict=True)]
+    return [Ranked(id, score, chance, score) for (id, score), chance in zip(kept, values, strict=True)]
 
 
 def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordings) -> list[Ranked]:
@@ -139,7 +160,7 @@ def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordi
                 best[id] = (logit, cosine)
     order = sorted(best, key=lambda id: (-best[id][0], id))[:top]
     chances = relevance(np.array([best[id][0] for id in order], np.float64)).tolist()
-    return [Ranked(id, best[id][1], round(chance, 6)) for id, chance in zip(order, chances, strict=True)]
+    return [Ranked(id, best[id][1], round(chance, 6), best[id][0]) for id, chance in zip(order, chances, strict=True)]
 
 
 def check_tags(collection: Collection, filter: Filter) -> None:

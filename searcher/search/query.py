@@ -81,7 +81,9 @@ class Query:
     Only photos that meet `filter` are found. A filter alone is a query, too. top: the most hits wanted. least: the
     least relevance wanted; it needs a text. sort: "time" (newest first, and those without a date last) or "relevance"
     (best first; of a filter alone, most likely to have its tags first). Without it, a filter alone is sorted by time.
-    also: further terms. Raises InvalidInput for a query that asks for nothing.
+    also: further terms. diverse: of photos that are like one another, the best one comes first, and the others after
+    photos that are not (see `searcher.search.diverse`); it needs a term. Raises InvalidInput for a query that asks for
+    nothing.
     """
 
     text: str | None = None
@@ -91,6 +93,7 @@ class Query:
     least: float | None = None
     sort: Sort | None = None
     also: tuple[Term, ...] = ()
+    diverse: bool = False
 
     def __post_init__(self) -> None:
         if self.sort not in (None, *SORTS):
@@ -99,6 +102,8 @@ class Query:
             raise InvalidInput("a query needs a text, an image, or a filter")
         if self.sort == "relevance" and not self.terms and not (self.filter.tags or self.filter.sources):
             raise InvalidInput("sorting by relevance needs a description, an image, or a label")
+        if self.diverse and not self.terms:
+            raise InvalidInput("diverse hits need a description or an image: give one, or list the photos by time")
         if self.top < 1:
             raise InvalidInput("the number of hits must be at least 1")
         if self.least is not None and not any(term.text is not None and term.weight > 0 for term in self.terms):
@@ -153,7 +158,7 @@ class Hit:
 
 
 class Hits(list[Hit]):
-    """Hits, best first.
+    """Hits, best first, unless the query asked for another order.
 
     nothing_fits: no photo reaches a relevance of FITS. notices: what the user should know about the query, for example
     that the model does not know its language.

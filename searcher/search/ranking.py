@@ -8,7 +8,7 @@ from searcher.filters import EVERYTHING, Filter
 from searcher.models.relevance import FITS
 from searcher.search.asked import Asked
 from searcher.search.collection import Collection
-from searcher.search.find import Ranked, check_tags, look_up, narrowed, ranked_photos
+from searcher.search.find import Ranked, check_tags, look_up, narrowed, ranked_photos, unlike_first
 from searcher.search.query import Hits, Query
 
 STEPS = (600, 1500, 5000)
@@ -54,13 +54,16 @@ def rank(collection: Collection, query: Query | None, asked: Asked | None) -> Ra
     found: list[Ranked] = []
     likely: list[Ranked] = []
     for top in STEPS:
-        found = ranked_photos(collection, filter, replace(query, top=top, sort=None, least=None), asked)
+        found = ranked_photos(collection, filter, replace(query, sort=None, least=None), top, asked)
         likely = [each for each in found if each.relevance is not None and each.relevance >= FITS]
         if len(found) < top or len(likely) + LESS_LIKELY <= top:
             break
     if not found:
         check_tags(collection, query.filter)
         return replace(EMPTY, notices=notices)
+    if query.diverse:
+        found = unlike_first(collection, found, len(found), asked)
+        likely = [each for each in found if each.relevance is not None and each.relevance >= FITS]
     if not asked.positive:
         found = found[:LESS_LIKELY]
         return _ranking(_by_time(collection, filter, found) if query.sort == "time" else found, notices, filter)
@@ -90,7 +93,7 @@ def page(collection: Collection, ranking: Ranking, offset: int, limit: int) -> H
     ids, scores = ranking.ids[part].tolist(), ranking.scores[part].tolist()
     chances = [None] * len(ids) if ranking.relevances is None else ranking.relevances[part].tolist()
     ranked = [
-        Ranked(id, score, None if chance is None else round(chance, 6))
+        Ranked(id, score, None if chance is None else round(chance, 6), score)
         for id, score, chance in zip(ids, scores, chances, strict=True)
     ]
     hits = look_up(collection, ranking.filter, ranked, first=offset + 1)

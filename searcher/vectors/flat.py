@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -21,8 +22,14 @@ from searcher.catalog.rows import VectorFile
 from searcher.errors import Damaged
 
 DIGEST_BYTES = 16
+FEW = 0.01
+"""Up to this share of the vectors, times the queries, the allowed ones are compared alone. Above it FAISS looks at all
+of them with a bitmap, because copying the allowed ones costs more than passing over the others. Measured by
+benchmarks/filter.py.
+"""
 _BLOCK = 1 << 22
 _THREADS = faiss.omp_get_max_threads()
+_FEW_ROWS = 8192  # allowed vectors compared at a time
 
 
 class FlatIndex:
@@ -30,6 +37,7 @@ class FlatIndex:
 
     def __init__(self, index: faiss.IndexIDMap, ids: np.ndarray) -> None:
         self._index = index
+        self._inner: Any = faiss.downcast_index(index.index)
         self.ids = ids
         self.dim = int(index.d)
         self.last_id = int(ids[-1]) if len(ids) else 0
@@ -62,14 +70,54 @@ class FlatIndex:
         Returns scores (n, k) float32, descending, and ids (n, k) int64. If there are fewer hits than `k`, the
         remaining ids are -1.
         """
-        parameters = None
-        if allowed is not None:
-            parameters = faiss.SearchParameters()
-            parameters.sel = faiss.IDSelectorBatch(np.ascontiguousarray(allowed, np.int64))
+        queries = np.ascontiguousarray(queries, np.float32)
         # FAISS gives each thread some queries: more threads would only wait, and take time from other searches
         faiss.omp_set_num_threads(max(1, min(len(queries), _THREADS)))
-        scores, ids = self._index.search(np.ascontiguousarray(queries, np.float32), k, params=parameters)
-        return scores, ids
+        if allowed is None:
+            scores, ids = self._index.search(queries, k)
+            return scores, ids
+        rows = self.rows_of(allowed)
+        if not len(rows):
+            return empty_result(len(queries), k)
+        few = len(rows) <= FEW * len(queries) * len(self)
+        return self.search_few(queries, k, rows) if few else self.search_selected(queries, k, rows)
+
+    def search_few(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors in `rows` (int64), by comparing them alone."""
+        results = [empty_result(len(queries), k)]
+        codes = faiss.rev_swig_ptr(self._inner.codes.data(), self._inner.codes.size()).reshape(len(self), -1)
+        for start in range(0, len(rows), _FEW_ROWS):
+            some = rows[start : start + _FEW_ROWS]
+            part = faiss.IndexScalarQuantizer(self.dim, self._inner.sq.qtype, faiss.METRIC_INNER_PRODUCT)
+            part.add_sa_codes(codes[some])
+            scores, found = part.search(queries, min(k, len(some)))
+            results.append((scores, _ids_at(self.ids[some], found)))
+        return merge(results, k)
+
+    def search_selected(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors in `rows` (int64), by asking for each vector whether it is one of them."""
+        wanted = np.zeros(len(self), bool)
+        wanted[rows] = True
+        bits: Any = np.packbits(wanted, bitorder="little")
+        parameters: Any = faiss.SearchParameters()
+        selector = faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg]  # a name, because FAISS only points to it
+        parameters.sel = selector
+        scores, found = self._inner.search(queries, k, params=parameters)
+        return scores, _ids_at(self.ids, found)
+
+    def rows_of(self, allowed: np.ndarray) -> np.ndarray:
+        """Where the ids `allowed` are in the file, those that are."""
+        rows = np.searchsorted(self.ids, allowed)
+        inside = rows < len(self)
+        rows, allowed = rows[inside], allowed[inside]
+        found: np.ndarray = rows[self.ids[rows] == allowed]
+        return found
+
+
+def _ids_at(ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The ids at `rows`. -1 stays -1."""
+    found: np.ndarray = np.where(rows < 0, -1, ids[rows])
+    return found
 
 
 def _mapped(path: Path) -> faiss.Index:

@@ -31,6 +31,7 @@ class SearchParameters(FilterParameters):
     unlike: Texts = Field([], description="The same, for what the photos shall not look like.")
     sort: Sort | None = Field(None, description="Newest first, or best first.")
     min_relevance: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="0.5: only likely photos.")
+    diverse: bool = Field(False, description="Photos that are like a better hit come later.")
     offset: int = Field(0, ge=0, le=10**9)
     limit: int = Field(100, ge=1, le=500)
 
@@ -47,11 +48,11 @@ class SearchParameters(FilterParameters):
         if len(terms) > MOST_TERMS:
             raise InvalidInput(f"a query has at most {MOST_TERMS} terms")
         filter = self.filter()
-        if not terms and not filter:
+        if not terms and not filter and not self.diverse:
             if self.sort == "relevance" or self.min_relevance is not None:
                 raise InvalidInput("only a description or a picture has a relevance: give one")
             return None
-        return Query(filter=filter, least=self.min_relevance, sort=self.sort, also=tuple(terms))
+        return Query(filter=filter, least=self.min_relevance, sort=self.sort, also=tuple(terms), diverse=self.diverse)
 
 
 def _picture(text: str, uploads: Uploads) -> Term:

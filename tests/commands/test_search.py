@@ -52,6 +52,7 @@ def test_the_help_fits_on_a_screen_and_shows_every_option() -> None:
         (["--rating", "0"], "not in the range"),
         (["--format", "psd"], "Unknown format 'psd'"),
         (["--name", "*", "--sort", "relevance"], "--sort relevance needs"),
+        (["--name", "*", "--diverse"], "--diverse needs a description"),
     ],
 )
 def test_a_wrong_condition_is_wrong_usage(arguments: list[str], message: str) -> None:

@@ -1,7 +1,7 @@
 """LocalCollection: it finds exactly the nearest photos that are there and meet the filter."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,12 +16,13 @@ from searcher.catalog.rows import Place as CatalogPlace
 from searcher.errors import InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.models.relevance import FITS, Wordings, relevance
-from searcher.search import Query, Term
+from searcher.search import Hit, Query, Term, diverse
 from searcher.search.asked import Asked
 from searcher.search.collection import SPARE, LocalCollection
 from searcher.search.find import find
 from searcher.vectors.store import VectorStore
-from tests.vectors.filling import add, all_vectors, check_ranking, remove, unit_vectors
+from tests.catalog.filling import fill
+from tests.vectors.filling import DIM, add, all_vectors, check_ranking, remove, unit_vectors
 
 
 class Place:
@@ -241,6 +242,78 @@ def test_only_hits_with_the_least_relevance_are_returned(place: Place) -> None:
     nothing = find(place.collection, Query(text="anything", least=0.5), only(wordings(vector, 1.1)))
     assert not nothing
     assert nothing.nothing_fits
+
+
+# diverse
+
+
+def scenes_of_ten(catalog: Catalog, scenes: int, fall: float) -> tuple[LocalCollection, np.ndarray]:
+    """`scenes` bursts of ten shots each, ids ascending, and the query that the first scene fits best. The cosine with
+    the query falls by `fall` from one scene to the next.
+    """
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((DIM, DIM)))[0].astype(np.float32)
+    query, centres = basis[0], basis[1 : scenes + 1]
+    shots = []
+    for number, centre in enumerate(centres):
+        cosine = 0.6 - fall * number
+        scene = cosine * query + np.sqrt(1 - cosine**2) * centre
+        shots += [scene + 0.003 * noise for noise in unit_vectors(10, seed=number)]
+    vectors = np.stack(shots)
+    fill(catalog, len(vectors), 0, vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    with catalog.read() as view:
+        model = view.models.current()
+    assert model is not None
+    return LocalCollection(catalog, VectorStore(catalog.folder, model), model), query[None]
+
+
+def scenes_found(hits: Sequence[Hit]) -> list[int]:
+    return [(hit.id - 1) // 10 for hit in hits]
+
+
+def test_diverse_hits_show_each_scene_before_the_second_shot_of_one(tmp_path: Path) -> None:
+    with closing(Catalog(tmp_path)) as catalog:
+        collection, query = scenes_of_ten(catalog, 8, 0.01)
+        for asked in (only(wordings(query, 0.5)), only(wordings(query, 0.7)), Asked(query[0])):
+            plain = find(collection, Query(text="x", top=10), asked)
+            assert set(scenes_found(plain)) == {0}
+            hits = find(collection, Query(text="x", top=10, diverse=True), asked)
+            assert hits[0] == plain[0]
+            assert len(set(scenes_found(hits)[:5])) == 5  # as many as five times ten photos hold
+            assert [hit.rank for hit in hits] == list(range(1, 11))
+            by_time = find(collection, Query(text="x", top=10, diverse=True, sort="time"), asked)
+            assert {hit.id for hit in by_time} == {hit.id for hit in hits}
+
+
+def test_diverse_hits_that_fit_come_before_all_others(tmp_path: Path) -> None:
+    with closing(Catalog(tmp_path)) as catalog:
+        collection, query = scenes_of_ten(catalog, 8, 0.05)
+        asked = only(wordings(query, 0.525))  # two scenes fit
+        hits = find(collection, Query(text="x", top=24, diverse=True), asked)
+        assert set(scenes_found(hits[:2])) == {0, 1}
+        assert set(scenes_found(hits[:20])) == {0, 1} and not {0, 1} & set(scenes_found(hits[20:]))
+        assert not hits.nothing_fits
+        fitting = find(collection, Query(text="x", top=24, diverse=True, least=0.5), asked)
+        assert {hit.id for hit in fitting} == {hit.id for hit in hits[:20]} and len(set(scenes_found(fitting[:2]))) == 2
+        nothing = find(collection, Query(text="x", diverse=True, least=0.5), only(wordings(query, 0.9)))
+        assert not nothing and nothing.nothing_fits
+
+
+@settings(max_examples=30, deadline=None)
+@given(count=st.integers(1, 60), top=st.integers(1, 80), most=st.integers(1, 20), seed=st.integers(0, 1000))
+def test_the_order_of_diverse_hits_holds_each_photo_once_and_begins_with_the_best(
+    count: int, top: int, most: int, seed: int
+) -> None:
+    vectors = unit_vectors(count, seed)
+    worth = np.sort(np.random.default_rng(seed).standard_normal(count))[::-1]
+    first = np.arange(count) < seed % 7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diverse, "MOST", most)
+        order = diverse.diverse_order(worth, vectors, first, top)
+    assert len(set(order)) == len(order) == min(top, count)
+    assert order[0] == 0
+    assert first[order].tolist() == sorted(first[order].tolist(), reverse=True)
+    same = np.repeat(vectors[:1], 3, axis=0)
+    assert sorted(diverse.diverse_order(np.zeros(3), same, np.zeros(3, bool), 3)) == [0, 1, 2]
 
 
 def test_the_copy_that_the_filter_is_about_is_shown(place: Place) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searcher.errors import InvalidInput
+from searcher.filters import Filter
 from searcher.search.query import Query, Term
 
 
@@ -50,3 +51,9 @@ def test_the_least_relevance_needs_a_positive_text() -> None:
     for terms in ((Term(like=3),), (Term("dog", weight=-1.0),)):
         with pytest.raises(InvalidInput, match="description"):
             Query(also=terms, least=0.5)
+
+
+def test_diverse_hits_need_a_term() -> None:
+    Query(like=3, diverse=True)
+    with pytest.raises(InvalidInput, match="description or an image"):
+        Query(filter=Filter(tags=("dog",)), diverse=True)

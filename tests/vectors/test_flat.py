@@ -79,6 +79,37 @@ def test_a_search_with_allowed_ids_returns_only_those_best_first(tmp_path: Path)
     assert len(real) == len(allowed) < 100
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    allowed=st.lists(st.integers(0, 700), unique=True),  # the file has 7, 10, …, 604
+    queries=st.integers(1, 5),
+    k=st.integers(1, 250),
+    few_rows=st.sampled_from([7, 8192]),
+)
+def test_a_search_among_few_and_one_among_many_find_the_same(
+    tmp_path_factory: pytest.TempPathFactory, allowed: list[int], queries: int, k: int, few_rows: int
+) -> None:
+    path = tmp_path_factory.mktemp("faiss") / "index"
+    file, ids, vectors = written(path, 200)
+    index = FlatIndex.open(path, file, DIM)
+    asked = unit_vectors(queries, seed=k).astype(np.float32)
+    exact = {id: vectors[row].astype(np.float32) @ asked.T for row, id in enumerate(ids.tolist()) if id in allowed}
+    found = []
+    for share in (0.0, 1.0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(flat, "FEW", share)
+            patch.setattr(flat, "_FEW_ROWS", few_rows)
+            found.append(index.search(asked, k, np.array(allowed, np.int64)))
+    for scores, hits in found:
+        assert scores.shape == hits.shape == (queries, k)
+        for number, row in enumerate(hits.tolist()):
+            real = [id for id in row if id >= 0]
+            assert len(real) == min(k, len(exact)) and row[len(real) :] == [-1] * (k - len(real))
+            expected = sorted((float(scores[number]) for scores in exact.values()), reverse=True)[:k]
+            np.testing.assert_allclose(scores[number, : len(real)], expected, atol=1e-5)
+            np.testing.assert_allclose([exact[id][number] for id in real], expected, atol=1e-5)
+
+
 def test_vectors_outside_a_file_give_the_same_result_as_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

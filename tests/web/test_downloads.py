@@ -71,8 +71,9 @@ def test_a_key_is_forgotten_after_a_while(client_for: Clients, monkeypatch: pyte
     urls = [client.post("/api/downloads", json={"ids": [1]}).json()["url"] for _ in range(downloads.MOST_KEYS + 1)]
     assert client.get(f"/{urls[0]}").status_code == 404
     assert client.get(f"/{urls[-1]}").status_code == 200
-    monkeypatch.setattr(downloads.time, "monotonic", lambda: 1e12)
-    assert client.get(f"/{urls[-1]}").status_code == 404
+    monkeypatch.setattr(downloads, "KEY_SECONDS", 0.0)
+    url = client.post("/api/downloads", json={"ids": [1]}).json()["url"]
+    assert client.get(f"/{url}").status_code == 404
     assert client.get("/api/downloads/unknown").status_code == 404
 
 
@@ -90,9 +91,7 @@ def test_wrong_ids_are_refused(client: TestClient, ids: list[object]) -> None:
     assert client.post("/api/downloads", json={"ids": ids}).status_code == 400
 
 
-@given(
-    st.lists(st.text(min_size=1, max_size=300) | st.sampled_from(["con.jpg", "a.jpg", "A.JPG", "..", "é", "e\u0301"]))
-)
+@given(st.lists(st.text(min_size=1, max_size=250) | st.sampled_from(["NUL.a", "a.jpg", "A.JPG", "..", "é", "e\u0301"])))
 def test_names_in_a_zip_are_allowed_everywhere_and_unique(names: list[str]) -> None:
     unique = Names()
     made = [unique.new(name) for name in names]

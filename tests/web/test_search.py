@@ -154,6 +154,13 @@ def test_likely_photos_come_first_by_time_and_the_others_after_them(own_client: 
     assert [hit["taken_at"] for hit in page["hits"][:4]] == [f"{y}-01-01T00:00:00" for y in (2023, 2021, 2019)] + [None]
 
 
+def test_diverse_hits_are_the_same_ones_in_another_order(client: TestClient) -> None:
+    plain, diverse = found(client, q="red white"), found(client, q="red white", diverse=True)
+    assert sorted(names(plain)) == sorted(names(diverse))
+    assert (plain["likely"], plain["total"]) == (diverse["likely"], diverse["total"])
+    assert client.get("/api/search?diverse=true").status_code == 400  # nothing to be like
+
+
 def test_one_server_has_several_libraries(client_for: Clients, kept_album: Album, album: Album) -> None:
     album.add("black.png", "black", 9)
     album.index()
