@@ -3,9 +3,10 @@
     python benchmarks/page.py [--folder page-library]
 
 A library of 100,000 photos with made embeddings (see serve.py) is served with the built-in model and opened in
-Chromium, which shares the cores with the server. The script scrolls at the speed of a person who looks, drags to random months,
-and types queries that were not asked before. It prints the times of frames, the number of elements, and the times until
-photos are there. The page waits for 150 ms after a key, in case another one follows; this is part of the 300 ms.
+Chromium, which shares the cores with the server. The script scrolls at the speed of a person who looks, drags to
+random months, and types queries that were not asked before. It prints the times of frames, the number of elements,
+and the times until photos are there. The page waits for 150 ms after a key, in case another one follows; this is part
+of the 300 ms.
 """
 
 import argparse
