@@ -13,7 +13,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.web.conftest import TOKEN, client_of, filled
 
-EXAMPLES = 10  # of each operation and mode
+EXAMPLES = 5  # of each operation and mode
 NOT_ASKED = {
     ("GET", "/api/index"),  # a stream that does not end by itself
     ("POST", "/api/images/{id}/reveal"),  # opens the file manager
