@@ -65,30 +65,47 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
 
 def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:
     """The best photos for a query, for which `encode` returned `asked`. Raises NotFound for a tag that no photo has."""
-    unknown = [tag for tag in query.filter.not_tags if not _is_label(collection, tag)]
-    notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
-    filter = replace(query.filter, not_tags=tuple(tag for tag in query.filter.not_tags if tag not in unknown))
+    filter, notices = narrowed(collection, query.filter)
     top = pool_size(query.top) if query.diverse else query.top
-    ranked = _ranked(collection, filter, query, top, asked) if all(_is_text(tag) for tag in filter.tags) else []
+    ranked = ranked_photos(collection, filter, query, top, asked)
     if not ranked:
-        _check_tags(collection, query)
+        check_tags(collection, query.filter)
         return Hits(notices=notices)
     best = max((each.relevance for each in ranked if each.relevance is not None), default=None)
     if query.least is not None:
         ranked = [each for each in ranked if each.relevance is not None and each.relevance >= query.least][:top]
     if query.diverse:
-        ranked = _diverse(collection, ranked, query.top, fitting_first=asked is not None and asked.alone is not None)
-    photos = collection.photos([each.id for each in ranked], filter)
-    present = [(_first_to_show(photos[each.id]), each) for each in ranked if each.id in photos]
-    if query.by_time:  # newest first, and those without a date last
-        present.sort(key=lambda found: found[0][0].taken_at or "", reverse=True)
-    tags = collection.tags([copy.id for copies, _ in present for copy in copies])
-    hits = [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=1)]
+        ranked = unlike_first(collection, ranked, query.top, asked)
+    hits = look_up(collection, filter, ranked, by_time=query.by_time)
     return Hits(hits, nothing_fits=best is not None and best < FITS, notices=notices)
 
 
-def _ranked(collection: Collection, filter: Filter, query: Query, top: int, asked: Asked | None) -> list[Ranked]:
+def narrowed(collection: Collection, filter: Filter) -> tuple[Filter, tuple[str, ...]]:
+    """A filter without the labels to leave out that no photo has, and what the user should know about them."""
+    unknown = [tag for tag in filter.not_tags if not _is_label(collection, tag)]
+    notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
+    return replace(filter, not_tags=tuple(tag for tag in filter.not_tags if tag not in unknown)), notices
+
+
+def look_up(
+    collection: Collection, filter: Filter, ranked: Sequence[Ranked], *, by_time: bool = False, first: int = 1
+) -> list[Hit]:
+    """The photos that were found, as hits with ranks from `first` on. Those that are gone are left out.
+
+    by_time: put the newest first, and those without a date last.
+    """
+    photos = collection.photos([each.id for each in ranked], filter)
+    present = [(_first_to_show(photos[each.id]), each) for each in ranked if each.id in photos]
+    if by_time:
+        present.sort(key=lambda found: found[0][0].taken_at or "", reverse=True)
+    tags = collection.tags([copy.id for copies, _ in present for copy in copies])
+    return [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=first)]
+
+
+def ranked_photos(collection: Collection, filter: Filter, query: Query, top: int, asked: Asked | None) -> list[Ranked]:
     """The best `top` photos for a query, best first."""
+    if not all(_is_text(tag) for tag in filter.tags):
+        return []
     if asked is None:
         order: Order = "newest" if query.by_time else "probability"
         photos = collection.browse(filter, order, limit=top)
@@ -108,8 +125,9 @@ def _ranked(collection: Collection, filter: Filter, query: Query, top: int, aske
         looked_at *= 4
 
 
-def _diverse(collection: Collection, ranked: list[Ranked], top: int, fitting_first: bool) -> list[Ranked]:
-    """`top` of the photos that are unlike one another; with `fitting_first`, those with a relevance of FITS first."""
+def unlike_first(collection: Collection, ranked: list[Ranked], top: int, asked: Asked | None) -> list[Ranked]:
+    """`top` of the photos that are unlike one another. Those that fit a single text stay first."""
+    fitting_first = asked is not None and asked.alone is not None
     pool = ranked[:MOST_POOL]
     vectors = collection.vectors([each.id for each in pool])
     pool = [each for each in pool if each.id in vectors]
@@ -145,9 +163,9 @@ def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordi
     return [Ranked(id, best[id][1], round(chance, 6), best[id][0]) for id, chance in zip(order, chances, strict=True)]
 
 
-def _check_tags(collection: Collection, query: Query) -> None:
+def check_tags(collection: Collection, filter: Filter) -> None:
     """Raise NotFound for a tag that no photo has, so that a typing error does not look like an empty result."""
-    for tag in query.filter.tags:
+    for tag in filter.tags:
         if not _is_label(collection, tag):
             raise NotFound(f"no photo has the label {tag!r}: `searcher tags` lists the labels")
 
@@ -176,6 +194,8 @@ def _hit(rank: int, copies: list[Photo], found: Ranked, tags: dict[int, list[Pho
         relevance=found.relevance,
         taken_at=first.taken_at,
         tags=tuple(labels),
+        width=first.width,
+        height=first.height,
     )
 
 

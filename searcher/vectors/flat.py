@@ -28,6 +28,7 @@ of them with a bitmap, because copying the allowed ones costs more than passing 
 benchmarks/filter.py.
 """
 _BLOCK = 1 << 22
+_THREADS = faiss.omp_get_max_threads()
 _FEW_ROWS = 8192  # allowed vectors compared at a time
 
 
@@ -70,6 +71,8 @@ class FlatIndex:
         remaining ids are -1.
         """
         queries = np.ascontiguousarray(queries, np.float32)
+        # FAISS gives each thread some queries: more threads would only wait, and take time from other searches
+        faiss.omp_set_num_threads(max(1, min(len(queries), _THREADS)))
         if allowed is None:
             scores, ids = self._index.search(queries, k)
             return scores, ids

@@ -14,6 +14,7 @@ from searcher.catalog.migrations import (
     m004_metadata,
     m005_folders,
     m006_relevance,
+    m007_sources,
 )
 
 MIGRATIONS: tuple[Sequence[str], ...] = (
@@ -23,6 +24,7 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
     m004_metadata.STATEMENTS,
     m005_folders.STATEMENTS,
     m006_relevance.STATEMENTS,
+    m007_sources.STATEMENTS,
 )
 """The statements that lead from each version to the next one, beginning with an empty file (version 0)."""
 
