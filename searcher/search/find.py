@@ -9,7 +9,7 @@ import numpy as np
 
 from searcher.catalog.read.photos import Order
 from searcher.catalog.rows import Photo, PhotoTag
-from searcher.errors import NotFound
+from searcher.errors import NotFound, shortened
 from searcher.filters import Filter
 from searcher.models.relevance import FITS, Wordings, relevance
 from searcher.search.asked import Asked
@@ -53,12 +53,12 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
         return f"{', '.join(rest)} {conjunction} {last}" if rest else last
 
     if not model.known_script(text):
-        said = f"“{text}” has letters of another script"
+        said = f"“{shortened(text)}” has letters of another script"
     else:
         spoken = languages_of(text)
         if not spoken or {code.split("-")[0].lower() for code in model.languages} & set(spoken):
             return None
-        said = f"“{text}” seems to be {named(spoken, 'or')}"
+        said = f"“{shortened(text)}” seems to be {named(spoken, 'or')}"
     knows = f"the model {model.name} knows only {named(model.languages, 'and')}"
     return f"{said}, but {knows}. For other languages: `searcher models pull {MULTILINGUAL}`"
 

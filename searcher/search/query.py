@@ -44,9 +44,9 @@ class Term:
         if (self.text is None) == (self.like is None):
             raise InvalidInput("a term of a query is either a text or an image")
         if self.text is not None and not self.text.strip():
-            raise InvalidInput("the query is empty")
+            raise InvalidInput("a description is empty: say what to search for")
         if not 0 < abs(self.weight) <= MOST_WEIGHT:
-            raise InvalidInput(f"the weight of a term must be between 0 and {MOST_WEIGHT}")
+            raise InvalidInput(f"a weight must be more than 0, and at most {MOST_WEIGHT}, not {abs(self.weight):g}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
