@@ -25,7 +25,7 @@ def test_everything_known_about_a_photo_is_told(own_client: TestClient, album: A
         "name": "red.png",
         "path": str(album.folder / "red.png"),
         "folder": str(album.folder),
-        "width": 20,
+        "width": 22,
         "height": 20,
         "bytes": (album.folder / "red.png").stat().st_size,
         "format": "PNG",

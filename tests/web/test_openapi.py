@@ -15,7 +15,7 @@ from searcher.errors import NotFound
 from searcher.filters import cities
 from tests.web.conftest import TOKEN, client_of, filled
 
-EXAMPLES = 10  # of each operation and mode
+EXAMPLES = 5  # of each operation and mode
 NOT_ASKED = {
     ("GET", "/api/index"),  # a stream that does not end by itself
     ("POST", "/api/images/{id}/reveal"),  # opens the file manager

@@ -42,7 +42,7 @@ def test_a_text_finds_what_it_says_and_counts_it(client: TestClient, kept_album:
         "id": page["hits"][0]["id"],
         "name": "red.png",
         "path": str(kept_album.folder / "red.png"),
-        "width": 20,
+        "width": 22,
         "height": 20,
         "score": 1.0,
         "relevance": pytest.approx(1, abs=0.001),
