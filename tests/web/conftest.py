@@ -23,7 +23,7 @@ def filled(folder: Path) -> Iterator[Album]:
     photos.mkdir()
     with Library.open(folder / "library", model=model, create=True) as library:
         album = Album(photos, library, model)
-        for colour, number in {"blue": 2, "green": 1, "red": 0, "white": 3}.items():
+        for number, colour in enumerate(("blue", "green", "red", "white")):
             album.add(f"{colour}.png", colour, number)
             album.index()  # one by one: photos of one run get their ids in any order
         yield album
