@@ -169,7 +169,7 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
-# Tags that a person gave, from a backup, whose photos are not indexed yet.
+# Tags that a person gave, whose photos are not indexed yet, or were removed.
 waiting_tags = Table(
     "waiting_tags",
     metadata,

@@ -101,7 +101,7 @@ async function teach() {
     async onsubmit(form) {
       const ids = selection.ids();
       const shows = form.get("how") === "ids";
-      jobs.follow(await post("teach", { label: form.get("label").trim(), ids: shows ? ids : [], against: shows ? [] : ids }));
+      jobs.follow(await post("teach", { label: form.get("label").trim(), ids: shows ? ids : [], against: shows ? [] : ids }), true);
       selection.clear();
     },
   });
@@ -113,7 +113,7 @@ function xmp() {
     body: h("p", {}, `The labels of ${plural(selection.size(), "photo")} are written into .xmp files beside the photos, which other programs read. The photos themselves stay as they are.`),
     submit: "Write",
     async onsubmit() {
-      jobs.follow(await post("xmp", { ids: selection.ids() }));
+      jobs.follow(await post("xmp", { ids: selection.ids() }), true);
     },
   });
 }

@@ -31,9 +31,9 @@ async function call(method, path, parameters, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new ApiError("searcher does not answer. Is `searcher serve` still running?", 0);
   }
-  const body = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (!answer.ok) throw new ApiError(body?.error ?? `The server answered ${answer.status}.`, answer.status);
-  return body;
+  if (answer.ok) return answer.json();
+  const body = await answer.json().catch(() => null);
+  throw new ApiError(body?.error ?? `The server answered ${answer.status}.`, answer.status);
 }
 
 const sent = (method) => (path, body) =>

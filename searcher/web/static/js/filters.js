@@ -18,6 +18,7 @@ export class Filters {
 
   constructor(element) {
     this.element = element;
+    this.dates = h("div", { class: "dates" });
     this.map = new PlaceMap({
       onchoose: (latitude, longitude, km) => setFilters({ near: `${latitude.toFixed(4)},${longitude.toFixed(4)},${km}` }),
       onlook: debounced(() => this.#places(), 120),
@@ -44,7 +45,6 @@ export class Filters {
     }
     const focused = document.activeElement?.name;
     const scrolled = this.element.scrollTop;
-    this.dates = h("div", {});
     this.element.replaceChildren(
       this.#head(),
       section("Dates", this.dates, this.#days(filters)),

@@ -5,7 +5,7 @@ import { thumbnail } from "./api.js";
 import { h, iconButton, monthName, muted, plural } from "./dom.js";
 import { estimate, justify, ratioOf } from "./layout.js";
 import * as selection from "./selection.js";
-import { href } from "./state.js";
+import { fill, makeTile } from "./tile.js";
 
 const BLOCK = 60;
 const HEADING = 44;
@@ -92,7 +92,7 @@ export class Grid {
       for (let piece = 0; piece < pieces; piece++) {
         const start = section.start + Math.floor((piece * section.count) / pieces);
         const end = section.start + Math.floor(((piece + 1) * section.count) / pieces);
-        this.blocks.push({ section, start, count: end - start, first: piece === 0, boxes: null });
+        this.blocks.push({ section, start, count: end - start, first: piece === 0, last: piece === pieces - 1, boxes: null });
       }
     }
     this.#stack();
@@ -106,7 +106,7 @@ export class Grid {
       if (!block.boxes || block.width !== width) {
         const hits = this.results.range(block.start, block.count);
         if (hits) {
-          const made = justify(hits.map(ratioOf), width, target, gap);
+          const made = justify(hits.map(ratioOf), width, target, gap, block.last);
           Object.assign(block, made, { width });
         } else {
           Object.assign(block, { boxes: null, height: estimate(block.count, this.#ratio, width, target, gap) });
@@ -277,18 +277,10 @@ export class Grid {
       tile = null;
     }
     if (!tile) {
-      tile = this.#spare.get(String(hit.id)) ?? this.#tile(hit);
+      tile = this.#spare.get(String(hit.id)) ?? makeTile(hit);
       this.#spare.delete(String(hit.id));
       this.#tiles.set(index, tile);
-      tile.dataset.index = index;
-      tile.setAttribute("aria-posinset", index + 1);
-      tile.setAttribute("aria-setsize", this.results.total);
-      const link = tile.firstChild;
-      link.href = href({ photo: hit.id, at: index });
-      link.tabIndex = index === this.focused ? 0 : -1;
-      link.setAttribute("aria-label", nameOf(hit));
-      tile.querySelector(".name").textContent = hit.name;
-      tile.querySelector(".sure").textContent = percent(hit);
+      fill(tile, hit, index, this.results.total, index === this.focused);
       this.#insert(tile, index);
     }
     tile.classList.toggle("dim", block.section.dim || (hit.relevance !== null && hit.relevance < 0.5));
@@ -306,20 +298,6 @@ export class Grid {
     if (after) {
       if (after.nextSibling !== tile) after.after(tile);
     } else if (this.list.firstChild !== tile) this.list.prepend(tile);
-  }
-
-  #tile(hit) {
-    const picture = h("img", { alt: "", draggable: "false", decoding: "async" });
-    picture.addEventListener("load", () => picture.classList.add("there"));
-    picture.addEventListener("error", () => tile.classList.add("broken"));
-    const tile = h(
-      "li",
-      { class: "tile", dataset: { key: hit.id } },
-      h("a", { dataset: { imageId: hit.id } }, picture, h("span", { class: "caption", "aria-hidden": "true" }, h("span", { class: "name" }), h("span", { class: "sure" }))),
-      h("button", { type: "button", class: "check", role: "checkbox", tabindex: -1, "aria-label": `Select ${hit.name}`, "aria-checked": String(selection.has(hit.id)) }),
-    );
-    tile.classList.toggle("chosen", selection.has(hit.id));
-    return tile;
   }
 
   #mark() {
@@ -414,16 +392,4 @@ export class Grid {
   }
 
   hasFocus = () => this.list.contains(document.activeElement);
-}
-
-function percent({ relevance }) {
-  return relevance === null ? "" : relevance < 0.01 ? "< 1 %" : `${Math.round(relevance * 100)} %`;
-}
-
-function nameOf(hit) {
-  const parts = [hit.name];
-  if (hit.relevance !== null) parts.push(`${percent(hit)} likely`);
-  if (hit.taken_at) parts.push(hit.taken_at.slice(0, 10));
-  if (hit.copies?.length) parts.push(plural(hit.copies.length, "copy", "copies"));
-  return parts.join(", ");
 }

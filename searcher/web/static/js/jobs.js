@@ -5,22 +5,31 @@ import { button, h, icon, number, plural } from "./dom.js";
 import { failed, toast } from "./toasts.js";
 
 const listeners = new Set();
+const atEnd = new Set();
 let current = null;
 let source = null;
 let told = null;
 
 export const job = () => current;
 export const whenChanged = (listener) => listeners.add(listener);
+export const whenFinished = (listener) => atEnd.add(listener);
 export const running = () => current?.state === "running";
 
-/** Takes a job that a request or the status has told, and follows it while it runs. */
-export function follow(next) {
+/** Takes a job that a request or the status has told, and follows it while it runs. begun: it was started here. */
+export function follow(next, begun = false) {
   if (!next) return;
   current = next;
+  if (begun) told = next.id;
   if (running()) listen();
   else if (told === next.id) finish();
   if (running()) told = next.id;
   for (const listener of listeners) listener(current);
+}
+
+/** Forgets the job: another library is shown. */
+export function reset() {
+  source?.close();
+  source = current = told = null;
 }
 
 function listen() {
@@ -38,12 +47,13 @@ function finish() {
   source = null;
   if (current.state === "failed") toast(current.error ?? "The work failed.", { kind: "error" });
   else toast(outcome(current));
+  for (const listener of atEnd) listener();
 }
 
 /** Starts work. Returns false if it could not start; then a message says why. */
 export async function start(path, body) {
   try {
-    follow(await post(path, body));
+    follow(await post(path, body), true);
     return true;
   } catch (error) {
     failed(error);

@@ -54,7 +54,7 @@ function toggleTheme() {
 
 document.querySelector(".rail").append(...links, h("span", { class: "space" }), jobs.sign(), iconButton("theme", "Light or dark", toggleTheme), iconButton("keys", "Keys (?)", showKeys));
 const toggleFilters = () => go({ view: "photos", panel: state().panel === "filters" ? null : "filters" }, { replace: state().view === "photos" });
-const filterButton = h("button", { type: "button", class: "quiet toggle", onclick: toggleFilters }, icon("filter"), h("span", {}, "Filters"));
+const filterButton = h("button", { type: "button", class: "quiet toggle", "aria-label": "Filters", onclick: toggleFilters }, icon("filter"), h("span", {}, "Filters"));
 const libraries = h("select", { class: "libraries", "aria-label": "Library", hidden: true });
 libraries.addEventListener("change", () => goTo(`?library=${encodeURIComponent(libraries.value)}`));
 document.querySelector(".top").append(h("div", { class: "line" }, terms.bar, filterButton, libraries), terms.row);
@@ -80,8 +80,7 @@ async function drawOther(now, keep = false) {
     const { view: draw } = await load();
     const view = await draw(abort.signal);
     if (state().view !== now.view) return;
-    const typing = other.querySelector("form:focus-within");
-    if (keep && typing) return; // the person is typing here
+    if (keep && other.querySelector("input:focus")?.value) return; // a person is typing here
     const y = scrollY;
     other.replaceChildren(view);
     scrollTo(0, keep ? y : 0);
@@ -111,6 +110,11 @@ function follow(now, before, back) {
   photos.follow(now, back);
   if (!before || now.view !== before.view || now.library !== before.library) {
     drawOther(now);
+    if (before && now.library !== before.library) {
+      jobs.reset();
+      revision = null;
+      look();
+    }
     if (now.library) libraries.value = now.library;
   }
   if (!before || now.filters !== before.filters || now.panel !== before.panel || now.view !== before.view) showFilters(now, now.library !== before?.library);
@@ -156,7 +160,7 @@ async function look(changed = false) {
 
 setInterval(look, POLL);
 document.addEventListener("visibilitychange", () => look());
-jobs.whenChanged((now) => now.state !== "running" && look(true));
+jobs.whenFinished(() => look(true));
 look();
 
 get("libraries").then((all) => {

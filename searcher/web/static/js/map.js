@@ -76,8 +76,7 @@ export class PlaceMap {
     const pen = canvas.getContext("2d");
     pen.scale(devicePixelRatio, devicePixelRatio);
     const style = getComputedStyle(canvas);
-    const colour = (name) => style.getPropertyValue(name);
-    pen.strokeStyle = colour("--line");
+    pen.strokeStyle = style.borderTopColor;
     pen.fillStyle = style.color;
     pen.font = "10px system-ui, sans-serif";
     const step = STEPS.findLast((one) => one * unit >= 44) ?? 90;
@@ -96,7 +95,7 @@ export class PlaceMap {
       line(pen, 0, y, w, y);
       if (y < tall - 16) pen.fillText(`${Math.abs(lat).toFixed(digits)}°${Math.abs(lat) < 1e-9 ? "" : lat < 0 ? "S" : "N"}`, 3, y - 3);
     }
-    pen.fillStyle = colour("--accent");
+    pen.fillStyle = style.caretColor;
     pen.globalAlpha = 0.7;
     for (const place of this.places) {
       const [x, y] = this.#toWindow(place);
@@ -108,7 +107,7 @@ export class PlaceMap {
     if (this.near) {
       const [x, y] = this.#toWindow(this.near);
       const r = Math.max(6, (this.near.km / 111) * unit);
-      pen.strokeStyle = colour("--accent");
+      pen.strokeStyle = style.caretColor;
       pen.lineWidth = 2;
       pen.beginPath();
       pen.ellipse(x, y, Math.max(6, r / Math.max(0.1, Math.cos((this.near.latitude * Math.PI) / 180))), r, 0, 0, 7);

@@ -21,7 +21,7 @@ export class Photos {
     this.results = null;
     this.count = h("span", { role: "status", class: "count" });
     this.notices = h("span", { class: "notes" });
-    this.sort = h("select", { "aria-label": "Order" }, h("option", { value: "relevance" }, "Best first"), h("option", { value: "time" }, "Newest first"));
+    this.sort = h("select", { "aria-label": "Order", hidden: true }, h("option", { value: "relevance" }, "Best first"), h("option", { value: "time" }, "Newest first"));
     this.sort.addEventListener("change", () => go({ sort: this.sort.value === "time" ? "time" : null, photo: null }));
     this.message = h("div", { class: "message", hidden: true });
     this.scrubber = new Scrubber();
@@ -119,7 +119,7 @@ export class Photos {
       const { folderForm } = await import("./views/folders.js");
       this.message.replaceChildren(h("h1", {}, "No photos yet"), h("p", {}, "Name a folder with photos. searcher looks at each of them once; then you find them by describing them."), folderForm(true));
     }
-    this.count.textContent = "0 photos";
+    this.count.textContent = "";
   }
 
   #fail(error) {

@@ -5,7 +5,7 @@ import { h, iconButton } from "./dom.js";
 let box = null;
 
 /** action: [label, function]. kind: "error" stays longer. */
-export function toast(text, { action = null, kind = "note" } = {}) {
+export function toast(text, { action = null, kind = "done" } = {}) {
   if (!box) {
     box = h("div", { class: "toasts", popover: "manual" });
     document.body.append(box);
