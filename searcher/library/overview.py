@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 from searcher.catalog.rows import Photo
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.core import LibraryCore
-from searcher.library.reports import Counted, Facets, FolderState, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from searcher.catalog.read.overview import ImageFile, Place
     from searcher.catalog.read.photos import Month
     from searcher.catalog.read.view import View
+    from searcher.library.reports import Counted, Facets, FolderState, Summary
 
 Value = TypeVar("Value")
 
@@ -28,8 +28,10 @@ SIZE_EVERY_S = 60.0  # how often the files of a library are measured
 class OverviewMethods(LibraryCore):
     """Counts of the photos of a library, for everything or for what meets a filter."""
 
-    def summary(self) -> Summary:
+    def summary(self) -> "Summary":
         """The library at a glance, for those who ask often. Raises NotFound if there is no library."""
+        from searcher.library.reports import Summary
+
         revision = self.revision
         folders = self._remembered.get("folders", revision, self._folders)
         model = self._remembered.get("model", revision, self._current)
@@ -49,7 +51,7 @@ class OverviewMethods(LibraryCore):
         """How many photos that meet `filter` were taken in each month, newest first; those without a date last."""
         return self._counted("timeline", filter, lambda view: view.photos.timeline(filter))
 
-    def facets(self) -> Facets:
+    def facets(self) -> "Facets":
         """What photos can be narrowed to: cameras, formats, shapes, folders, sources of labels, each with a count."""
         return self._counted("facets", EVERYTHING, _facets)
 
@@ -74,7 +76,9 @@ class OverviewMethods(LibraryCore):
         with self._catalog.read() as view:
             return view.labels.taught_with(label)
 
-    def _folders(self) -> list[FolderState]:
+    def _folders(self) -> "list[FolderState]":
+        from searcher.library.reports import FolderState
+
         with self._catalog.read() as view:
             roots, counts = view.files.roots(), view.files.counts_by_root()
         return [FolderState(os.fsdecode(root.path), *counts.get(root.id, (0, 0))) for root in roots]
@@ -97,7 +101,9 @@ class OverviewMethods(LibraryCore):
         return self._remembered.get((name, filter), self.revision, compute)
 
 
-def _facets(view: "View") -> Facets:
+def _facets(view: "View") -> "Facets":
+    from searcher.library.reports import Counted, Facets
+
     cameras, formats, shapes = Counter[str](), Counter[str](), Counter[str]()
     for camera, format, shape, photos in view.overview.facets():
         if camera is not None:
@@ -119,5 +125,7 @@ def _facets(view: "View") -> Facets:
     )
 
 
-def _sorted(counts: Counter[str]) -> tuple[Counted, ...]:
+def _sorted(counts: Counter[str]) -> "tuple[Counted, ...]":
+    from searcher.library.reports import Counted
+
     return tuple(Counted(name, photos) for name, photos in counts.most_common())

@@ -152,15 +152,21 @@ def _with_relevance(collection: Collection, photos: list[tuple[int, float]], ask
 def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordings) -> list[Ranked]:
     """The most relevant photos. Each of them is among the nearest ones to the wording that makes it relevant."""
     found = collection.nearest(asked.vectors, top, filter)
-    best: dict[int, tuple[float, float]] = {}  # id → the largest logit, and the cosine behind it
-    for photos, slope, offset in zip(found, asked.slopes.tolist(), asked.offsets.tolist(), strict=True):
-        for id, cosine in photos:
-            logit = slope * cosine + offset
-            if id not in best or logit > best[id][0]:
-                best[id] = (logit, cosine)
-    order = sorted(best, key=lambda id: (-best[id][0], id))[:top]
-    chances = relevance(np.array([best[id][0] for id in order], np.float64)).tolist()
-    return [Ranked(id, best[id][1], round(chance, 6), best[id][0]) for id, chance in zip(order, chances, strict=True)]
+    # (id, cosine, logit) of each photo for each wording; the largest logit of a photo first
+    rows = np.concatenate([np.array(photos, np.float64).reshape(-1, 2) for photos in found])
+    ids, cosines = rows[:, 0].astype(np.int64), rows[:, 1]
+    sizes = [len(photos) for photos in found]
+    logits = np.repeat(asked.slopes.astype(np.float64), sizes) * cosines + np.repeat(asked.offsets, sizes)
+    order = np.lexsort((-logits, ids))
+    firsts = order[np.unique(ids[order], return_index=True)[1]]
+    best = firsts[np.lexsort((ids[firsts], -logits[firsts]))[:top]]
+    chances = np.round(relevance(logits[best]).astype(np.float64), 6)
+    return [
+        Ranked(*each)
+        for each in zip(
+            ids[best].tolist(), cosines[best].tolist(), chances.tolist(), logits[best].tolist(), strict=True
+        )
+    ]
 
 
 def check_tags(collection: Collection, filter: Filter) -> None:

@@ -1,12 +1,15 @@
 """The parameters of a request that narrow which photos are meant, as a Filter."""
 
+import threading
 from functools import lru_cache
 from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.filters import EVERYTHING, Filter, Near
+from searcher.web.lanes import TooMany
 
 MOST = 32
 """Of the values of one parameter that can be repeated."""
@@ -57,11 +60,42 @@ def _filled(values: list[str]) -> tuple[str, ...]:
     return tuple(value for value in values if value)
 
 
-@lru_cache(256)
 def _near(text: str) -> Near:
+    """Looking for a name takes up to seconds of a core: one is looked for at a time, and few requests wait for that."""
+    if text.strip()[:1] in "+-.0123456789":  # coordinates, or wrong
+        return _place(text)
+    if not _waiting.acquire(blocking=False):
+        raise TooMany("too many names of cities are being looked for: try again")
+    try:
+        with _looking:
+            found = _named(text)
+    finally:
+        _waiting.release()
+    if isinstance(found, SearcherError):
+        raise type(found)(str(found))  # a new one: each collects the traceback of its request
+    return found
+
+
+_waiting, _looking = threading.BoundedSemaphore(8), threading.Lock()
+
+
+@lru_cache(256)
+def _named(text: str) -> Near | SearcherError:
+    try:
+        return _place(text)
+    except SearcherError as error:
+        return error.with_traceback(None)
+
+
+def _place(text: str) -> Near:
     from searcher.filters.cities import find_place
 
-    return find_place(text).near
+    try:
+        return find_place(text).near
+    except (InvalidInput, NotFound):
+        raise
+    except SearcherError as error:  # the names of cities are not installed
+        raise InvalidInput(str(error)) from None
 
 
 Narrowed = Annotated[FilterParameters, Query()]
