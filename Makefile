@@ -6,7 +6,8 @@
 #   make quick                     lint and the tests that take seconds, in less than a minute
 #   make lint                      only ruff and mypy
 #   make bench                     the benchmarks that need no data, one script per claim (20 minutes)
-#   make soak                      interrupt runs thousands of times, and show that nothing is lost (hours; Linux, strace)
+#   make soak                      interrupt runs and change photos at random, and show that nothing is lost (two hours;
+#                                  Linux, strace); make soak ARGS=--short takes some minutes
 #   make clean                     remove the environments and the files that tools create
 
 # The first Python that is new enough. To use another one: make test PYTHON=/path/to/python
@@ -49,12 +50,9 @@ bench: .venv-test/installed
 	    .venv-test/bin/python "benchmarks/$$script.py" || bad="$$bad $$script"; done; \
 	    if [ -n "$$bad" ]; then echo "Missed:$$bad" >&2; exit 1; fi
 
-# mutations: damaged files. interruptions: kills, and errors at each call. disks: full and read-only ones, many programs.
-SOAK = mutations interruptions disks
+# About two hours. make soak ARGS=--short takes some minutes.
 soak: .venv-test/installed
-	@bad=; for script in $(SOAK); do echo "== benchmarks/soak/$$script.py"; \
-	    .venv-test/bin/python "benchmarks/soak/$$script.py" || bad="$$bad $$script"; done; \
-	    if [ -n "$$bad" ]; then echo "Failed:$$bad" >&2; exit 1; fi
+	.venv-test/bin/python benchmarks/soak/all.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-test .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

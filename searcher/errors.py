@@ -36,3 +36,8 @@ class Failure(NamedTuple):
     def as_dict(self) -> dict[str, str]:
         """The failure as `--json` prints it."""
         return self._asdict()
+
+
+def shortened(text: str, most: int = 100) -> str:
+    """What a message quotes of a text that may be long."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

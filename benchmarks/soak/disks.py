@@ -12,12 +12,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from benchmarks.soak.results import Result, show
 from searcher.commands.common import print_table
 from tests.soak.crowd import READERS, crowd
 from tests.soak.disks import can_mount, fill_up, make_read_only
@@ -51,12 +52,13 @@ def full(trial: Trial, step: int) -> tuple[int, int, int]:
         spare += step
 
 
-def main() -> int:
+def run(arguments: Sequence[str] | None = None) -> list[Result]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--step", type=int, default=16, help="KiB")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each writer")
-    options = parser.parse_args()
-    rows, broken = [], 0
+    options = parser.parse_args(arguments)
+    results: list[Result] = []
+    rows, filled, broken = [], 0, 0
     for job in JOBS.values():
         if job.meanwhile or not can_mount():
             continue
@@ -70,8 +72,9 @@ def main() -> int:
             rows.append(
                 [job.name, f"{errors:,}", f"{bad:,}", f"{space >> 10:,} KiB", said.replace(str(place.now), "…")]
             )
-            broken += bad
+            filled, broken = filled + errors, broken + bad
     if rows:
+        results.append(Result("disks that became full in a run", f"{filled:,}, and {len(rows)} read-only ones", broken))
         print("Runs on a full disk and on a read-only one:")
         print_table(["run", "full disks", "broken", "enough", "on a read-only disk"], rows)
     else:
@@ -81,13 +84,14 @@ def main() -> int:
         try:
             written, searched = crowd(place, options.rounds)
         except Broken as error:
-            broken += 1
+            results.append(Result("2 writers and 8 readers at once", "", 1))
             print(f"BROKEN {error}")
         else:
+            results.append(Result("2 writers and 8 readers at once", f"{written:,} runs, {searched:,} searches"))
             seconds = time.monotonic() - start
             print(f"2 writers and {READERS} readers: {written} index runs and {searched} searches in {seconds:.0f} s")
-    return int(broken > 0)
+    return results
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(show(run()))

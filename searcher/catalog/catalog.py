@@ -1,6 +1,7 @@
 """Catalog: the one way to a library's SQLite file. It hands out read views and write transactions."""
 
 import errno
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -46,6 +47,9 @@ class Catalog:
         self._file_locks: dict[str, FileLock] = {}
         self._writer: Writer | None = None
         self._opened: int | None = None  # the catalog's inode when it was first opened
+        self._watching = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None  # only asked whether others have committed
+        self._watch = ""  # begins each revision of this watcher
 
     @property
     def exists(self) -> bool:
@@ -58,10 +62,34 @@ class Catalog:
             idle, self._idle = self._idle, []
             writer, self._writer = self._writer, None
             self._opened = None
+        with self._watching:
+            if self._watcher is not None:
+                idle.append(self._watcher)
+                self._watcher = None
         for connection in idle:
             connection.close()
         if writer is not None:
             writer.close()
+
+    def revision(self) -> str:
+        """A text that is another one after each commit that changed something, of this or another process.
+
+        Raises as `read` does.
+        """
+        with self._watching:
+            if self._watcher is None:
+                self._watcher = self._reading_connection()
+                wal = self._watcher.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+                self._watch = secrets.token_hex(4) if wal else ""
+            else:
+                self._check_file()
+            with plain_errors(self.folder, "read"):
+                if not self._watch:  # with a rollback journal, SQLite would wait for a commit under way
+                    state = (self.folder / CATALOG_NAME).stat()
+                    return f"{state.st_ino:x}-{state.st_size:x}-{state.st_mtime_ns:x}"
+                # SQLite counts the commits of all other connections, and nothing is committed by this one
+                (number,) = self._watcher.execute("PRAGMA data_version").fetchone()
+        return f"{self._watch}-{number}"
 
     @contextmanager
     def read(self) -> Iterator[View]:

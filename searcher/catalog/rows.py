@@ -141,7 +141,8 @@ class PhotoTag(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """One image of the library: its id, content, place, date and rating, and its tags where they were asked for.
+    """One image of the library: its id, content, place, date, rating and size in pixels as it is seen, and its tags
+    where they were asked for.
 
     meant: False for a copy that is not where a filter asks for photos.
     """
@@ -152,6 +153,8 @@ class Photo(NamedTuple):
     relpath: bytes
     taken_at: str | None = None
     rating: int | None = None
+    width: int = 0
+    height: int = 0
     tags: tuple[PhotoTag, ...] = ()
     meant: bool = True
 

@@ -170,7 +170,7 @@ tags = Table(
     sqlite_with_rowid=False,
 )
 
-# Tags that a person gave, from a backup, whose photos are not indexed yet.
+# Tags that a person gave, whose photos are not indexed yet, or were removed.
 waiting_tags = Table(
     "waiting_tags",
     metadata,
@@ -196,6 +196,7 @@ content_tags = Table(
     Column("model_id", ForeignKey("models.id", ondelete="SET NULL")),
     Column("tagged_at", String, nullable=False),
     Index("content_tags_label", "label_id", "content_id"),
+    Index("content_tags_taught", "label_id", sqlite_where=text("source = 'taught'")),
     sqlite_with_rowid=False,
 )
 

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "demo": "Index the sample photos and run five queries on them.",
     "index": "Embed folders of photos. Later runs embed only what changed.",
     "watch": "Keep the library up to date while photos come and go.",
+    "serve": "Open a page in the browser to search and look at photos.",
     "search": "Find photos that match a description, or look like an image.",
     "tag": "Add labels to the photos of the library.",
     "tags": "List the labels and the number of photos that have each.",

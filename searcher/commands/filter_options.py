@@ -122,7 +122,7 @@ def _narrowed(given: dict[str, Any]) -> Narrowed:
         near, place = _near(given.pop("near"))
         return Narrowed(Filter(near=near, min_pixels=_pixels(given.pop("min_pixels")), **given), place)
     except InvalidInput as error:
-        raise click.UsageError(_sentence(str(error))) from None
+        raise click.UsageError(as_sentence(str(error))) from None
 
 
 def _near(text: str | None) -> tuple[Near | None, str | None]:
@@ -144,5 +144,6 @@ def _pixels(text: str | None) -> int | None:
     return round(float(match[1]) * {"": 1, "k": 1_000, "M": 1_000_000}[match[2]])
 
 
-def _sentence(text: str) -> str:
+def as_sentence(text: str) -> str:
+    """The message of an error as one of wrong usage."""
     return text if text.endswith((".", "?", "!")) else f"{text[0].upper()}{text[1:]}."

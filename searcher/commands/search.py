@@ -8,12 +8,13 @@ import click
 
 from searcher.commands import suggestions
 from searcher.commands.common import library_option, model_option, note, quiet_option
-from searcher.commands.filter_options import FIELDS, Narrowed, described, filter_options
+from searcher.commands.filter_options import FIELDS, Narrowed, as_sentence, described, filter_options
 from searcher.commands.hits import draw_sheet, print_hits
 from searcher.commands.interactive import opened, run
 from searcher.commands.output_options import FIELDS as OUTPUT
 from searcher.commands.output_options import Output, check_output, finish_output, output_options
 from searcher.commands.sections import SectionedCommand
+from searcher.errors import InvalidInput, shortened
 from searcher.filters import EVERYTHING, SORTS, Filter
 
 if TYPE_CHECKING:
@@ -89,7 +90,6 @@ def command(
         raise click.UsageError("Standard input holds one image: give --like - once.")
     if sort == "relevance" and not (asked or filter.tags or filter.sources):
         raise click.UsageError("--sort relevance needs a description, --like, --tag or --source.")
-
     if diverse and not asked:
         raise click.UsageError("--diverse needs a description or --like: conditions alone list photos by time.")
     check_output(output)
@@ -99,14 +99,17 @@ def command(
 
     subject = " ".join(
         [
-            *(f"“{each}”" for each in ([text] if text else []) + list(more)),
-            *(f"not “{each}”" for each in without),
+            *(f"“{shortened(each)}”" for each in ([text] if text else []) + list(more)),
+            *(f"not “{shortened(each)}”" for each in without),
             *likes,
         ]
     ) or described(narrowed)
     images = [sys.stdin.buffer.read(MOST_BYTES) if like == "-" else like for like in likes]
-    with opened(library_dir, model) as library:
+    try:
         terms = Library.terms([*([text] if text else []), *more], without, images)
+    except InvalidInput as error:
+        raise click.UsageError(as_sentence(str(error))) from None
+    with opened(library_dir, model) as library:
         hits = library.search(
             top=top, filter=filter, min_relevance=min_relevance, also=terms, sort=sort, diverse=diverse
         )

@@ -88,6 +88,7 @@ class Committer:
         if content_id is None:
             if read.try_again or error is None:  # error is None: its content was removed before it could be committed
                 place = place._replace(size=UNREAD, mtime_ns=UNREAD)
+            self._keep_tags(change, spot)
             change.files.put_image(place, None, error or "changed while it was read")
             return
         there = change.view.files.image_at(*spot)
@@ -107,12 +108,18 @@ class Committer:
             self._swapped.add((moved.root_id, moved.relpath))
             self.counts.moved += 1
             return
+        if there is not None:
+            self._keep_tags(change, spot)
         self._put_images.append(change.files.put_image(place, content_id))
         if there is not None and there.content_id is not None:
             self.counts.changed += 1
         else:
             change.tags.share_with_copy(place)
             self.counts.added += 1
+
+    def _keep_tags(self, change: Transaction, spot: Spot) -> None:
+        """Keep the tags of what was at a place: it may have changed, or have moved away before another file came."""
+        change.backup.keep_tags(spot[0], self._roots[spot[0]], spot[1])
 
     def _moved_image(self, view: View, content_id: int, may_swap: bool) -> ImageAt | None:
         """The image with this content whose file is no longer at its place, so that it must have moved."""

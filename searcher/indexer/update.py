@@ -132,9 +132,11 @@ class _Update:
                     change.files.add_mounts(root_id, [relpath])
             for root_id, relpath in (*changes.gone, *vacated):
                 if root_id in roots and is_gone(change.view, root_id, roots[root_id], relpath):
+                    change.backup.keep_tags(root_id, roots[root_id], relpath)
                     self.look.counts.removed += change.files.remove_image(root_id, relpath)
             for root_id, relpath in changes.unwanted:
                 if root_id in roots:
+                    change.backup.keep_tags(root_id, roots[root_id], relpath)
                     self.look.counts.removed += change.files.remove_image(root_id, relpath)
             change.files.remove_orphans()
             change.metadata.settle()

@@ -7,28 +7,47 @@
 `refresh`     what derives from the embeddings is brought up to date
 `check`       is a library sound? `photo_check`: are the photos still what was indexed?
 `watching`    the library follows its folders
+`overview`    a library at a glance; `remembered`: counts, until the catalog changes
 `backup`      what a person has typed, to a file and back
-`thumbnails`  small copies of photos, cached
+`searching`   searches, and pages of their hits
+`pictures`    single photos; `thumbnails`: small copies of them, cached
 `suggestions` what a shell offers while somebody types
 `reports`     what a library says about itself
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from searcher.library.library import Library
 from searcher.library.location import default_library_dir
+from searcher.photos.cores import usable_cores
 from searcher.photos.rules import FolderOptions, OptionChange
 from searcher.photos.rules import describe as describe_options
 
 if TYPE_CHECKING:  # what the methods of Library take and return, for whoever annotates them
+    from searcher.catalog.read.overview import ImageFile as ImageFile
     from searcher.catalog.rows import Photo as Photo
     from searcher.catalog.rows import PhotoTag as PhotoTag
     from searcher.indexer import IndexReport as IndexReport
+    from searcher.library.reports import PhotoDetails as PhotoDetails
     from searcher.search import Hit as Hit
+    from searcher.search import Hits as Hits
+    from searcher.search import Query as Query
+    from searcher.search import Term as Term
     from searcher.search.duplicates import DuplicateGroup as DuplicateGroup
+    from searcher.search.query import Embedded as Embedded
+    from searcher.search.ranking import Ranking as Ranking
     from searcher.tagger.by_hand import TagEdit as TagEdit
     from searcher.tagger.classify import Classified as Classified
     from searcher.tagger.question import Question as Question
     from searcher.tagger.sidecars import SidecarChange as SidecarChange
 
-__all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir", "describe_options"]
+__all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir", "describe_options", "usable_cores"]
+
+
+def __getattr__(name: str) -> Any:
+    """What a query is made of, imported when it is first used."""
+    if name not in ("Query", "Term"):
+        raise AttributeError(f"module 'searcher.library' has no attribute {name!r}")
+    from searcher import search
+
+    return getattr(search, name)

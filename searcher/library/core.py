@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from searcher.catalog import Catalog
+from searcher.catalog.connect import CATALOG_NAME
 from searcher.catalog.rows import ModelRow
 from searcher.errors import NotFound
 from searcher.library.encoders import Encoders
+from searcher.library.remembered import Remembered
 from searcher.photos.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ class LibraryCore:
         self._lock = threading.Lock()
         self._store: VectorStore | None = None
         self._thumbnails: Thumbnails | None = None
+        self._remembered = Remembered()
         # more encodes or searches at once than cores only add memory and delay
         self._encoding = threading.BoundedSemaphore(usable_cores())
         self._searching = threading.BoundedSemaphore(usable_cores())
@@ -45,6 +48,11 @@ class LibraryCore:
     def exists(self) -> bool:
         """Whether there is a catalog yet."""
         return self._catalog.exists
+
+    @property
+    def revision(self) -> str:
+        """A text that is another one after every change of the catalog, by any process. "" without a catalog. Cheap."""
+        return self._catalog.revision() if self._catalog.exists else ""
 
     @property
     def model(self) -> "DualEncoder":
@@ -78,3 +86,19 @@ class LibraryCore:
 
                 self._store = VectorStore(self.folder, row)
             return self._store
+
+    def _bytes(self) -> int:
+        """The size of the library on disk."""
+        from searcher.library.thumbnails import Thumbnails
+
+        files = (
+            file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
+        )
+        return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # a journal or a replaced file that has just gone
+        return 0

@@ -1,10 +1,12 @@
 """The part of Library that deals with labels: zero-shot, taught, and given by hand."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searcher.catalog.rows import LabelCount, Photo
+from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.library.core import LibraryCore
 from searcher.progress import SILENT, Progress
@@ -138,16 +140,40 @@ class LabelMethods(LibraryCore):
         return edit_tags(self._catalog, ids, added, removed, dry_run=dry_run, progress=progress)
 
     def teach(
-        self, name: str, examples: Sequence[Path], against: Sequence[Path] = (), progress: Progress = SILENT
+        self,
+        name: str,
+        examples: Sequence[int | str | Path],
+        against: Sequence[int | str | Path] = (),
+        progress: Progress = SILENT,
     ) -> tuple[int, int]:
         """Teach the label `name` with a few photos that show it, and photos `against` it. Replaces its examples.
 
-        Returns how many of each are kept. `tag` then gives the label. Raises SearcherError for a photo that cannot be
-        read.
+        A photo is a file, or the id of an image of the library. Returns how many of each are kept. `tag` then gives the
+        label. Raises NotFound for an unknown id, SearcherError for a photo that cannot be read.
         """
         from searcher.tagger.teach import teach
 
-        return teach(self._context(), name, examples, against, progress)
+        files = self._paths([*examples, *against])
+        shown, others = files[: len(examples)], files[len(examples) :]
+        return teach(self._context(), name, shown, others, progress)
+
+    def _paths(self, photos: Sequence[int | str | Path]) -> list[Path]:
+        """Files as they are named; for the id of an image its file, or that of a copy if only that is there."""
+        ids = [photo for photo in photos if isinstance(photo, int)]
+        with self._catalog.read() as view:
+            images = view.photos.with_copies(ids) if ids else []
+        by_id = {image.id: image for image in images}
+        if missing := [id for id in ids if id not in by_id]:
+            raise NotFound(f"no photo has the id {missing[0]}")
+
+        def path(photo: int | str | Path) -> Path:
+            if not isinstance(photo, int):
+                return Path(photo)
+            own = by_id[photo]
+            copies = [image.path for image in images if image.content_id == own.content_id and image.id != photo]
+            return Path(next((path for path in (own.path, *copies) if os.path.isfile(path)), own.path))  # noqa: PTH113
+
+        return [path(photo) for photo in photos]
 
     def forget_label(self, name: str, progress: Progress = SILENT) -> None:
         """Forget how a label was taught. The tags that it gave stay until `untag`. NotFound if it was never taught."""
@@ -201,6 +227,18 @@ class LabelMethods(LibraryCore):
         return write_sidecars(
             self._catalog, photos, parents, adobe=adobe, insist=insist, dry_run=dry_run, progress=progress
         )
+
+    def write_labels(self, image_ids: Sequence[int], progress: Progress = SILENT) -> "SidecarReport":
+        """Write all labels of these images and of their copies, from runs and from a person, into XMP sidecars."""
+        from searcher.tagger.run import labelled_photos
+
+        def photos() -> Iterator[Photo]:
+            progress.advance(0, len(image_ids))
+            for done, photo in enumerate(labelled_photos(self._catalog, image_ids), 1):
+                yield photo
+                progress.advance(min(done, len(image_ids)), len(image_ids))
+
+        return self.write_sidecars(photos(), dict.fromkeys(self.labels()), progress=progress)
 
     def link_photos(
         self, photos: Iterable[Photo], names: Sequence[str], folder: Path, *, dry_run: bool = False

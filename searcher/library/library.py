@@ -3,34 +3,31 @@
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from searcher.catalog.connect import CATALOG_NAME
-from searcher.catalog.rows import ModelRow
 from searcher.errors import Failure, InvalidInput, NotFound
-from searcher.filters import EVERYTHING, Filter, Sort
 from searcher.library.labels import LabelMethods
 from searcher.library.location import default_library_dir
+from searcher.library.overview import OverviewMethods
+from searcher.library.pictures import PictureMethods
+from searcher.library.searching import SearchMethods
 from searcher.photos.rules import NO_CHANGE, OptionChange
 from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from searcher.indexer import IndexReport
     from searcher.library.backup import BackupReport
-    from searcher.library.reports import CheckReport, Folder, PhotoDetails, Status
+    from searcher.library.reports import CheckReport, Folder, Status
     from searcher.models.encoder import DualEncoder
-    from searcher.search.collection import Collection
     from searcher.search.duplicates import DuplicateGroup
-    from searcher.search.query import Hits, Query, Term
 
 
 log = logging.getLogger(__name__)
 
 
-class Library(LabelMethods):
+class Library(SearchMethods, PictureMethods, LabelMethods, OverviewMethods):
     """One library on disk. Use it as a context manager, or call `close`. Threads may share it.
 
     Methods raise SearcherError (see `searcher.errors`) with one line for the user.
@@ -149,105 +146,7 @@ class Library(LabelMethods):
             rows = view.files.failures()
         return [Failure(os.fsdecode(os.path.join(root.path, relpath)), error) for root, relpath, error in rows]  # noqa: PTH118
 
-    def photo(self, image_id: int) -> "PhotoDetails":
-        """Everything the catalog knows about one photo, its tags included. Raises NotFound for an unknown id."""
-        from searcher.library.reports import PhotoDetails
-
-        with self._catalog.read() as view:
-            photo = view.photos.one(image_id)
-            if photo is None:
-                raise NotFound(f"no photo has the id {image_id}")
-            copies = view.photos.of_contents([photo.content_id])
-            tags = view.photos.tags([copy.id for copy in copies])
-            content = view.photos.content(photo.content_id)
-        tagged = [copy._replace(tags=tuple(tags.get(copy.id, ()))) for copy in copies]
-        (own,) = (copy for copy in tagged if copy.id == image_id)
-        return PhotoDetails(own, content, tuple(copy for copy in tagged if copy.id != image_id))
-
-    def thumbnail(self, image_id: int, size: int = 256) -> bytes:
-        """A WebP file of one photo, its longer side `size` pixels at most (128, 256, 512 or 1024). Cached.
-
-        Raises NotFound for an unknown id, or if the photo cannot be read.
-        """
-        details = self.photo(image_id)
-        with self._lock:
-            if self._thumbnails is None:
-                from searcher.library.thumbnails import Thumbnails
-
-                self._thumbnails = Thumbnails(self.folder)
-            thumbnails = self._thumbnails
-        return thumbnails.get([details.photo, *details.copies], details.content.digest, size)
-
-    # search
-
-    def search(
-        self,
-        query: "str | Query | None" = None,
-        *,
-        like: str | Path | None = None,
-        top: int = 20,
-        filter: Filter = EVERYTHING,
-        min_relevance: float | None = None,
-        sort: Sort | None = None,
-        also: "Sequence[Term]" = (),
-        diverse: bool = False,
-    ) -> "Hits":
-        """Photos that fit a text, or that look like the image file `like`, best first. No hits in an empty library.
-
-        With both, or with further terms in `also`, all of them add up. min_relevance: leave out hits with a smaller
-        relevance; it needs a text. sort: "time" puts the hits in order by time, newest first. Without a text and an
-        image that is the default; "relevance" then puts the photos first that are most likely to have the labels asked
-        for. diverse: photos that are like a better hit come later; it needs a text or an image.
-
-        Raises InvalidInput for an empty query, PhotoError for an image that cannot be read, NotFound for a tag that no
-        photo has, or a folder without an indexed photo.
-        """
-        from searcher.search import asked as asking
-        from searcher.search import find as searching
-        from searcher.search.query import Hits, Query
-
-        if not isinstance(query, Query):
-            image = None if like is None else Path(like)
-            query = Query(query, image, top, filter, min_relevance, sort, tuple(also), diverse)
-        while (row := self._current()) is not None:
-            model = self._encoders.of(row)
-            started = time.perf_counter()
-            named = {term.like for term in query.terms if isinstance(term.like, int)}
-            stored = self._collection(row).image_vectors(named) if named else {}
-            if missing := named - stored.keys():
-                raise NotFound(f"no photo has the id {min(missing)}")
-            with self._encoding:
-                asked = asking.encode(model, query, stored)
-            encoded = time.perf_counter()
-            with self._searching:
-                hits = searching.find(self._collection(row), query, asked)
-            finished = time.perf_counter()
-            log.debug("encoded in %.0f ms, searched in %.0f ms", (encoded - started) * 1e3, (finished - encoded) * 1e3)
-            hits.notices = (*searching.remarks(model, query), *hits.notices)
-            now = self._current()
-            if now is not None and now.id == row.id:  # else the library was given another model meanwhile
-                return hits
-        return Hits()
-
-    @staticmethod
-    def terms(
-        texts: Sequence[str] = (), without: Sequence[str] = (), likes: Sequence[str | bytes] = ()
-    ) -> "tuple[Term, ...]":
-        """The terms that `search` takes in `also`, from texts, texts that photos shall not show, and images.
-
-        Each can begin with a weight ("2:a red car"). An image is a file, id:N for a photo of the library, or its bytes.
-        Raises InvalidInput for an empty text or a wrong weight.
-        """
-        from dataclasses import replace
-
-        from searcher.search.query import Term
-
-        negative = [Term.parse(text) for text in without]
-        return (
-            *map(Term.parse, texts),
-            *(replace(term, weight=-term.weight) for term in negative),
-            *map(Term.parse_image, likes),
-        )
+    # what is found in it
 
     def duplicates(self, folder: str | Path | None = None, progress: Progress = SILENT) -> "list[DuplicateGroup]":
         """Groups of photos that are copies of one another, exact ones first. Nothing is deleted.
@@ -268,15 +167,6 @@ class Library(LabelMethods):
             if not parts:
                 raise NotFound(f"{folder} is not in the library: `searcher roots` lists the indexed folders")
         return find_duplicates(self._catalog, row, parts, progress)
-
-    def collection(self) -> "Collection":
-        """The read side of this library, for the model that searches use now. Raises NotFound in an empty library."""
-        return self._collection(self._model_row())
-
-    def _collection(self, row: ModelRow) -> "Collection":
-        from searcher.search.collection import LocalCollection
-
-        return LocalCollection(self._catalog, self._store_of(row), row)
 
     # the library itself
 
@@ -300,14 +190,6 @@ class Library(LabelMethods):
             pending=0 if state is None else state.pending,
             bytes=self._bytes(),
         )
-
-    def _bytes(self) -> int:
-        from searcher.library.thumbnails import Thumbnails
-
-        files = (
-            file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
-        )
-        return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
 
     def export(self, file: str | Path) -> "BackupReport":
         """Write what a person has typed to a JSON file: tags by hand, taught labels, folders with their options.
@@ -346,10 +228,3 @@ class Library(LabelMethods):
         if repair and not report.ok:
             report = check.repair(self._catalog, store, report, progress)
         return check.with_photos(self._catalog, report, progress) if photos else report
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # a journal or a replaced file that has just gone
-        return 0

@@ -1,7 +1,7 @@
 """What a library says about itself."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from searcher.catalog.rows import Content, Photo
 from searcher.errors import Failure
@@ -66,6 +66,47 @@ class Status:
             "index": {"kind": self.kind, "vectors": self.vectors, "pending": self.pending},
             "bytes": self.bytes,
         }
+
+
+class FolderState(NamedTuple):
+    """An indexed folder: how many images and failed files it has, and whether it is not there now."""
+
+    path: str
+    images: int
+    failed: int
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A library at a glance. revision: see `Library.revision`. bytes: its size on disk, at most a minute old."""
+
+    revision: str
+    model: str | None
+    bytes: int
+    folders: tuple[FolderState, ...]
+
+
+class Counted(NamedTuple):
+    """How many photos something has."""
+
+    name: str
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What photos can be narrowed to, most photos first.
+
+    folders: by path, the indexed folders and their first two levels, each with the photos in it and below; each copy
+    counts. sources: those of the labels that photos have.
+    """
+
+    cameras: tuple[Counted, ...]
+    formats: tuple[Counted, ...]
+    orientations: tuple[Counted, ...]
+    folders: tuple[Counted, ...]
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,22 +28,33 @@ class Thumbnails:
         self._lock = threading.Lock()
         self._bytes: int | None = None  # of the cache, None until it was measured
 
-    def get(self, photos: list[Photo], digest: bytes, size: int) -> bytes:
-        """A WebP file of a photo whose longer side has at most `size` pixels, one of SIZES.
+    def stored(self, digest: bytes, size: int) -> bytes | None:
+        """The WebP file of a content whose longer side has at most `size` pixels, one of SIZES, if it was made before.
 
-        photos: the images with this content (`digest`); the first that can be read is decoded. Raises InvalidInput for
-        another size, NotFound if no file can be read.
+        Raises InvalidInput for another size.
         """
-        if size not in SIZES:
-            raise InvalidInput(f"a thumbnail has {', '.join(map(str, SIZES))} pixels, not {size}")
-        path = self.folder / digest.hex()[:2] / f"{digest.hex()}-{size}.webp"
+        path = self._path(digest, size)
         with suppress(OSError):
             data = path.read_bytes()
             os.utime(path)  # the files that are used stay
             return data
-        data = _draw(photos, size)
+        return None
+
+    def make(self, photos: list[Photo], digest: bytes, size: int) -> bytes:
+        """What `stored` returns from now on.
+
+        photos: the images with this content; the first that can be read is decoded. Raises NotFound if no file can be
+        read.
+        """
+        path = self._path(digest, size)
+        data = draw(photos, size, "WEBP")
         self._keep(path, data)
         return data
+
+    def _path(self, digest: bytes, size: int) -> Path:
+        if size not in SIZES:
+            raise InvalidInput(f"a thumbnail has {', '.join(map(str, SIZES))} pixels, not {size}")
+        return self.folder / digest.hex()[:2] / f"{digest.hex()}-{size}.webp"
 
     def _keep(self, path: Path, data: bytes) -> None:
         """Store a thumbnail, if the library can be written to."""
@@ -88,7 +99,11 @@ class Thumbnails:
         return left
 
 
-def _draw(photos: list[Photo], size: int) -> bytes:
+def draw(photos: list[Photo], size: int, format: str) -> bytes:
+    """A file ("WEBP" or "JPEG") whose longer side has at most `size` pixels, of the first photo that can be read.
+
+    Raises NotFound if none can be.
+    """
     reason = "the library contains no file with its content"
     for photo in photos:
         try:
@@ -98,6 +113,6 @@ def _draw(photos: list[Photo], size: int) -> bytes:
             continue
         image.thumbnail((size, size), Image.Resampling.LANCZOS)
         file = io.BytesIO()
-        image.save(file, "WEBP", quality=QUALITY)
+        image.save(file, format, quality=QUALITY)
         return file.getvalue()
     raise NotFound(f"the photo cannot be read ({reason})")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from searcher.catalog import Catalog
 from searcher.catalog.folders import prefix_in
 from searcher.catalog.rows import Root
-from searcher.errors import InvalidInput, SearcherError
+from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.indexer.places import absolute, holds_something
 from searcher.indexer.report import IndexReport
 from searcher.photos.rules import IGNORE_FILE, Rules
@@ -68,6 +68,9 @@ def watch(
                 try:
                     report = index(due)
                 except SearcherError as error:
+                    if isinstance(error, NotFound) and due != whole:  # a folder has just gone
+                        due = whole
+                        continue
                     progress.notice(f"{error}; trying again in {RETRY_S:.0f} seconds")
                     stop.wait(RETRY_S)
                     break
@@ -188,8 +191,7 @@ def _touched(path: bytes, roots: Sequence[_Root]) -> bytes | None:
     if root is None:
         return None
     # a folder that is empty now may be an unmounted disk: then nothing in it counts as deleted, but its parent knows
-    while folder != root.real and not holds_something(folder):
-        folder = os.path.dirname(folder)
+    folder = _nearest(folder, {root.real})
     inside = prefix_in(folder, root.real) or b""
     return None if inside and root.rules.leave_out(inside, True) else os.path.join(root.path, inside)
 
@@ -203,4 +205,13 @@ def _to_index(touched: set[bytes], roots: Sequence[_Root], named: Sequence[bytes
     single = {root.path for root in roots if not root.whole}
     if len(touched) > MANY or any(prefix_in(folder, path) is not None for folder in touched for path in single):
         return [os.fsdecode(path) for path in named]
-    return sorted(os.fsdecode(folder) for folder in touched)
+    known = {root.path for root in roots}
+    left = {folder for folder in touched if any(prefix_in(folder, path) is not None for path in known)}
+    return sorted({os.fsdecode(_nearest(folder, known)) for folder in left}) or [os.fsdecode(path) for path in named]
+
+
+def _nearest(folder: bytes, roots: set[bytes]) -> bytes:
+    """The folder, or if nothing is in it by now, the nearest one around it."""
+    while folder not in roots and not holds_something(folder):
+        folder = os.path.dirname(folder)
+    return folder

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from searcher.errors import NotFound
 from searcher.models.relevance import Wordings, read_text, relevance
-from searcher.search.query import Query, Term
+from searcher.search.query import Embedded, Query, Term
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from searcher.models.encoder import DualEncoder
 
 
@@ -63,15 +66,21 @@ def encode(model: "DualEncoder", query: Query, stored: Mapping[int, np.ndarray])
     )
 
 
-def _picture(model: "DualEncoder", term: Term, stored: Mapping[int, np.ndarray]) -> np.ndarray:
+def read_picture(model: "DualEncoder", picture: Path | bytes) -> "Image":
+    """An image file or its content, read as photos are read to be indexed. Raises PhotoError."""
     from searcher.photos.decode import decode_guarded, open_photo
 
+    if isinstance(picture, bytes):
+        return decode_guarded(picture, min_side=model.image_size).image
+    return open_photo(picture, min_side=model.image_size).image
+
+
+def _picture(model: "DualEncoder", term: Term, stored: Mapping[int, np.ndarray]) -> np.ndarray:
     if isinstance(term.like, int):
         return stored[term.like]
-    # as photos are read to be indexed
-    if isinstance(term.like, bytes):
-        photo = decode_guarded(term.like, min_side=model.image_size)
-    else:
-        photo = open_photo(term.like or Path(), min_side=model.image_size)
-    vector: np.ndarray = model.encode_images([photo.image])[0]
+    if isinstance(term.like, Embedded):
+        if term.like.model != model.digest:
+            raise NotFound("the library has another model since the picture was read: give it again")
+        return term.like.vector
+    vector: np.ndarray = model.encode_images([read_picture(model, term.like or Path())])[0]
     return vector

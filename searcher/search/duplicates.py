@@ -34,19 +34,23 @@ Kind = Literal["exact", "near"]
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePhoto:
-    """A copy of a photo to keep. similarity: the cosine of their embeddings, 1 if the bytes are the same."""
+    """A copy of a photo to keep. id: of the image. similarity: the cosine of their embeddings, 1 if the bytes are the
+    same.
+    """
 
+    id: int
     path: str
     similarity: float
 
 
 @dataclass(frozen=True, slots=True)
 class DuplicateGroup:
-    """Copies of one photo. keep: the path of the best one, by pixels, then by sharpness. kind: "exact" if all of them
-    have the same bytes.
+    """Copies of one photo. keep_id, keep: the image and the path of the best one, by pixels, then by sharpness. kind:
+    "exact" if all of them have the same bytes.
     """
 
     kind: Kind
+    keep_id: int
     keep: str
     others: tuple[DuplicatePhoto, ...]
 
@@ -124,8 +128,11 @@ def _near(
     """Row of a photo to keep → its copies: (row, cosine). Rows are in the order in which photos are kept."""
     members: dict[int, list[tuple[int, float]]] = {}
     taken = np.zeros(len(looks), bool)
+    done = 0
     for keeper, later, bits in _alike(looks, taken, progress):
         cosines = vectors[later].astype(np.float32) @ vectors[keeper].astype(np.float32)
+        done = max(done, keeper)
+        progress.advance(done, len(looks))
         close = (cosines >= LEAST_COSINE) & known[later] & ~taken[later] & known[keeper]
         for row, cosine, distance in zip(later[close], cosines[close], bits[close], strict=True):
             if _is_copy(looks[keeper], looks[row], float(cosine), int(distance), pixels):
@@ -206,5 +213,5 @@ def _group(contents: Sequence[tuple[int, float]], images: dict[int, list[Photo]]
     if len(photos) < 2:
         return None
     kind: Kind = "exact" if len({photo.content_id for photo, _ in photos}) == 1 else "near"
-    others = tuple(DuplicatePhoto(photo.path, cosine) for photo, cosine in photos[1:])
-    return DuplicateGroup(kind, photos[0][0].path, others)
+    others = tuple(DuplicatePhoto(photo.id, photo.path, cosine) for photo, cosine in photos[1:])
+    return DuplicateGroup(kind, photos[0][0].id, photos[0][0].path, others)

@@ -9,7 +9,7 @@ import numpy as np
 
 from searcher.catalog.read.photos import Order
 from searcher.catalog.rows import Photo, PhotoTag
-from searcher.errors import NotFound
+from searcher.errors import NotFound, shortened
 from searcher.filters import Filter
 from searcher.models.relevance import FITS, Wordings, relevance
 from searcher.search.asked import Asked
@@ -53,42 +53,59 @@ def language_remark(model: "DualEncoder", text: str) -> str | None:
         return f"{', '.join(rest)} {conjunction} {last}" if rest else last
 
     if not model.known_script(text):
-        said = f"“{text}” has letters of another script"
+        said = f"“{shortened(text)}” has letters of another script"
     else:
         spoken = languages_of(text)
         if not spoken or {code.split("-")[0].lower() for code in model.languages} & set(spoken):
             return None
-        said = f"“{text}” seems to be {named(spoken, 'or')}"
+        said = f"“{shortened(text)}” seems to be {named(spoken, 'or')}"
     knows = f"the model {model.name} knows only {named(model.languages, 'and')}"
     return f"{said}, but {knows}. For other languages: `searcher models pull {MULTILINGUAL}`"
 
 
 def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:
     """The best photos for a query, for which `encode` returned `asked`. Raises NotFound for a tag that no photo has."""
-    unknown = [tag for tag in query.filter.not_tags if not _is_label(collection, tag)]
-    notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
-    filter = replace(query.filter, not_tags=tuple(tag for tag in query.filter.not_tags if tag not in unknown))
+    filter, notices = narrowed(collection, query.filter)
     top = pool_size(query.top) if query.diverse else query.top
-    ranked = _ranked(collection, filter, query, top, asked) if all(_is_text(tag) for tag in filter.tags) else []
+    ranked = ranked_photos(collection, filter, query, top, asked)
     if not ranked:
-        _check_tags(collection, query)
+        check_tags(collection, query.filter)
         return Hits(notices=notices)
     best = max((each.relevance for each in ranked if each.relevance is not None), default=None)
     if query.least is not None:
         ranked = [each for each in ranked if each.relevance is not None and each.relevance >= query.least][:top]
     if query.diverse:
-        ranked = _diverse(collection, ranked, query.top, fitting_first=asked is not None and asked.alone is not None)
-    photos = collection.photos([each.id for each in ranked], filter)
-    present = [(_first_to_show(photos[each.id]), each) for each in ranked if each.id in photos]
-    if query.by_time:  # newest first, and those without a date last
-        present.sort(key=lambda found: found[0][0].taken_at or "", reverse=True)
-    tags = collection.tags([copy.id for copies, _ in present for copy in copies])
-    hits = [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=1)]
+        ranked = unlike_first(collection, ranked, query.top, asked)
+    hits = look_up(collection, filter, ranked, by_time=query.by_time)
     return Hits(hits, nothing_fits=best is not None and best < FITS, notices=notices)
 
 
-def _ranked(collection: Collection, filter: Filter, query: Query, top: int, asked: Asked | None) -> list[Ranked]:
+def narrowed(collection: Collection, filter: Filter) -> tuple[Filter, tuple[str, ...]]:
+    """A filter without the labels to leave out that no photo has, and what the user should know about them."""
+    unknown = [tag for tag in filter.not_tags if not _is_label(collection, tag)]
+    notices = tuple(f"No photo has the label {tag!r}, so all photos are without it." for tag in unknown)
+    return replace(filter, not_tags=tuple(tag for tag in filter.not_tags if tag not in unknown)), notices
+
+
+def look_up(
+    collection: Collection, filter: Filter, ranked: Sequence[Ranked], *, by_time: bool = False, first: int = 1
+) -> list[Hit]:
+    """The photos that were found, as hits with ranks from `first` on. Those that are gone are left out.
+
+    by_time: put the newest first, and those without a date last.
+    """
+    photos = collection.photos([each.id for each in ranked], filter)
+    present = [(_first_to_show(photos[each.id]), each) for each in ranked if each.id in photos]
+    if by_time:
+        present.sort(key=lambda found: found[0][0].taken_at or "", reverse=True)
+    tags = collection.tags([copy.id for copies, _ in present for copy in copies])
+    return [_hit(rank, copies, each, tags) for rank, (copies, each) in enumerate(present, start=first)]
+
+
+def ranked_photos(collection: Collection, filter: Filter, query: Query, top: int, asked: Asked | None) -> list[Ranked]:
     """The best `top` photos for a query, best first."""
+    if not all(_is_text(tag) for tag in filter.tags):
+        return []
     if asked is None:
         order: Order = "newest" if query.by_time else "probability"
         photos = collection.browse(filter, order, limit=top)
@@ -108,8 +125,9 @@ def _ranked(collection: Collection, filter: Filter, query: Query, top: int, aske
         looked_at *= 4
 
 
-def _diverse(collection: Collection, ranked: list[Ranked], top: int, fitting_first: bool) -> list[Ranked]:
-    """`top` of the photos that are unlike one another; with `fitting_first`, those with a relevance of FITS first."""
+def unlike_first(collection: Collection, ranked: list[Ranked], top: int, asked: Asked | None) -> list[Ranked]:
+    """`top` of the photos that are unlike one another. Those that fit a single text stay first."""
+    fitting_first = asked is not None and asked.alone is not None
     pool = ranked[:MOST_POOL]
     vectors = collection.vectors([each.id for each in pool])
     pool = [each for each in pool if each.id in vectors]
@@ -134,20 +152,26 @@ def _with_relevance(collection: Collection, photos: list[tuple[int, float]], ask
 def _by_relevance(collection: Collection, filter: Filter, top: int, asked: Wordings) -> list[Ranked]:
     """The most relevant photos. Each of them is among the nearest ones to the wording that makes it relevant."""
     found = collection.nearest(asked.vectors, top, filter)
-    best: dict[int, tuple[float, float]] = {}  # id → the largest logit, and the cosine behind it
-    for photos, slope, offset in zip(found, asked.slopes.tolist(), asked.offsets.tolist(), strict=True):
-        for id, cosine in photos:
-            logit = slope * cosine + offset
-            if id not in best or logit > best[id][0]:
-                best[id] = (logit, cosine)
-    order = sorted(best, key=lambda id: (-best[id][0], id))[:top]
-    chances = relevance(np.array([best[id][0] for id in order], np.float64)).tolist()
-    return [Ranked(id, best[id][1], round(chance, 6), best[id][0]) for id, chance in zip(order, chances, strict=True)]
+    # (id, cosine, logit) of each photo for each wording; the largest logit of a photo first
+    rows = np.concatenate([np.array(photos, np.float64).reshape(-1, 2) for photos in found])
+    ids, cosines = rows[:, 0].astype(np.int64), rows[:, 1]
+    sizes = [len(photos) for photos in found]
+    logits = np.repeat(asked.slopes.astype(np.float64), sizes) * cosines + np.repeat(asked.offsets, sizes)
+    order = np.lexsort((-logits, ids))
+    firsts = order[np.unique(ids[order], return_index=True)[1]]
+    best = firsts[np.lexsort((ids[firsts], -logits[firsts]))[:top]]
+    chances = np.round(relevance(logits[best]).astype(np.float64), 6)
+    return [
+        Ranked(*each)
+        for each in zip(
+            ids[best].tolist(), cosines[best].tolist(), chances.tolist(), logits[best].tolist(), strict=True
+        )
+    ]
 
 
-def _check_tags(collection: Collection, query: Query) -> None:
+def check_tags(collection: Collection, filter: Filter) -> None:
     """Raise NotFound for a tag that no photo has, so that a typing error does not look like an empty result."""
-    for tag in query.filter.tags:
+    for tag in filter.tags:
         if not _is_label(collection, tag):
             raise NotFound(f"no photo has the label {tag!r}: `searcher tags` lists the labels")
 
@@ -176,6 +200,8 @@ def _hit(rank: int, copies: list[Photo], found: Ranked, tags: dict[int, list[Pho
         relevance=found.relevance,
         taken_at=first.taken_at,
         tags=tuple(labels),
+        width=first.width,
+        height=first.height,
     )
 
 

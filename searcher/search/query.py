@@ -4,34 +4,49 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from searcher.errors import InvalidInput
 from searcher.filters import SORTS, Filter, Sort
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MOST_WEIGHT = 1000
 _WEIGHTED = re.compile(r"(\d{1,6}(?:\.\d{1,6})?):(?!\d)(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """A picture that a model has embedded: its embedding (dim,) float32, and the digest of the model."""
+
+    vector: "np.ndarray"
+    model: str
+
+
+Picture = Path | bytes | int | Embedded
+"""An image file, its content, the id of an image in the library, or an embedding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
     """One part of a query: a text, or a picture.
 
-    like: an image file, its content, or the id of an image in the library. weight: how much the part counts; photos
+    like: see `Picture`. weight: how much the part counts; photos
     like a part with a negative weight come last. Raises InvalidInput for a term that asks for nothing.
     """
 
     text: str | None = None
-    like: Path | bytes | int | None = None
+    like: Picture | None = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:
         if (self.text is None) == (self.like is None):
             raise InvalidInput("a term of a query is either a text or an image")
         if self.text is not None and not self.text.strip():
-            raise InvalidInput("the query is empty")
+            raise InvalidInput("a description is empty: say what to search for")
         if not 0 < abs(self.weight) <= MOST_WEIGHT:
-            raise InvalidInput(f"the weight of a term must be between 0 and {MOST_WEIGHT}")
+            raise InvalidInput(f"a weight must be more than 0, and at most {MOST_WEIGHT}, not {abs(self.weight):g}")
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -72,7 +87,7 @@ class Query:
     """
 
     text: str | None = None
-    like: Path | bytes | int | None = None
+    like: Picture | None = None
     top: int = 20
     filter: Filter = field(default_factory=Filter)
     least: float | None = None
@@ -114,7 +129,7 @@ class Hit:
 
     score: the cosine similarity, of several terms their weighted sum, or for a filter alone the least probability of
     its tags. relevance: the probability that the photo shows what the text says, None without a text. copies: other
-    paths with the same content. taken_at: ISO 8601 or None.
+    paths with the same content. taken_at: ISO 8601 or None. width, height: pixels, as the photo is seen.
     """
 
     rank: int
@@ -125,6 +140,8 @@ class Hit:
     relevance: float | None
     taken_at: str | None
     tags: tuple[str, ...]
+    width: int = 0
+    height: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The hit as `search --json` prints it."""

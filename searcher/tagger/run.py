@@ -26,6 +26,7 @@ from searcher.tagger.taught import sources, taught_labels
 
 if TYPE_CHECKING:
     from searcher.catalog.read.tags import Tags
+    from searcher.catalog.read.view import View
     from searcher.catalog.write.transaction import Transaction
 
 SCORES_AT_ONCE = 1 << 22  # scores per block: 16 MB of float32
@@ -161,16 +162,35 @@ def tagged_photos(catalog: Catalog, names: Sequence[str]) -> Iterator[Photo]:
     while True:
         with catalog.read() as view:
             photos = view.photos.after(after, IMAGES_AT_ONCE)
-            results = view.tags.results(sorted({photo.content_id for photo in photos}))
-            by_hand = view.tags.by_hand(photo.id for photo in photos)
+            tagged = _with_tags(view, photos, wanted)
         if not photos:
             return
         after = photos[-1].id
-        given: dict[int, list[PhotoTag]] = {}
-        for content_id, label_id, source, probability in results:
-            if label_id in wanted:
-                given.setdefault(content_id, []).append(PhotoTag(wanted[label_id], source, probability))
-        yield from _tagged(photos, given, by_hand, frozenset(names))
+        yield from tagged
+
+
+def labelled_photos(catalog: Catalog, image_ids: Sequence[int]) -> Iterator[Photo]:
+    """Yield these images and their copies, each once, with all labels that a person or a run gave to it, as
+    `tagged_photos` does. Unknown ids are left out.
+    """
+    seen: set[int] = set()
+    for start in range(0, len(image_ids), IMAGES_AT_ONCE):
+        with catalog.read() as view:
+            names = {label.id: label.name for label in view.tags.labels().values()}
+            photos = view.photos.with_copies(image_ids[start : start + IMAGES_AT_ONCE])
+            tagged = _with_tags(view, [photo for photo in photos if photo.id not in seen], names)
+        seen |= {photo.id for photo in photos}
+        yield from tagged
+
+
+def _with_tags(view: "View", photos: Sequence[Photo], names: Mapping[int, str]) -> list[Photo]:
+    """Photos with those of the labels `names` (by id) that a person or a run gave."""
+    given: dict[int, list[PhotoTag]] = {}
+    for content_id, label_id, source, probability in view.tags.results(sorted({photo.content_id for photo in photos})):
+        if label_id in names:
+            given.setdefault(content_id, []).append(PhotoTag(names[label_id], source, probability))
+    by_hand = view.tags.by_hand(photo.id for photo in photos)
+    return list(_tagged(photos, given, by_hand, frozenset(names.values())))
 
 
 def _tagged(

@@ -33,8 +33,14 @@ def teach(
     with context.catalog.read() as view:
         if not view.embeddings.any_after(context.row.id, 0):
             raise NotFound("the library holds no photos to compare examples with: index some first")
-    chosen = {row.digest: row for row in (_read(path, True) for path in examples)}
-    for path in against:
+    total = len(examples) + len(against)
+    chosen: dict[bytes, Example] = {}
+    for done, path in enumerate(examples):
+        progress.advance(done, total)
+        row = _read(path, True)
+        chosen[row.digest] = row
+    for done, path in enumerate(against, len(examples)):
+        progress.advance(done, total)
         row = _read(path, False)
         if row.digest in chosen and chosen[row.digest].positive:
             raise InvalidInput(f"{path} is both an example and a counterexample of {name!r}; remove one of the two")

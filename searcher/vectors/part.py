@@ -23,6 +23,7 @@ from searcher.vectors.exact import empty_result, merge
 DIGEST_BYTES = 16
 _FAISS: Any = faiss  # its types lack much of it
 _BLOCK = 1 << 22
+THREADS = faiss.omp_get_max_threads()
 _LINKS = 1 << 16  # checked at a time: they fit into the processor's cache
 
 EF = 1024
@@ -96,6 +97,8 @@ class Part:
         remaining ids are -1.
         """
         queries = np.ascontiguousarray(queries, np.float32)
+        # FAISS gives each thread some queries: more threads would only wait, and take time from other searches
+        faiss.omp_set_num_threads(max(1, min(len(queries), THREADS)))
         rows = None if allowed is None else self.rows_of(allowed)
         count = len(self) if rows is None else len(rows)
         if not count:

@@ -16,7 +16,7 @@ import numpy as np
 
 from searcher.catalog.rows import VectorFile
 from searcher.progress import SILENT, Progress
-from searcher.vectors.part import DIGEST_BYTES
+from searcher.vectors.part import DIGEST_BYTES, THREADS
 
 _FAISS: Any = faiss  # its types lack much of it
 
@@ -95,6 +95,7 @@ def _write_graph(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks, p
     index = _FAISS.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_fp16, LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = EF_CONSTRUCTION
     index.train(np.zeros((1, dim), np.float32))
+    faiss.omp_set_num_threads(THREADS)  # a search by this thread may have set fewer
     whole = faiss.IndexIDMap(index)
     codes = _FAISS.downcast_index(index.storage).codes
     codes.resize(2 * dim * len(ids))  # so that it does not grow, which needs twice the memory for a moment

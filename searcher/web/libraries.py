@@ -24,7 +24,7 @@ class Libraries:
         return self.by_name[name]
 
 
-def _chosen(
+async def _chosen(
     request: Request, library: Annotated[str | None, Query(description="A name from /api/libraries.")] = None
 ) -> Library:
     libraries: Libraries = request.app.state.libraries

@@ -131,3 +131,12 @@ def test_a_commit_that_a_reader_holds_up_for_too_long_is_busy_and_leaves_nothing
         assert image_count(catalog) == 10
         fill(catalog, 5, start=10)
         assert image_count(catalog) == 15
+
+
+def test_the_revision_of_a_rollback_journal_catalog_changes_with_each_commit(network_folder: Path) -> None:
+    with closing(Catalog(network_folder)) as catalog:
+        fill(catalog, 1)
+        seen = {catalog.revision()}
+        assert catalog.revision() in seen
+        fill(catalog, 1, 50)
+        assert catalog.revision() not in seen

@@ -132,3 +132,25 @@ def test_only_a_few_idle_connections_are_kept(catalog: Catalog, monkeypatch: pyt
     assert len(catalog._idle) == 2
     fill(catalog, 1, start=10)
     assert image_count(catalog) == 11
+
+
+def test_the_revision_changes_with_each_commit_of_any_process_and_with_no_other_call(folder: Path) -> None:
+    catalog, other = Catalog(folder), Catalog(folder)
+    seen = [catalog.revision()]
+    for writer, start in ((catalog, 100), (other, 200)):
+        fill(writer, 1, start)
+        seen.append(catalog.revision())
+    with catalog.read() as view:
+        counts(view)
+    with catalog.write():
+        pass  # nothing is changed
+    assert catalog.revision() == seen[-1]
+    assert len(set(seen)) == 3
+    with pytest.raises(ValueError), catalog.write() as change_again:
+        change_again.files.add_root(b"/other", whole=True)
+        raise ValueError
+    assert catalog.revision() == seen[-1]
+    other.close()
+    catalog.close()
+    assert catalog.revision() not in seen  # begun anew
+    catalog.close()

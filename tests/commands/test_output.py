@@ -182,10 +182,10 @@ def test_without_a_viewer_one_line_says_what_to_do(tmp_path: Path, monkeypatch: 
 def test_duplicates_as_paths_are_the_photos_besides_those_to_keep_and_as_csv_all_of_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    others = (DuplicatePhoto("/b.jpg", 0.97), DuplicatePhoto("/c,d.jpg", 0.91))
+    others = (DuplicatePhoto(2, "/b.jpg", 0.97), DuplicatePhoto(3, "/c,d.jpg", 0.91))
     groups = [
-        DuplicateGroup("near", "/a.jpg", others),
-        DuplicateGroup("exact", "/e.jpg", (DuplicatePhoto("/f.jpg", 1.0),)),
+        DuplicateGroup("near", 1, "/a.jpg", others),
+        DuplicateGroup("exact", 4, "/e.jpg", (DuplicatePhoto(5, "/f.jpg", 1.0),)),
     ]
     print_groups(groups, Output("null"))
     assert capsys.readouterr().out == "/b.jpg\0/c,d.jpg\0/f.jpg\0"

@@ -107,6 +107,35 @@ def test_tags_find_photos_that_moved_or_changed_since(typed: Album, empty: Libra
     assert tags(empty)[str(typed.folder / "white.png")] == {("poodle", 0.0)}
 
 
+def test_a_deleted_photo_has_its_tags_again_when_it_comes_back(typed: Album, empty: Library, tmp_path: Path) -> None:
+    blue, away = typed.folder / "blue.png", tmp_path / "blue.png"
+    blue.rename(away)
+    typed.index(typed.folder)
+    typed.add("blue.png", "yellow", 9)  # another photo at its place
+    typed.index(typed.folder)
+    assert str(blue) not in tags(typed.library)
+    assert typed.library.export(tmp_path / "backup.json").waiting == 1
+    empty.restore(tmp_path / "backup.json")
+    away.rename(typed.folder / "back.png")
+    for library in (typed.library, empty):
+        library.index()
+        after = tags(library)
+        assert after[str(typed.folder / "back.png")] == {("Rex", None)} and str(blue) not in after
+
+
+@pytest.mark.parametrize("other", ["photo", "broken"])
+def test_a_renamed_photo_keeps_its_tags_though_another_file_has_its_old_name(typed: Album, other: str) -> None:
+    blue = typed.folder / "blue.png"
+    blue.rename(typed.folder / "best.png")
+    typed.add("blue.png", "yellow", 9)
+    if other == "broken":
+        blue.write_bytes(blue.read_bytes()[:40])
+    typed.index(typed.folder)
+    after = tags(typed.library)
+    assert after[str(typed.folder / "best.png")] == {("Rex", None)}
+    assert after[str(blue)] == {("Rex", None)}  # it may also be an edited photo
+
+
 def test_what_the_library_has_already_stays(typed: Album, tmp_path: Path) -> None:
     typed.library.export(tmp_path / "backup.json")
     ids = typed.ids()

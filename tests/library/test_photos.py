@@ -62,7 +62,7 @@ def test_the_cache_keeps_the_thumbnails_that_were_used_last(album: Album) -> Non
     sizes = []
     for number in (1, 2, 3, 4) * 3:
         details = album.library.photo(number)
-        cache.get([details.photo], details.content.digest, 128)
+        cache.make([details.photo], details.content.digest, 128)
         sizes.append(cache.size())
     assert 0 < max(sizes) <= 300
     newest = album.library.photo(4).content.digest.hex()

@@ -206,6 +206,25 @@ def test_an_error_of_a_later_run_is_a_notice_and_the_run_is_repeated(
     assert watched.progress.notices == ["the disk is full; trying again in 0 seconds"] * 2
 
 
+def test_a_folder_that_goes_before_it_is_indexed_does_not_hold_up_the_rest(
+    album: Album, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    album.fill()
+    with watching(album) as watched:
+        real, folders = album.library.index, iter([album.folder / "new"])
+
+        def late(*paths: str, **options: object) -> IndexReport:
+            if folder := next(folders, None):
+                shutil.rmtree(folder)
+            return real(*paths, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(album.library, "index", late)
+        album.add("new/yellow.png", "yellow", 5)
+        album.add("black.png", "black", 6)
+        watched.until(lambda: "black.png" in watched.paths())
+    assert not watched.progress.notices
+
+
 def test_without_the_extra_one_line_says_what_to_install(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     album.add("red.png")
     real = builtins.__import__

@@ -3,9 +3,12 @@
 import os
 import random
 import signal
+import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+
+import psutil
 
 from tests.soak.contents import Contents, differences, problems
 from tests.soak.jobs import Job
@@ -13,6 +16,7 @@ from tests.soak.place import LONGEST_S, Place
 
 POLL_S = 0.002
 PAUSE_S = 0.25  # between two changes of the photos
+SETTLED_S = 2.0  # after the last change, so long it is not ended
 LEFT_S = 15.0  # after this, no process of a killed run may be left
 
 
@@ -55,6 +59,9 @@ class Trial:
         before = self._seen()
         process = self.place.start(*self.job.command)
         begun: float | None = None
+        if self.job.meanwhile:  # nothing needs to be indexed when it starts
+            _wait_for_a_line(process)
+            begun = time.monotonic()
         changed, end = 0, time.monotonic() + LONGEST_S
         while process.poll() is None:
             now = time.monotonic()
@@ -63,8 +70,6 @@ class Trial:
             elif begun is not None and changed < len(self.job.meanwhile) and now - begun > PAUSE_S * (changed + 1):
                 self.job.meanwhile[changed](self.place)
                 changed += 1
-            if self.job.meanwhile and begun is None:
-                begun = now  # nothing needs to be indexed when it starts
             if now > end or (begun is not None and now - begun >= kill_after):
                 break
             time.sleep(POLL_S)
@@ -75,6 +80,23 @@ class Trial:
             raise Broken(f"{self.job.name} failed by itself: {errors}")
         _wait_for_the_rest(process.pid)
         return process.returncode != 0, 0.0 if begun is None else time.monotonic() - begun
+
+    def run(self, trace: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        """Run the command to its end under strace. One that does not end by itself is terminated after the changes."""
+        if not self.job.meanwhile:
+            return self.place.run(*self.job.command, trace=trace)
+        process = self.place.start(*self.job.command, trace=trace)
+        _wait_for_a_line(process)
+        for change in self.job.meanwhile:
+            time.sleep(PAUSE_S)
+            change(self.place)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SETTLED_S)
+        with suppress(psutil.NoSuchProcess):
+            for traced in psutil.Process(process.pid).children():
+                traced.terminate()
+        output, errors = process.communicate(timeout=LONGEST_S)
+        return subprocess.CompletedProcess(self.job.command, process.returncode, output, errors)
 
     def _seen(self) -> list[tuple[str, int]]:
         found = []
@@ -99,6 +121,12 @@ class Trial:
             raise Broken(f"{self.job.name}: after {what}, the next run failed: {done.stderr}")
         if lines := problems(self.place.library) + differences(self.place.contents(), self.expected):
             raise Broken(f"{self.job.name}: after {what} and another run: {'; '.join(lines)}")
+
+
+def _wait_for_a_line(process: subprocess.Popen[str]) -> None:
+    """Wait until a process has said that its first run is done, or has ended."""
+    assert process.stdout is not None
+    process.stdout.readline()
 
 
 def _wait_for_the_rest(session: int) -> None:

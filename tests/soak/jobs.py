@@ -51,6 +51,8 @@ def _index(place: Place) -> None:
     for number in range(3):
         (photos / f"{number:03}.jpg").rename(photos / f"moved/{number:03}.jpg")
     shutil.copy2(photos / "003.jpg", photos / "new/copy.jpg")
+    draw(photos / "004.jpg", 1000, (24, 18))
+    (photos / "005.jpg").unlink()  # its label waits
     for number in range(10, 13):
         (photos / f"{number:03}.jpg").unlink()
         draw(photos / f"{number + 5:03}.jpg", 1000 + number, (24, 18))

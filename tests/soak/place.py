@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from tests.soak.contents import Contents, contents
 from tests.soak.tiny_model import make_tiny_model
@@ -32,15 +33,20 @@ class Place:
         self.model = make_tiny_model(home / "models/tiny", "tiny", 1)
         self.other_model = make_tiny_model(home / "models/other", "other", 2)
 
-    def start(self, *arguments: str, trace: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Start `searcher …` in a session of its own, under strace if its arguments are given."""
+    def start(
+        self, *arguments: str, trace: tuple[str, ...] = (), output: IO[str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start `searcher …` in a session of its own, under strace if its arguments are given.
+
+        output: an open file for what it says. Without one, pipes that must be read.
+        """
         return subprocess.Popen(
             [*trace, sys.executable, "-m", "searcher", *arguments],
             cwd=self.now,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output or subprocess.PIPE,
+            stderr=output or subprocess.PIPE,
             text=True,
             start_new_session=True,
         )

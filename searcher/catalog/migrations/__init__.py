@@ -14,7 +14,8 @@ from searcher.catalog.migrations import (
     m004_metadata,
     m005_folders,
     m006_relevance,
-    m007_vector_parts,
+    m007_sources,
+    m008_vector_parts,
 )
 
 MIGRATIONS: tuple[Sequence[str], ...] = (
@@ -24,7 +25,8 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
     m004_metadata.STATEMENTS,
     m005_folders.STATEMENTS,
     m006_relevance.STATEMENTS,
-    m007_vector_parts.STATEMENTS,
+    m007_sources.STATEMENTS,
+    m008_vector_parts.STATEMENTS,
 )
 """The statements that lead from each version to the next one, beginning with an empty file (version 0)."""
 

@@ -58,11 +58,13 @@ class Embeddings(Queries):
 
     def existing(self, ids: "Iterable[int]") -> set[int]:
         """Those of `ids` that are embeddings of a photo."""
+        # Python's driver gives other threads a turn at each row, so it asks for the few that are gone
+        wanted = set(ids)
         sql = (
-            f"SELECT e.id FROM embeddings e WHERE e.id IN {IN_LIST} "
-            "AND EXISTS (SELECT 1 FROM images i WHERE i.content_id = e.content_id)"
+            "SELECT asked.value FROM json_each(?) asked WHERE NOT EXISTS (SELECT 1 FROM embeddings e "
+            "WHERE e.id = asked.value AND EXISTS (SELECT 1 FROM images i WHERE i.content_id = e.content_id))"
         )
-        return {row[0] for row in self._rows(sql, in_list(ids))}
+        return wanted - {row[0] for row in self._rows(sql, in_list(wanted))}
 
     def matching(self, filter: Filter, model_id: int) -> "tuple[np.ndarray, np.ndarray]":
         """The embeddings whose photo meets `filter`: ids (n,) int64, ascending, and the least probability of the

@@ -100,5 +100,7 @@ class Files(Queries):
 
     def counts_by_root(self) -> dict[int, tuple[int, int]]:
         """root id → (images that can be found, files that failed). A root without files is left out."""
-        sql = "SELECT root_id, count(content_id), count(error) FROM images GROUP BY root_id"
-        return {row[0]: (row[1], row[2]) for row in self._rows(sql)}
+        # each from an index alone
+        files = self._rows("SELECT root_id, count(*) FROM images GROUP BY root_id")
+        failed = dict(self._rows("SELECT root_id, count(*) FROM images WHERE error IS NOT NULL GROUP BY root_id"))
+        return {root_id: (count - failed.get(root_id, 0), failed.get(root_id, 0)) for root_id, count in files}

@@ -5,10 +5,8 @@ from typing import NamedTuple
 
 from searcher.catalog.filtering import compile_parts
 from searcher.catalog.folders import Part
-from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.read.queries import IN_LIST, PHOTO, Queries, in_list
 from searcher.catalog.rows import Photo
-
-_PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at, c.rating"
 
 
 class Look(NamedTuple):
@@ -50,7 +48,7 @@ class Likenesses(Queries):
         """content id → its images, oldest first."""
         inside, parameters = _inside(parts)
         sql = (
-            f"SELECT {_PHOTO} FROM images i JOIN contents c ON c.id = i.content_id JOIN roots r ON r.id = i.root_id "
+            f"SELECT {PHOTO} FROM images i JOIN contents c ON c.id = i.content_id JOIN roots r ON r.id = i.root_id "
             f"WHERE i.content_id IN {IN_LIST} AND {inside} ORDER BY i.id"
         )
         found: dict[int, list[Photo]] = {}

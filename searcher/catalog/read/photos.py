@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from searcher.catalog.filtering import STANDS, compile_place
-from searcher.catalog.read.queries import IN_LIST, Queries, in_list
+from searcher.catalog.read.queries import IN_LIST, PHOTO, Queries, in_list
 from searcher.catalog.rows import Content, ModelRow, Photo, PhotoTag
 from searcher.filters import EVERYTHING, Filter
 
@@ -16,7 +16,6 @@ _ORDERS = {
     "oldest": "c.taken_at IS NULL, c.taken_at, e.id",
     "probability": "f.probability DESC, e.id",
 }
-_PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at, c.rating"
 _PHOTO_TABLES = "images i JOIN contents c ON c.id = i.content_id JOIN roots r ON r.id = i.root_id"
 
 
@@ -37,7 +36,7 @@ class Photos(Queries):
         """
         condition, parameters = compile_place(filter, self._parts(filter))
         sql = (
-            f"SELECT e.id, {condition}, {_PHOTO} FROM embeddings e JOIN {_PHOTO_TABLES} "
+            f"SELECT e.id, {condition}, {PHOTO} FROM embeddings e JOIN {_PHOTO_TABLES} "
             f"WHERE i.content_id = e.content_id AND e.id IN {IN_LIST} ORDER BY i.id"
         )
         found: dict[int, list[Photo]] = {}
@@ -47,24 +46,30 @@ class Photos(Queries):
 
     def of_contents(self, ids: Iterable[int]) -> list[Photo]:
         """The images with these contents, ascending by id."""
-        sql = f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.content_id IN {IN_LIST} ORDER BY i.id"
+        sql = f"SELECT {PHOTO} FROM {_PHOTO_TABLES} WHERE i.content_id IN {IN_LIST} ORDER BY i.id"
         return [Photo(*row) for row in self._rows(sql, in_list(ids))]
 
     def with_copies(self, image_ids: Iterable[int]) -> list[Photo]:
         """These images and all others with the same contents, ascending by id. Unknown ids are left out."""
         chosen = f"SELECT content_id FROM images WHERE id IN {IN_LIST}"
-        sql = f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.content_id IN ({chosen}) ORDER BY i.id"
+        sql = f"SELECT {PHOTO} FROM {_PHOTO_TABLES} WHERE i.content_id IN ({chosen}) ORDER BY i.id"
         return [Photo(*row) for row in self._rows(sql, in_list(image_ids))]
 
     def after(self, image_id: int, limit: int) -> list[Photo]:
         """Up to `limit` images that can be found, with ids greater than `image_id`, ascending."""
-        sql = f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.id > ? ORDER BY i.id LIMIT ?"
+        sql = f"SELECT {PHOTO} FROM {_PHOTO_TABLES} WHERE i.id > ? ORDER BY i.id LIMIT ?"
         return [Photo(*row) for row in self._rows(sql, image_id, limit)]
 
     def one(self, image_id: int) -> Photo | None:
         """The image with this id, None if there is none that can be found."""
-        row = self._row(f"SELECT {_PHOTO} FROM {_PHOTO_TABLES} WHERE i.id = ?", image_id)
+        row = self._row(f"SELECT {PHOTO} FROM {_PHOTO_TABLES} WHERE i.id = ?", image_id)
         return None if row is None else Photo(*row)
+
+    def digest(self, image_id: int) -> bytes | None:
+        """The digest of the content of an image, None if there is no such image that can be found."""
+        sql = "SELECT c.digest FROM images i JOIN contents c ON c.id = i.content_id WHERE i.id = ?"
+        row = self._row(sql, image_id)
+        return None if row is None else row[0]
 
     def content(self, content_id: int) -> Content:
         """What the file says, by the id of its content."""

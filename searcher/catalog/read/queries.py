@@ -15,6 +15,8 @@ from searcher.photos.rules import FolderOptions
 
 IN_LIST = "(SELECT value FROM json_each(?))"  # any number of values in one parameter: see `in_list`
 
+PHOTO = "i.id, i.content_id, r.path, i.relpath, c.taken_at, c.rating, c.width, c.height"  # the columns of a Photo
+
 
 def in_list(ids: Iterable[int]) -> str:
     """The parameter for IN_LIST."""

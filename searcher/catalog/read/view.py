@@ -6,9 +6,11 @@ from searcher.catalog.connect import SQLITE_ERRORS, plain_error
 from searcher.catalog.read.backup import Backup
 from searcher.catalog.read.embeddings import Embeddings
 from searcher.catalog.read.files import Files
+from searcher.catalog.read.labels import LabelReads
 from searcher.catalog.read.likeness import Likenesses
 from searcher.catalog.read.metadata import MetadataReads
 from searcher.catalog.read.models import Models
+from searcher.catalog.read.overview import Overview
 from searcher.catalog.read.photos import Photos
 from searcher.catalog.read.queries import Queries
 from searcher.catalog.read.sidecars import Sidecars
@@ -48,6 +50,16 @@ class View(Queries):
     def likenesses(self) -> Likenesses:
         """What photos look like."""
         return Likenesses(self._connection, self._folder)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """Cameras, formats, folders and places."""
+        return Overview(self._connection, self._folder)
+
+    @cached_property
+    def labels(self) -> LabelReads:
+        """Labels at a glance."""
+        return LabelReads(self._connection, self._folder)
 
     @cached_property
     def tags(self) -> Tags:

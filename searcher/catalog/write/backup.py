@@ -1,4 +1,4 @@
-"""What a person has typed comes back from a backup."""
+"""What a person has typed comes back: from a backup, and with a photo that comes back."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,6 +14,15 @@ _TAKE = (
 _REFUSE = (
     "DELETE FROM content_tags WHERE content_id = (SELECT content_id FROM images WHERE id = ?) "
     "AND label_id = (SELECT label_id FROM waiting_tags WHERE id = ? AND probability = 0)"
+)
+# The path is none that a photo can have, so that another photo at the old path does not get the tag.
+_KEEP = (
+    "INSERT INTO waiting_tags (digest, path, label_id, probability, tagged_at) "
+    "SELECT c.digest, CAST(? || '/' || lower(hex(c.digest)) AS BLOB), t.label_id, t.probability, t.tagged_at "
+    f"FROM images i JOIN contents c ON c.id = i.content_id JOIN tags t ON t.image_id = i.id AND t.source = '{USER}' "
+    "WHERE i.root_id = ? AND i.relpath = ? "
+    "AND NOT EXISTS (SELECT 1 FROM images o WHERE o.content_id = i.content_id AND o.id <> i.id) "
+    "ON CONFLICT DO UPDATE SET probability = excluded.probability, tagged_at = excluded.tagged_at"
 )
 
 
@@ -32,6 +41,14 @@ class BackupChanges:
                 "ON CONFLICT DO NOTHING",
                 rows,
             )
+
+    def keep_tags(self, root_id: int, root: bytes, relpath: bytes) -> None:
+        """Keep the tags of an image that will be removed or get another content, until a photo with its content comes.
+
+        It may have been moved to where the run had looked before, or come back from a trash or a backup.
+        """
+        path = root.rstrip(b"/") + b"/" + relpath
+        self._connection.exec_driver_sql(_KEEP, (path, root_id, relpath))
 
     def bind_waiting(self) -> int:
         """Give the tags that wait to their photos. Returns how many found one.
