@@ -202,3 +202,60 @@ def test_an_empty_index_opens_and_finds_nothing(tmp_path: Path) -> None:
     assert index.search(unit_vectors(1).astype(np.float32), 3)[1].tolist() == [[-1, -1, -1]]
     nothing = np.zeros(0, np.int64), np.zeros((0, DIM), np.float16)
     assert exact_search(*nothing, unit_vectors(1), 3)[1].tolist() == [[-1, -1, -1]]
+
+
+# graphs
+
+
+def with_graph(path: Path, vectors: np.ndarray) -> Part:
+    """A file with a graph, whose ids are 1, 2, 3, …"""
+    ids = np.arange(1, len(vectors) + 1)
+    return Part.open(path, write(path, len(ids), DIM, [(ids, vectors)], graph=True), DIM)
+
+
+@pytest.mark.parametrize("share", [0.002, 0.05, 0.5, 1.0])
+def test_a_graph_finds_nearly_all_of_the_nearest_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    monkeypatch.setattr(part, "EF", 256)
+    vectors, queries = unit_vectors(3000), unit_vectors(30, seed=2).astype(np.float32)
+    index = with_graph(tmp_path / "index", vectors)
+    assert index.kind == "hnsw"
+    allowed = np.sort(np.random.default_rng(1).choice(3000, int(share * 3000), replace=False)) + 1
+    found = [index.search(query[None], 5, allowed)[1][0] for query in queries]
+    scores = queries @ vectors[allowed - 1].astype(np.float32).T
+    right = allowed[np.argsort(-scores, axis=1)[:, :5]]
+    assert np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found, right, strict=True)]) >= 0.99
+
+
+def test_a_filter_whose_photos_are_far_from_the_query_hides_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(part, "EF", 32)
+    vectors = unit_vectors(2000)
+    query = unit_vectors(1, seed=2).astype(np.float32)
+    scores = (vectors.astype(np.float32) @ query.T)[:, 0]
+    allowed = np.sort(np.argsort(scores)[:1000]) + 1  # the farther half
+    index = with_graph(tmp_path / "index", vectors)
+    _, found = index.search(query, 10, allowed)
+    assert found[0].tolist() == allowed[np.argsort(-scores[allowed - 1])[:10]].tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(where=st.floats(0, 1, exclude_max=True), value=st.sampled_from([0, 1, 0x7F, 0x80, 0xFF]))
+def test_a_damaged_byte_of_a_graph_never_ends_the_process(
+    tmp_path_factory: pytest.TempPathFactory, where: float, value: int
+) -> None:
+    folder = tmp_path_factory.mktemp("faiss")
+    vectors = unit_vectors(100)
+    file = with_graph(folder / "index", vectors).file
+    data = bytearray((folder / "index").read_bytes())
+    data[int(where * len(data))] = value
+    (folder / "damaged").write_bytes(data)
+    try:
+        index = Part.open(folder / "damaged", file, DIM)
+    except Damaged:
+        return
+    for allowed in (None, np.arange(1, 80), np.arange(3)):
+        index.search(vectors[:3].astype(np.float32), 100, allowed)
+        index.search(vectors[:3].astype(np.float32), 5, allowed)
