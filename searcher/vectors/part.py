@@ -118,7 +118,8 @@ class Part:
         candidates = max(EF, DEEP * asked)
         if candidates > EF_MOST:
             return None
-        asked = min(len(self), k if rows is None else candidates // DEEP)
+        # more are asked for than are likely to be needed: that costs less than to compare all
+        asked = min(len(self), k if rows is None else min(4 * asked, candidates // DEEP))
         parameters = _FAISS.SearchParametersHNSW(efSearch=candidates)
         scores, found = self._graph.search(queries, asked, params=parameters)
         good = found >= 0
