@@ -7,7 +7,7 @@ catalog. For each share of allowed ids, each way finds the 20 nearest vectors, a
 
     selector: FAISS looks at all ids and asks which are allowed, by a hash table (batch), a bitmap, or an array
     few:      the allowed vectors alone are compared, from the mapped file or from SQLite
-    store:    what `FlatIndex.search` does
+    store:    what `Part.search` does
 
 Times are in ms, the median of the rounds and their range. They include making the selector. The rounds of the ways
 alternate. The page cache is warm.
@@ -30,7 +30,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import faiss
 import numpy as np
 
-from searcher.vectors import flat
+from searcher.vectors.exact import exact_search
+from searcher.vectors.part import Part
+from searcher.vectors.writing import write
 
 SHARES = (0.0001, 0.001, 0.01, 0.1, 0.5)
 K, CHUNK = 20, 10_000
@@ -42,7 +44,7 @@ Found = tuple[np.ndarray, np.ndarray]
 Way = Callable[[np.ndarray, np.ndarray], Found]
 
 
-def make(folder: Path, count: int, dim: int) -> tuple[flat.FlatIndex, sqlite3.Connection]:
+def make(folder: Path, count: int, dim: int) -> tuple[Part, sqlite3.Connection]:
     """A vector file and a table of `count` vectors. Three ids in four are used."""
     random = np.random.default_rng(count)
     ids = np.sort(random.choice(np.arange(1, count * 4 // 3 + 1), count, replace=False)).astype(np.int64)
@@ -60,10 +62,10 @@ def make(folder: Path, count: int, dim: int) -> tuple[flat.FlatIndex, sqlite3.Co
         database.commit()
 
     path = folder / f"{count}.faiss"
-    return flat.FlatIndex.open(path, flat.write(path, count, dim, chunks()), dim), database
+    return Part.open(path, write(path, count, dim, chunks()), dim), database
 
 
-def ways(file: flat.FlatIndex, database: sqlite3.Connection, share: float, queries: int) -> dict[str, Way]:
+def ways(file: Part, database: sqlite3.Connection, share: float, queries: int) -> dict[str, Way]:
     index, count = file._index, len(file)
 
     def selected(queries: np.ndarray, selector: faiss.IDSelector) -> Found:
@@ -74,11 +76,11 @@ def ways(file: flat.FlatIndex, database: sqlite3.Connection, share: float, queri
         sql = "SELECT id, vector FROM embeddings WHERE id IN (SELECT value FROM json_each(?))"
         rows = database.execute(sql, [json.dumps(allowed.tolist())]).fetchall()
         vectors = np.frombuffer(b"".join(row[1] for row in rows), np.float16).reshape(len(rows), file.dim)
-        return flat.exact_search(np.array([row[0] for row in rows]), vectors, queries, K)
+        return exact_search(np.array([row[0] for row in rows]), vectors, queries, K)
 
     found: dict[str, Way] = {
         "selector batch": lambda queries, allowed: selected(queries, faiss.IDSelectorBatch(allowed)),
-        "selector bitmap": lambda queries, allowed: file.search_selected(queries, K, file.rows_of(allowed)),
+        "selector bitmap": lambda queries, allowed: file.search_all(queries, K, file.rows_of(allowed)),
         "few from file": lambda queries, allowed: file.search_few(queries, K, file.rows_of(allowed)),
         "store": lambda queries, allowed: file.search(queries, K, allowed),
     }
@@ -90,7 +92,7 @@ def ways(file: flat.FlatIndex, database: sqlite3.Connection, share: float, queri
 
 
 def measure(
-    file: flat.FlatIndex, database: sqlite3.Connection, share: float, queries: int, rounds: int
+    file: Part, database: sqlite3.Connection, share: float, queries: int, rounds: int
 ) -> dict[str, list[float]]:
     """The milliseconds of each way in each round."""
     random = np.random.default_rng(1)

@@ -44,7 +44,7 @@ class Catalog:
         self.folder = folder
         self._mutex = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
-        self._file_lock: FileLock | None = None
+        self._file_locks: dict[str, FileLock] = {}
         self._writer: Writer | None = None
         self._opened: int | None = None  # the catalog's inode when it was first opened
         self._watching = threading.Lock()
@@ -132,23 +132,23 @@ class Catalog:
                 raise
 
     @contextmanager
-    def lock(self, progress: Progress = SILENT) -> Iterator[None]:
-        """Hold the writer's lock: only one thread of one process writes the catalog or a vector file at a time.
+    def lock(self, progress: Progress = SILENT, name: str = LOCK_NAME, *, wait: bool = True) -> Iterator[None]:
+        """Hold the writer's lock: only one thread of one process writes the catalog at a time. `name`: another lock.
 
-        A thread may take the lock again while it holds it. Raises as `write` does.
+        A thread may take the lock again while it holds it. Raises as `write` does, and without `wait` Busy at once.
         """
         from filelock import FileLock, Timeout
 
         with self._mutex:
-            if self._file_lock is None:
-                self._file_lock = FileLock(self.folder / LOCK_NAME)
-            lock = self._file_lock
+            lock = self._file_locks.setdefault(name, FileLock(self.folder / name))
         self._check_file()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                lock.acquire(timeout=PATIENCE_S)
+                lock.acquire(timeout=PATIENCE_S if wait else 0)
             except Timeout:
+                if not wait:
+                    raise
                 progress.notice(f"another searcher is writing to {self.folder}; waiting for it")
                 lock.acquire(timeout=LOCK_TIMEOUT_S)
         except Timeout:

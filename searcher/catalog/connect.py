@@ -13,7 +13,7 @@ from searcher.errors import Busy, Damaged, NotFound, SearcherError
 
 CATALOG_NAME = "catalog.sqlite"
 APPLICATION_ID = 0x53524348  # "SRCH": `file` and `check` recognise the catalog by it
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 BUSY_TIMEOUT_S = 60.0
 
 # names in the mount table

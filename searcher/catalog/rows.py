@@ -110,9 +110,9 @@ class ModelRow(NamedTuple):
     dim: int
 
     @property
-    def vector_file(self) -> str:
-        """The name of its vector file."""
-        return f"{self.slug}-{self.digest[:8]}.faiss"
+    def vector_stem(self) -> str:
+        """How the names of its vector files begin."""
+        return f"{self.slug}-{self.digest[:8]}"
 
     @property
     def label(self) -> str:
@@ -121,9 +121,12 @@ class ModelRow(NamedTuple):
 
 
 class VectorFile(NamedTuple):
-    """A vector file that was written: its digest (its last 16 bytes), largest id, number of vectors, bytes."""
+    """A vector file that was written: its digest (its last 16 bytes), the id after which it begins, its largest id,
+    number of vectors, bytes.
+    """
 
     digest: bytes
+    after_id: int
     last_id: int
     vectors: int
     bytes: int

@@ -146,6 +146,7 @@ vector_files = Table(
     Column("last_id", Integer, nullable=False),
     Column("vectors", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
+    Column("after_id", Integer, nullable=False, server_default=text("0")),
 )
 
 labels = Table(

@@ -8,7 +8,7 @@ from searcher.commands.common import json_option, library_option, plural, print_
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Build the FAISS file again, and remove damaged embeddings.")
+@click.option("--repair", is_flag=True, help="Build the FAISS files again, and remove damaged embeddings.")
 @click.option("--photos", is_flag=True, help="Also read all photos, and list those that are not what was indexed.")
 @library_option
 @json_option

@@ -20,8 +20,7 @@ def find_problems(catalog: Catalog, store: VectorStore) -> CheckReport:
             problems.append(f"catalog: {_count(without, 'photo has', 'photos have')} {_NO_EMBEDDING}")
         if wrong := len(bad_embeddings(view, store)):
             problems.append(f"catalog: {_count(wrong, 'embedding is', 'embeddings are')} damaged")
-        if file_problem := store.problem(view):
-            problems.append(file_problem)
+        problems += store.problems(view)
     return CheckReport(tuple(problems), advice="Repair it with: searcher check --repair" if problems else None)
 
 

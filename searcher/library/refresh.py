@@ -1,4 +1,4 @@
-"""What derives from the embeddings is brought up to date: the vector file. What retired models left is removed."""
+"""What derives from the embeddings is brought up to date: the vector files. What retired models left is removed."""
 
 from searcher.catalog import Catalog
 from searcher.progress import Progress
@@ -8,7 +8,7 @@ REMOVED_AT_ONCE = 10_000  # embeddings of a retired model that one transaction r
 
 
 def refresh(catalog: Catalog, store: VectorStore, progress: Progress) -> None:
-    """Bring the vector file of the current model, whose vectors `store` holds, up to date. Remove what a retired model
+    """Bring the vector files of the current model, whose vectors `store` holds, up to date. Remove what a retired model
     has left.
     """
     store.rebuild_if_needed(catalog, progress)
@@ -25,4 +25,5 @@ def _remove_retired(catalog: Catalog, progress: Progress) -> None:
         with catalog.write(progress) as change:
             more = change.models.remove_retired(REMOVED_AT_ONCE)
     for row in retired:
-        (catalog.folder / row.vector_file).unlink(missing_ok=True)
+        for file in catalog.folder.glob(f"{row.vector_stem}*.faiss*"):
+            file.unlink(missing_ok=True)

@@ -1,33 +1,42 @@
 """VectorStore: search among all embeddings of a model.
 
-The vector file covers the ids up to the largest one inside it. Newer embeddings are read from the catalog and compared
-exactly, until there are enough of them for a new file. So a file can be incomplete, and no photo is missed.
+Vector files cover ranges of ids. Embeddings that no file covers are read from the catalog and compared exactly, until
+there are enough of them for a new file. So files can be incomplete, and no photo is missed.
 """
 
 import logging
 import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from searcher.catalog import Catalog
+from searcher.catalog.read.embeddings import CHUNK
 from searcher.catalog.read.view import View
-from searcher.catalog.rows import ModelRow
-from searcher.errors import Damaged, SearcherError
+from searcher.catalog.rows import ModelRow, VectorFile
+from searcher.errors import Busy, Damaged, SearcherError
 from searcher.progress import SILENT, Progress
-from searcher.vectors import flat
+from searcher.vectors.exact import empty_result, exact_search, merge
+from searcher.vectors.part import Part, read_digest, verify
+from searcher.vectors.plan import Span, max_vectors, to_write
+from searcher.vectors.writing import write
 
 log = logging.getLogger(__name__)
 
-MAX_OUTSIDE = 1000
-"""A new file is written when more embeddings than this are not in the file, or are in it and gone from the catalog."""
+GRAPH_FROM = 100_000
+"""From this many vectors on, a file has a graph: see benchmarks/ann.py. A smaller one is searched exactly."""
+BUILD_LOCK = "vectors.lock"
+_SUFFIX = ".faiss"
+_END = 2**63 - 1  # no id is larger
 
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """kind: "flat" or "none". vectors: how many are in the file. pending: how many are not in it yet. gone: how many
-    are in it and no longer in the catalog.
+    """kind: "hnsw" (some of the files have a graph), "flat" or "none". vectors: how many are in the files. pending: how
+    many are in none. gone: how many are in one and no longer in the catalog.
     """
 
     kind: str
@@ -39,23 +48,14 @@ class StoreStatus:
 @dataclass(frozen=True, slots=True)
 class _State:
     """What a search sees, never changed once it is made. ids (n,) int64, ascending, and vectors (n, dim) float16: the
-    embeddings that are newer than the file.
+    embeddings up to `seen` that no part covers; `gaps` are the ranges of ids that they come from.
     """
 
-    digest: bytes | None
-    file: flat.FlatIndex | None
+    parts: tuple[Part, ...]
     ids: np.ndarray
     vectors: np.ndarray
-
-    @property
-    def covered_to(self) -> int:
-        """The largest id in the file."""
-        return self.file.last_id if self.file is not None else 0
-
-    @property
-    def last_id(self) -> int:
-        """The largest id that a search sees."""
-        return int(self.ids[-1]) if len(self.ids) else self.covered_to
+    gaps: tuple[tuple[int, int], ...]
+    seen: int
 
 
 class VectorStore:
@@ -67,114 +67,221 @@ class VectorStore:
 
     def __init__(self, folder: Path, model: ModelRow) -> None:
         self.model = model
-        self.path = folder / model.vector_file
+        self._folder = folder
         self._lock = threading.Lock()
-        self._state = _State(None, None, np.zeros(0, np.int64), np.zeros((0, model.dim), np.float16))
+        self._state = _State((), np.zeros(0, np.int64), np.zeros((0, model.dim), np.float16), (), 0)
 
     def sync(self, view: View) -> None:
-        """Take in what the view holds: the newest good file, and the embeddings that are newer than it."""
+        """Take in what the view holds: the good files, and the embeddings that none of them covers."""
         with self._lock:
-            state = self._state
-            if view.embeddings.newest_id() < state.last_id:
+            state, newest = self._state, view.embeddings.newest_id()
+            if newest < state.seen:
                 return  # another thread has synced with a newer view, and searches in what that one held
-            digest, file = self._file_on_disk(view, state)
-            if digest is None:  # a file that was opened stays right when it is replaced: it is only less complete
-                digest, file = state.digest, state.file
-            elif file is None:
-                digest = None
-            after = file.last_id if file is not None else 0
-            keep = state.ids > after if state.covered_to <= after else np.zeros(len(state.ids), bool)
-            ids, vectors = [state.ids[keep]], [state.vectors[keep]]
-            known = max(after, int(ids[0][-1]) if len(ids[0]) else 0)
-            for more, rows in view.embeddings.chunks(self.model, after=known):
-                ids.append(more)
-                vectors.append(rows)
-            if digest == state.digest and len(ids) == 1:
-                return  # nothing new
-            self._state = _State(digest, file, np.concatenate(ids), np.concatenate(vectors))
+            # a file that was opened stays right when it is replaced: it is only less complete
+            parts = _chain([*self._parts_on_disk(view, state.parts), *state.parts])
+            if parts == state.parts and newest == state.seen:
+                return
+            gaps = tuple((after, min(last, newest)) for after, last in _gaps(parts) if after < newest)
+            outside = [rows for gap in gaps for rows in self._outside(view, state, gap)]
+            ids = np.concatenate([state.ids[:0], *(rows[0] for rows in outside)])
+            vectors = np.concatenate([state.vectors[:0], *(rows[1] for rows in outside)])
+            self._state = _State(parts, ids, vectors, gaps, newest)
 
-    def _file_on_disk(self, view: View, state: _State) -> tuple[bytes | None, flat.FlatIndex | None]:
-        """The file as it is now: its digest, None if it is missing or does not belong to this catalog, and its
-        vectors, None if it is damaged, too.
-        """
-        digest = flat.read_digest(self.path)
-        if digest is not None and digest == state.digest:
-            return digest, state.file
-        known = None if digest is None else view.models.vector_file(digest, self.model.id)
-        if known is None:
-            return None, None
-        try:
-            return digest, flat.FlatIndex.open(self.path, known, self.model.dim)
-        except Damaged:
-            return digest, None
+    def _outside(self, view: View, state: _State, gap: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The embeddings in a gap: those that the last state held, and the others from the view."""
+        after, last = gap
+        known = next((min(old[1], last) for old in state.gaps if old[0] <= after < old[1]), after)
+        here = (state.ids > after) & (state.ids <= known)
+        yield state.ids[here], state.vectors[here]
+        if known < last:
+            yield from view.embeddings.chunks(self.model, after=known, last=last)
+
+    def _parts_on_disk(self, view: View, opened: Iterable[Part] = ()) -> list[Part]:
+        """The good files of this catalog, as they are now."""
+        known, open_now = self._known(view), {part.file.digest: part for part in opened}
+        parts = []
+        for path, after in self._files():
+            digest = read_digest(path)
+            file = None if digest is None else known.get(digest)
+            if file is None or file.after_id != after:
+                continue
+            if file.digest in open_now:
+                parts.append(open_now[file.digest])
+                continue
+            with suppress(Damaged):
+                parts.append(Part.open(path, file, self.model.dim))
+        return parts
+
+    def _known(self, view: View) -> dict[bytes, VectorFile]:
+        return {file.digest: file for file in view.models.vector_files(self.model.id)}
+
+    def path(self, after: int = 0) -> Path:
+        """The file that begins after an id."""
+        return self._folder / f"{self.model.vector_stem}{f'-{after}' if after else ''}{_SUFFIX}"
+
+    def _files(self) -> Iterator[tuple[Path, int]]:
+        """The files on disk, in the order of their ids, and the id after which each begins."""
+        found = {}
+        for path in self._folder.glob(f"{self.model.vector_stem}*{_SUFFIX}"):
+            rest = path.name.removeprefix(self.model.vector_stem).removesuffix(_SUFFIX)
+            if not rest or (rest[0] == "-" and rest[1:].isdecimal()):
+                found[int(rest[1:] or 0)] = path
+        return ((found[after], after) for after in sorted(found))
 
     @property
     def size(self) -> int:
         """How many vectors a search looks at, those that are gone from the catalog included."""
-        state = self._state
-        return len(state.ids) + (len(state.file) if state.file is not None else 0)
+        return len(self._state.ids) + sum(map(len, self._state.parts))
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The `k` nearest embeddings of each query (n, dim), among the ids `allowed` (int64) if they are given.
+        """The `k` nearest embeddings of each query (n, dim), among the ids `allowed` (int64, ascending) if given.
 
         Returns scores (n, k) float32, descending, and embedding ids (n, k) int64. Some of them may be gone from the
-        catalog. If there are fewer hits than `k`, the remaining ids are -1.
+        catalog. If there are fewer hits than `k`, the remaining ids are -1. Files with a graph can miss a few of the
+        nearest ones, but they do not return fewer than there are.
         """
         state = self._state
-        results = [flat.empty_result(len(queries), k)]
-        if state.file is not None and len(state.file):
-            results.append(state.file.search(queries, min(k, len(state.file)), allowed))
-        results.append(flat.exact_search(state.ids, state.vectors, queries, min(k, max(1, len(state.ids))), allowed))
-        return flat.merge(results, k)
+        results = [empty_result(len(queries), k)]
+        results += [part.search(queries, min(k, len(part)), allowed) for part in state.parts if len(part)]
+        results.append(exact_search(state.ids, state.vectors, queries, min(k, max(1, len(state.ids))), allowed))
+        return merge(results, k)
 
     def status(self, view: View) -> StoreStatus:
-        """How far the file covers what the view holds."""
-        _, file = self._file_on_disk(view, self._state)
-        count = view.embeddings.count(self.model.id)
-        if file is None:
-            return StoreStatus("none", 0, count, 0)
-        pending = view.embeddings.count(self.model.id, after=file.last_id)
-        return StoreStatus("flat" if len(file) else "none", len(file), pending, len(file) - (count - pending))
+        """How far the files cover what the view holds."""
+        parts = _chain(self._parts_on_disk(view, self._state.parts))
+        held, count = sum(map(len, parts)), view.embeddings.count(self.model.id)
+        kind = "hnsw" if any(part.kind == "hnsw" for part in parts) else "flat" if held else "none"
+        live = sum(self._live(view, part.file.after_id, part.file.last_id) for part in parts)
+        return StoreStatus(kind, held, count - live, held - live)
 
-    def problem(self, view: View) -> str | None:
-        """What is wrong with the file, None if nothing is. Reads the whole file."""
-        name = self.path.name
-        if not self.path.exists():
-            return f"{name}: missing" if view.models.has_vector_file(self.model.id) else None
-        if not flat.verify(self.path):
-            return f"{name}: damaged"
-        digest = flat.read_digest(self.path)
-        known = None if digest is None else view.models.vector_file(digest, self.model.id)
-        if known is None:
-            return f"{name}: does not belong to this catalog"
-        try:
-            flat.FlatIndex.open(self.path, known, self.model.dim)
-        except Damaged as error:
-            return str(error)
-        return None
+    def _live(self, view: View, after: int, last: int) -> int:
+        return view.embeddings.count(self.model.id, after=after, last=last)
+
+    def problems(self, view: View) -> list[str]:
+        """What is wrong with the files. Reads them whole."""
+        known, found, parts = self._known(view), [], []
+        for path, after in self._files():
+            file = known.get(read_digest(path) or b"")
+            if not verify(path):
+                found.append(f"{path.name}: damaged")
+            elif file is None or file.after_id != after:
+                found.append(f"{path.name}: does not belong to this catalog")
+            else:
+                try:
+                    parts.append(Part.open(path, file, self.model.dim))
+                except Damaged as error:
+                    found.append(str(error))
+        named = {path for path, _ in self._files()}
+        missing = {self.path(after) for after, _ in _gaps(_chain(parts))} - named
+        written = {self.path(file.after_id) for file in known.values()}
+        return found + [f"{path.name}: missing" for path in sorted(missing & written)]
 
     def rebuild_if_needed(self, catalog: Catalog, progress: Progress = SILENT) -> bool:
-        """Write a new file if many embeddings are pending or gone, or if there is no file. Returns whether it did."""
-        with catalog.read() as view:
-            status = self.status(view)
-        if status.pending + status.gone < min(MAX_OUTSIDE, max(1, status.vectors // 10)):
+        """Write files anew if many embeddings are in none, or are in one and gone. Returns whether it did.
+
+        It does nothing while another process is at it.
+        """
+        try:
+            with catalog.lock(progress, BUILD_LOCK, wait=False):
+                with catalog.read() as view:
+                    spans = self._to_write(view)
+                self._write(catalog, spans, progress)
+        except Busy:
             return False
-        self.rebuild(catalog, progress)
-        return True
+        return bool(spans)
 
     def rebuild(self, catalog: Catalog, progress: Progress = SILENT) -> None:
-        """Write a new file with everything that is committed. Raises SearcherError, for example if the disk is full."""
-        fresh = self.path.with_name(self.path.name + ".new")
-        with catalog.lock(progress):
-            try:
-                with catalog.read() as view:
-                    count = view.embeddings.count(self.model.id)
-                    file = flat.write(fresh, count, self.model.dim, view.embeddings.chunks(self.model))
-                with catalog.write() as change:  # before the file appears: a reader never meets an unknown one
-                    change.models.add_vector_file(self.model.id, file)
-                fresh.replace(self.path)
-                log.debug("wrote %s with %d vectors", self.path, count)
-            except OSError as error:
-                raise SearcherError(f"cannot write {self.path}: {error.strerror}") from error
-            finally:
+        """Write all files anew, with everything that is committed.
+
+        Raises SearcherError, for example if the disk is full.
+        """
+        with catalog.lock(progress, BUILD_LOCK):
+            with catalog.read() as view:
+                newest = view.embeddings.newest_id()
+            self._write(catalog, [Span(0, newest, 0, None)], progress)
+
+    def _to_write(self, view: View) -> list[Span]:
+        parts, newest = _chain(self._parts_on_disk(view, self._state.parts)), view.embeddings.newest_id()
+        covered = [(part.file.after_id, part.file.last_id, len(part)) for part in parts]
+        gaps = [(after, min(last, newest), None) for after, last in _gaps(parts) if after < newest]
+        spans = [
+            Span(after, last, self._live(view, after, last), held) for after, last, held in sorted([*covered, *gaps])
+        ]
+        return to_write(spans, max_vectors(self.model.dim))
+
+    def _write(self, catalog: Catalog, spans: list[Span], progress: Progress) -> None:
+        """Write each of these spans as one file, or as several if it is large, and remove the files inside of it.
+
+        The caller holds the lock. Searches and writers of the catalog go on meanwhile.
+        """
+        for left in self._folder.glob(f"{self.model.vector_stem}*{_SUFFIX}.new"):
+            left.unlink(missing_ok=True)  # of a process that was killed
+        try:
+            for span in spans:
+                self._write_span(catalog, span, progress)
+        except OSError as error:
+            raise SearcherError(f"cannot write {self.path()}: {error.strerror}") from error
+
+    def _write_span(self, catalog: Catalog, span: Span, progress: Progress) -> None:
+        with catalog.read() as view:
+            ids = view.embeddings.ids(self.model.id, span.after, span.last)
+        most, after = max_vectors(self.model.dim), span.after
+        written: list[tuple[Path, VectorFile]] = []
+        try:
+            for start in range(0, max(1, len(ids)), most):
+                some = ids[start : start + most]
+                fresh = self.path(after).with_suffix(f"{_SUFFIX}.new")
+                rows = _committed(catalog, self.model, some)
+                graph = len(some) >= GRAPH_FROM
+                if graph:
+                    progress.notice(f"arranging {len(some):,} vectors for fast searches, which go on meanwhile")
+                file = write(fresh, len(some), self.model.dim, rows, after=after, graph=graph, progress=progress)
+                written.append((fresh, file))
+                after = file.last_id
+            with catalog.write() as change:  # before the files appear: a reader never meets an unknown one
+                change.models.add_vector_files(self.model.id, [file for _, file in written])
+            for fresh, file in reversed(written):  # the first one replaces the one that covered all of them
+                fresh.replace(self.path(file.after_id))
+            begins = {file.after_id for _, file in written}
+            for path, after in self._files():
+                if span.after < after < span.last and after not in begins:
+                    path.unlink(missing_ok=True)
+            with catalog.write() as change:  # after they are gone: a process that is killed here leaves no unknown one
+                change.models.forget_vector_files(self.model.id, [file for _, file in written])
+            log.debug("wrote %d files with %d vectors", len(written), len(ids))
+        finally:
+            for fresh, _ in written:
                 fresh.unlink(missing_ok=True)
+
+
+def _committed(catalog: Catalog, model: ModelRow, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The embeddings with these ids, in chunks. Those that are gone by now are zero: no search shows them.
+
+    Each chunk has a view of its own, because a graph takes minutes.
+    """
+    for start in range(0, len(ids), CHUNK):
+        some = ids[start : start + CHUNK]
+        vectors = np.zeros((len(some), model.dim), np.float16)
+        with catalog.read() as view:
+            for found, rows in view.embeddings.chunks(model, after=int(some[0]) - 1, last=int(some[-1])):
+                vectors[np.searchsorted(some, found)] = rows
+        yield some, vectors
+
+
+def _chain(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The parts in the order of their ids, without those that begin inside of another one."""
+    chosen: list[Part] = []
+    for part in sorted(parts, key=lambda part: part.file.after_id):
+        if not chosen or part.file.after_id >= chosen[-1].file.last_id:
+            chosen.append(part)
+    return tuple(chosen)
+
+
+def _gaps(parts: Iterable[Part]) -> Iterator[tuple[int, int]]:
+    """The ranges of ids (after, last) that no part covers; the last one has no end."""
+    covered = 0
+    for part in parts:
+        if part.file.after_id > covered:
+            yield covered, part.file.after_id
+        covered = part.file.last_id
+    yield covered, _END

@@ -166,10 +166,21 @@ def test_absorbing_a_root_works_with_any_file_names(catalog: Catalog) -> None:
 def test_only_the_latest_vector_files_are_remembered(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "KEPT_VECTOR_FILES", 3)
     with catalog.read() as view:
-        assert not view.models.has_vector_file(1)
+        assert not view.models.vector_files(1)
     for number in range(1, 6):
         with catalog.write() as change:
-            change.models.add_vector_file(1, VectorFile(bytes([number]), number, number, 10))
+            change.models.add_vector_files(1, [VectorFile(bytes([number]), 0, number, number, 10)])
     with catalog.read() as view:
-        known = [number for number in range(1, 6) if view.models.vector_file(bytes([number]), 1)]
-    assert known == [3, 4, 5]
+        assert sorted(file.last_id for file in view.models.vector_files(1)) == [3, 4, 5]
+
+
+def test_a_vector_file_replaces_those_inside_of_it(catalog: Catalog) -> None:
+    with catalog.write() as change:
+        for after in (0, 10, 20, 30):
+            change.models.add_vector_files(1, [VectorFile(bytes([after]), after, after + 10, 10, 10)])
+        pieces = [VectorFile(b"a", 10, 15, 5, 10), VectorFile(b"b", 15, 30, 15, 10)]
+        change.models.add_vector_files(1, pieces)
+        assert len(change.view.models.vector_files(1)) == 6  # the old ones are still on the disk
+        change.models.forget_vector_files(1, pieces)
+        known = sorted((file.after_id, file.last_id) for file in change.view.models.vector_files(1))
+    assert known == [(0, 10), (10, 15), (10, 20), (15, 30), (30, 40)]

@@ -13,7 +13,7 @@ from searcher import Library, Query, SearcherError, Term
 from searcher.catalog.connect import CATALOG_NAME
 from searcher.errors import NotFound
 from searcher.library import default_library_dir, location
-from searcher.vectors import flat
+from searcher.vectors.writing import write
 from tests.histogram_model import COLOURS, HistogramModel
 from tests.library.conftest import Album
 
@@ -161,7 +161,7 @@ def test_a_truncated_or_foreign_index_file_is_not_used(full: Album, tmp_path: Pa
     path = index_file(full)
     whole = path.read_bytes()
     expected = full.library.search("red", top=60)
-    other = flat.write(tmp_path / "other", 60, 64, [(np.arange(1, 61), np.roll(np.eye(64, dtype=np.float16)[:60], 1))])
+    other = write(tmp_path / "other", 60, 64, [(np.arange(1, 61), np.roll(np.eye(64, dtype=np.float16)[:60], 1))])
     assert other.bytes == len(whole)
     for content in (
         whole[:-1000],
@@ -297,7 +297,7 @@ def test_a_damaged_index_file_is_found_and_repaired(full: Album, damage: str) ->
         path.unlink()
     else:
         chunk = (np.arange(1, 61), np.eye(64, dtype=np.float16)[:60])
-        flat.write(path, 60, 64, [chunk])
+        write(path, 60, 64, [chunk])
     with reopened(full) as library:
         report = library.check()
         assert not report.ok and path.name in report.problems[0]

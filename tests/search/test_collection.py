@@ -24,6 +24,8 @@ from searcher.vectors.store import VectorStore
 from tests.catalog.filling import fill
 from tests.vectors.filling import DIM, add, all_vectors, check_ranking, remove, unit_vectors
 
+pytestmark = pytest.mark.usefixtures("stored")
+
 
 class Place:
     """A library of random embeddings. Image 1 + n has the name n.png. Every third one is a dog, every tenth a cat."""
@@ -59,7 +61,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def places(tmp_path_factory: pytest.TempPathFactory, stored: None) -> Iterator[Place]:
     """A place that no test changes."""
     with closing(Catalog(tmp_path_factory.mktemp("place"))) as catalog:
         yield Place(catalog, 200)

@@ -17,6 +17,8 @@ from tests.catalog.worlds import Photo, World, catalog_of, filters, one_conditio
 from tests.histogram_model import HistogramModel
 from tests.vectors.filling import unit_vectors
 
+pytestmark = pytest.mark.usefixtures("stored")
+
 MODEL = HistogramModel()
 weights = st.sampled_from([1.0, 2.0, 0.5, -1.0, -0.25])
 texts = st.builds(Term, st.sampled_from(["red", "green snow", "blue yellow", "a black cat"]), weight=weights)

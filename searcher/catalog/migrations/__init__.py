@@ -15,6 +15,7 @@ from searcher.catalog.migrations import (
     m005_folders,
     m006_relevance,
     m007_sources,
+    m008_vector_parts,
 )
 
 MIGRATIONS: tuple[Sequence[str], ...] = (
@@ -25,6 +26,7 @@ MIGRATIONS: tuple[Sequence[str], ...] = (
     m005_folders.STATEMENTS,
     m006_relevance.STATEMENTS,
     m007_sources.STATEMENTS,
+    m008_vector_parts.STATEMENTS,
 )
 """The statements that lead from each version to the next one, beginning with an empty file (version 0)."""
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 CHUNK = 4096  # embeddings read at a time
+LAST_ID = 2**63 - 1  # no id is larger
 MISSING_CHUNK = 1000  # contents without an embedding that are listed at a time
 
 # contents c that have an image and no embedding of a model
@@ -24,11 +25,20 @@ _MISSING = (
 class Embeddings(Queries):
     """The embeddings of the library's models."""
 
-    def count(self, model_id: int, after: int = 0) -> int:
-        """How many embeddings of a model have an id greater than `after`."""
-        if not after:
+    def count(self, model_id: int, after: int = 0, last: int | None = None) -> int:
+        """How many embeddings of a model have an id greater than `after`, and at most `last`."""
+        if not after and last is None:
             return self._number("SELECT count(*) FROM embeddings WHERE model_id = ?", model_id)
-        return self._number("SELECT count(*) FROM embeddings WHERE model_id = ? AND id > ?", model_id, after)
+        sql = "SELECT count(*) FROM embeddings WHERE model_id = ? AND id > ? AND id <= ?"
+        return self._number(sql, model_id, after, LAST_ID if last is None else last)
+
+    def ids(self, model_id: int, after: int, last: int) -> "np.ndarray":
+        """The ids of a model's embeddings that are greater than `after`, and at most `last`: (n,) int64, ascending."""
+        import numpy as np
+
+        sql = "SELECT id FROM embeddings WHERE model_id = ? AND id > ? AND id <= ? ORDER BY id"
+        rows = self._rows(sql, model_id, after, last)
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
     def any_after(self, model_id: int, last_id: int) -> bool:
         """Whether a model has an embedding with an id greater than `last_id`."""
@@ -78,9 +88,10 @@ class Embeddings(Queries):
         return [row[0] for row in self._rows(sql)]
 
     def chunks(
-        self, model: ModelRow, after: int = 0, *, skip_wrong_length: bool = False
+        self, model: ModelRow, after: int = 0, last: int = LAST_ID, *, skip_wrong_length: bool = False
     ) -> "Iterator[tuple[np.ndarray, np.ndarray]]":
-        """Embeddings with ids greater than `after`, ascending, in chunks: ids (n,) int64, vectors (n, dim) float16.
+        """Embeddings with ids greater than `after`, and at most `last`, ascending, in chunks: ids (n,) int64, vectors
+        (n, dim) float16.
 
         Raises Damaged for an embedding of a wrong length, unless these are skipped.
         """
@@ -88,8 +99,8 @@ class Embeddings(Queries):
 
         # no cursor stays open between chunks: it would keep the connection in its old state after the view is closed
         whole = f"AND length(vector) = {2 * model.dim} " if skip_wrong_length else ""
-        sql = f"SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? {whole}ORDER BY id LIMIT ?"
-        while rows := self._rows(sql, model.id, after, CHUNK):
+        sql = f"SELECT id, vector FROM embeddings WHERE model_id = ? AND id > ? AND id <= ? {whole}ORDER BY id LIMIT ?"
+        while rows := self._rows(sql, model.id, after, last, CHUNK):
             after = rows[-1][0]
             ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
             yield ids, self._vectors([row[1] for row in rows], model.dim)

@@ -45,12 +45,8 @@ class Models(Queries):
         row = self._row(sql)
         return row is None or bool(row[0])
 
-    def has_vector_file(self, model_id: int) -> bool:
-        """Whether a vector file was ever written for a model."""
-        return self._row("SELECT 1 FROM vector_files WHERE model_id = ?", model_id) is not None
-
-    def vector_file(self, digest: bytes, model_id: int) -> VectorFile | None:
-        """The vector file with this digest, None if this catalog never wrote it."""
-        sql = "SELECT digest, last_id, vectors, bytes FROM vector_files WHERE digest = ? AND model_id = ?"
-        row = self._row(sql, digest, model_id)
-        return None if row is None else VectorFile(*row)
+    def vector_files(self, model_id: int) -> list[VectorFile]:
+        """The vector files that were written for a model, of those that are still recognised."""
+        columns = ", ".join(VectorFile._fields)
+        rows = self._rows(f"SELECT {columns} FROM vector_files WHERE model_id = ?", model_id)
+        return [VectorFile(*row) for row in rows]

@@ -1,6 +1,7 @@
 """Changes of models and of the vector files that were written for them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,15 +50,24 @@ class ModelChanges:
         newest = select(func.max(embeddings.c.id)).scalar_subquery()
         self._connection.execute(update(models).where(models.c.id == model_id).values(refreshed_to=newest))
 
-    def add_vector_file(self, model_id: int, file: VectorFile) -> None:
-        """Remember a vector file that is about to appear. The oldest ones are forgotten."""
-        row = insert(vector_files).values(model_id=model_id, **file._asdict()).on_conflict_do_nothing()
-        self._connection.execute(row)
-        of_model = vector_files.c.model_id == model_id
+    def add_vector_files(self, model_id: int, files: Sequence[VectorFile]) -> None:
+        """Remember vector files that are about to appear, one after the other. The oldest ones that begin where the
+        first one does are forgotten.
+        """
+        for file in files:
+            row = insert(vector_files).values(model_id=model_id, **file._asdict()).on_conflict_do_nothing()
+            self._connection.execute(row)
+        here = [vector_files.c.model_id == model_id, vector_files.c.after_id == files[0].after_id]
         newest = (
-            select(vector_files.c.digest)
-            .where(of_model)
-            .order_by(vector_files.c.last_id.desc())
-            .limit(KEPT_VECTOR_FILES)
+            select(vector_files.c.digest).where(*here).order_by(vector_files.c.last_id.desc()).limit(KEPT_VECTOR_FILES)
         )
-        self._connection.execute(delete(vector_files).where(of_model, vector_files.c.digest.not_in(newest)))
+        self._connection.execute(delete(vector_files).where(*here, vector_files.c.digest.not_in(newest)))
+
+    def forget_vector_files(self, model_id: int, files: Sequence[VectorFile]) -> None:
+        """Forget the vector files inside of the range of ids that `files` cover, except those."""
+        begins, digest = vector_files.c.after_id, vector_files.c.digest
+        inside = [begins > files[0].after_id, begins < files[-1].last_id]
+        kept = [file.digest for file in files]
+        self._connection.execute(
+            delete(vector_files).where(vector_files.c.model_id == model_id, *inside, digest.not_in(kept))
+        )

@@ -1,0 +1,234 @@
+"""A vector file, opened to search: FAISS's own format, memory-mapped.
+
+It holds some of the vectors of a model, under ascending ids, and covers all ids between the one after which it begins
+and its last one. `faiss.read_index` opens it: an `IndexIDMap` over a float16 scalar-quantised index with inner product.
+That is flat (exact), or for many vectors the storage of a graph (HNSW, Malkov and Yashunin 2016), which finds nearly
+all of the nearest ones. After the index are the id after which the file begins, and a digest of everything before.
+FAISS notices a file that is too short, not one that is damaged: the digest is for `verify`, and it identifies the file
+to the catalog.
+"""
+
+import os
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+
+from searcher.catalog.rows import VectorFile
+from searcher.errors import Damaged
+from searcher.vectors.exact import empty_result, merge
+
+DIGEST_BYTES = 16
+_FAISS: Any = faiss  # its types lack much of it
+_BLOCK = 1 << 22
+THREADS = faiss.omp_get_max_threads()
+_LINKS = 1 << 16  # checked at a time: they fit into the processor's cache
+
+EF = 1024
+"""How many candidates a search in a graph keeps at least. Recall@10 is 0.99 or more: see benchmarks/ann.py."""
+EF_MOST = 2048
+"""With more candidates than this, an exact search costs less."""
+DEEP = 2
+"""The graph finds nearly all of the nearest ones in the first half of its candidates, and fewer in the rest."""
+FEW = 0.01
+"""Up to this share of the vectors, times the queries, the allowed ones are compared alone. Above it FAISS looks at all
+of them with a bitmap, because copying the allowed ones costs more than passing over the others. Measured by
+benchmarks/filter.py.
+"""
+_FEW_ROWS = 8192  # allowed vectors compared at a time
+
+
+class Part:
+    """Vectors of unit length under ids, ready to search. Ids ascend through the file."""
+
+    def __init__(self, file: VectorFile, index: Any, ids: np.ndarray) -> None:
+        self.file = file
+        self.ids = ids
+        self.dim = int(index.d)
+        self._index = index  # owns what follows
+        inner: Any = faiss.downcast_index(index.index)
+        self._graph: Any = inner if isinstance(inner, faiss.IndexHNSW) else None
+        self._storage: Any = inner if self._graph is None else faiss.downcast_index(inner.storage)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def kind(self) -> str:
+        """ "flat" or "hnsw"."""
+        return "flat" if self._graph is None else "hnsw"
+
+    @classmethod
+    def open(cls, path: Path, expected: VectorFile, dim: int) -> "Part":
+        """Map the file. Its size, header and count must be as `expected`, and a graph must be one that can be walked;
+        the vectors are not read. Raises Damaged.
+        """
+        try:
+            if path.stat().st_size != expected.bytes:
+                raise Damaged(f"{path.name} has the wrong size")
+            index = _mapped(path)
+        except (OSError, RuntimeError, MemoryError) as error:  # the last one: a length in its header was changed
+            reason = str(error).splitlines() or ["out of memory"]
+            raise Damaged(f"{path.name} cannot be opened: {reason[0]}") from error
+        if not isinstance(index, faiss.IndexIDMap):
+            raise Damaged(f"{path.name} is not the expected kind of FAISS index")
+        inner: Any = faiss.downcast_index(index.index)
+        storage: Any = faiss.downcast_index(inner.storage) if isinstance(inner, faiss.IndexHNSW) else inner
+        whole = isinstance(storage, faiss.IndexScalarQuantizer) and storage.sq.qtype == faiss.ScalarQuantizer.QT_fp16
+        whole = whole and {storage.metric_type, inner.metric_type} == {faiss.METRIC_INNER_PRODUCT}
+        whole = whole and storage.code_size == 2 * dim and storage.codes.size() == 2 * dim * expected.vectors
+        ids = faiss.vector_to_array(index.id_map)
+        counts = {int(index.ntotal), int(inner.ntotal), int(storage.ntotal), len(ids), expected.vectors}
+        if not whole or {index.d, inner.d, storage.d} != {dim} or len(counts) != 1:
+            raise Damaged(f"{path.name} was changed after it was written")
+        if len(ids) and (ids[-1] != expected.last_id or ids[0] <= expected.after_id):
+            raise Damaged(f"{path.name} was changed after it was written")
+        if inner is not storage and not _can_be_walked(inner.hnsw, len(ids)):
+            raise Damaged(f"{path.name} has a damaged graph")
+        return cls(expected, index, ids)
+
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The `k` largest inner products of each query (n, dim), among the ids `allowed` (int64, ascending) if they are
+        given.
+
+        Returns scores (n, k) float32, descending, and ids (n, k) int64. If there are fewer hits than `k`, the
+        remaining ids are -1.
+        """
+        queries = np.ascontiguousarray(queries, np.float32)
+        # FAISS gives each thread some queries: more threads would only wait, and take time from other searches
+        faiss.omp_set_num_threads(max(1, min(len(queries), THREADS)))
+        rows = None if allowed is None else self.rows_of(allowed)
+        count = len(self) if rows is None else len(rows)
+        if not count:
+            return empty_result(len(queries), k)
+        if rows is not None and count <= FEW * len(queries) * len(self):
+            return self.search_few(queries, k, rows)
+        walked = self._walk(queries, k, rows) if self._graph is not None and k <= count else None
+        return self.search_all(queries, k, rows) if walked is None else walked
+
+    def _walk(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray] | None:
+        """The best of the vectors in `rows` by the graph. None if not all hits are sure to be among the best ones.
+
+        The graph is asked for more of the nearest ones, and the allowed ones of these are the best. There can be too
+        few, because photos in one folder, for example, are like each other, and may all be far from the query.
+        """
+        asked = k if rows is None else DEEP * k * len(self) // len(rows)
+        candidates = max(EF, DEEP * asked)
+        if candidates > EF_MOST:
+            return None
+        # more are asked for than are likely to be needed: that costs less than to compare all
+        asked = min(len(self), k if rows is None else min(4 * asked, candidates // DEEP))
+        parameters = _FAISS.SearchParametersHNSW(efSearch=candidates)
+        scores, found = self._graph.search(queries, asked, params=parameters)
+        good = found >= 0
+        if rows is not None:
+            good &= self._wanted(rows)[found]
+        if (good.sum(axis=1) < k).any():
+            return None
+        first = np.argsort(~good, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(scores, first, 1), self.ids[np.take_along_axis(found, first, 1)]
+
+    def search_few(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors in `rows` (int64), by comparing them alone."""
+        results = [empty_result(len(queries), k)]
+        codes = faiss.rev_swig_ptr(self._storage.codes.data(), self._storage.codes.size()).reshape(len(self), -1)
+        for start in range(0, len(rows), _FEW_ROWS):
+            some = rows[start : start + _FEW_ROWS]
+            few = faiss.IndexScalarQuantizer(self.dim, self._storage.sq.qtype, faiss.METRIC_INNER_PRODUCT)
+            few.add_sa_codes(codes[some])
+            scores, found = few.search(queries, min(k, len(some)))
+            results.append((scores, _ids_at(self.ids[some], found)))
+        return merge(results, k)
+
+    def search_all(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors in `rows` (int64), by asking for each vector whether it is one of them. Or of all."""
+        parameters: Any = faiss.SearchParameters()
+        if rows is not None:
+            bits: Any = np.packbits(self._wanted(rows), bitorder="little")
+            selector = _FAISS.IDSelectorBitmap(bits)  # a name, because FAISS only points to it
+            parameters.sel = selector
+        scores, found = self._storage.search(queries, k, params=parameters)
+        return scores, _ids_at(self.ids, found)
+
+    def _wanted(self, rows: np.ndarray) -> np.ndarray:
+        wanted = np.zeros(len(self), bool)
+        wanted[rows] = True
+        return wanted
+
+    def rows_of(self, allowed: np.ndarray) -> np.ndarray:
+        """Where the ids `allowed` are in the file, those that are."""
+        first, last = np.searchsorted(allowed, [self.ids[0], self.ids[-1] + 1]) if len(self) else (0, 0)
+        some = allowed[first:last]
+        if len(some) > len(self) // 16:  # one pass over all ids is faster than so many look-ups
+            return np.flatnonzero(np.isin(self.ids, some, assume_unique=True))
+        rows = np.searchsorted(self.ids, some)
+        found: np.ndarray = rows[self.ids[rows] == some]
+        return found
+
+
+def _ids_at(ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The ids at `rows`. -1 stays -1."""
+    found: np.ndarray = np.where(rows < 0, -1, ids[rows])
+    return found
+
+
+def _mapped(path: Path) -> faiss.Index:
+    try:
+        name = os.fspath(path).encode().decode()
+    except UnicodeEncodeError:  # FAISS takes no path that is not UTF-8, so it gets the open file
+        with path.open("rb") as file:
+            return faiss.read_index(f"/dev/fd/{file.fileno()}", faiss.IO_FLAG_MMAP_IFC)
+    return faiss.read_index(name, faiss.IO_FLAG_MMAP_IFC)
+
+
+def _can_be_walked(graph: Any, count: int) -> bool:
+    """Whether every link leads to a node. FAISS follows links unseen, so a damaged one would end the process."""
+    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
+    width = faiss.vector_to_array(graph.cum_nneighbor_per_level)
+    if len(levels) != count or len(offsets) != count + 1 or not 0 <= graph.entry_point < count:
+        return False
+    if levels.min() < 1 or levels.max() >= len(width) or (np.diff(width) < 0).any() or width[0] != 0:
+        return False
+    if levels[graph.entry_point] != graph.max_level + 1 or levels.max() != graph.max_level + 1:
+        return False
+    if offsets[0] != 0 or not np.array_equal(np.diff(offsets), width[levels]):
+        return False
+    links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
+    if offsets[-1] != len(links):
+        return False
+    for start in range(0, len(links), _LINKS):
+        some = links[start : start + _LINKS]
+        if some.max() >= count or some.min() < -1:
+            return False
+    tall = np.flatnonzero(levels > 1)
+    for level in range(1, int(graph.max_level) + 1):  # a link above the lowest level leads to a node that is there
+        tall = tall[levels[tall] > level]
+        there = links[offsets[tall].astype(np.int64)[:, None] + np.arange(width[level], width[level + 1])]
+        if (levels[there[there >= 0]] <= level).any():
+            return False
+    return True
+
+
+def read_digest(path: Path) -> bytes | None:
+    """The digest in the last 16 bytes of a file, None if the file is missing or too short."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-DIGEST_BYTES, os.SEEK_END)
+            return file.read(DIGEST_BYTES)
+    except OSError:  # also: a seek to before the first byte
+        return None
+
+
+def verify(path: Path) -> bool:
+    """Whether every byte is as it was written. Reads the whole file."""
+    digest, stored = blake2b(digest_size=DIGEST_BYTES), read_digest(path)
+    if stored is None:
+        return False
+    left = path.stat().st_size - DIGEST_BYTES
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
+            digest.update(block)
+            left -= len(block)
+    return digest.digest() == stored
