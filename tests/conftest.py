@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 # Set before anything imports PyTorch, FAISS or NumPy, and inherited by the programs that tests start. The threads of
 # OpenMP wait in a loop, so two test processes with two threads each on two cores take several times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -32,8 +32,9 @@ class ReadOnlyError(SearcherError):
     """The library cannot be written to. Searches still work."""
 
 
-def connect_reader(folder: Path, wait: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
-    """Open `folder`/catalog.sqlite for reading, in autocommit mode. `wait` is how many seconds it waits for a lock.
+def connect_reader(folder: Path, wait: float | None = None) -> sqlite3.Connection:
+    """Open `folder`/catalog.sqlite for reading, in autocommit mode. `wait` is how many seconds it waits for a lock
+    (default: BUSY_TIMEOUT_S).
 
     If the folder or the medium is read-only, no lock is taken (`immutable`). Raises NotFound if there is no catalog,
     SearcherError if it cannot be read.
@@ -95,9 +96,10 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open(path: Path, mode: str, wait: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+def _open(path: Path, mode: str, wait: float | None = None) -> sqlite3.Connection:
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=wait, check_same_thread=False)
+    timeout = BUSY_TIMEOUT_S if wait is None else wait
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout, check_same_thread=False)
     register(connection)
     return connection
 

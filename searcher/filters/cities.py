@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from searcher.errors import InvalidInput, NotFound, SearcherError
@@ -57,7 +57,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-@lru_cache(maxsize=256)  # the page asks for the same city with each part of the hits
 def _city(name: str, country: str | None = None) -> tuple[str, Mapping[str, Any]]:
     """The most populous city of this name, and what to call it."""
     geonames = _geonames(_POPULATIONS[0])

@@ -89,6 +89,8 @@ class Filter:
             raise InvalidInput("the camera is empty, or is no text: give a part of its name")
         if not all(self.folders):
             raise InvalidInput("the folder is empty: name a folder, or . for the current one")
+        if any("\0" in folder for folder in self.folders):
+            raise InvalidInput("the folder has a NUL character: no folder has that in its name")
         if self.name is not None and not self.name:
             raise InvalidInput("the file name is empty: give a name, or a part of one with *")
         if self.name is not None and "/" in self.name:

@@ -52,6 +52,7 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         ({"camera": " "}, "camera is empty"),
         ({"camera": "\udcff"}, "no text"),
         ({"folders": ("",)}, "folder is empty"),
+        ({"folders": ("/a\0b",)}, "NUL"),
         ({"name": ""}, "file name is empty"),
         ({"name": "trips/*"}, "has a slash"),
         ({"rating": 6}, "1 to 5 stars"),

@@ -23,7 +23,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
 def test_a_library_that_was_watched_equals_a_new_one_after_kills_and_unplugged_disks(watched: Watched) -> None:
     watched.change(1.5, 0.02)
     watched.tag()
-    watched.unplug(1)
+    watched.unplug(4)  # long enough to be noticed: nothing tells of changes on a disk that comes back at once
     watched.kill()
     assert watched.compare() > 20
     watched.stop()

@@ -32,6 +32,27 @@ def test_a_photo_opens_with_its_details_and_arrows_go_on(open_page: Callable[...
     expect(hits(page).first).to_be_focused()
 
 
+def test_a_link_to_a_photo_that_is_elsewhere_by_now_finds_its_place(open_page: Callable[..., Page]) -> None:
+    page = open_page("?q=a+motorcycle")
+    hit(page, "motorcycle_left.jpg").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1 of 32")
+    link = page.url
+    for place in ("at=7", "at=99999", "at=-5", "at=abc"):
+        page.goto(link.replace("at=0", place))
+        expect(page.get_by_role("dialog", name="motorcycle_left.jpg")).to_contain_text("1 of 32")
+
+
+def test_the_name_of_the_library_follows_the_history(open_page: Callable[..., Page]) -> None:
+    page = open_page("?view=unknown")
+    library = page.get_by_role("combobox", name="Library")
+    expect(library).to_have_value("photos-library")
+    expect(hits(page).first).to_be_visible()
+    library.select_option("empty-library")
+    page.wait_for_url("**library=empty-library*")
+    page.go_back()
+    expect(library).to_have_value("photos-library")
+
+
 def test_a_tiff_is_shown_upright_as_a_preview(open_page: Callable[..., Page]) -> None:
     page = open_page("?name=turned.tif")
     hits(page).first.click()

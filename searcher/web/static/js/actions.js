@@ -79,8 +79,7 @@ async function label(onchanged) {
       const ids = selection.ids();
       const add = form.get("how") === "add";
       await post("tags", { ids, add: add ? [name] : [], remove: add ? [] : [name] });
-      const undo = () => post("tags", { ids, add: add ? [] : [name], remove: add ? [name] : [] }).then(onchanged, failed);
-      toast(add ? `“${name}” is added to ${photos}.` : `“${name}” is removed from ${photos}.`, { action: ["Undo", undo] });
+      toast(add ? `“${name}” is added to ${photos}.` : `“${name}” is removed from ${photos}.`);
       onchanged();
     },
   });

@@ -240,12 +240,13 @@ export class Grid {
     return low;
   }
 
-  #put(key, y, make) {
+  #put(key, y, order, make) {
     let head = this.#heads.get(key);
     if (!head) {
       head = make();
+      head.dataset.index = order;
       this.#heads.set(key, head);
-      this.list.prepend(head);
+      this.#insert(head, order);
     }
     head.style.transform = `translateY(${y}px)`;
     return key;
@@ -253,7 +254,7 @@ export class Grid {
 
   #head({ section, head, y }) {
     const title = section.title ?? (section.month === null ? "No date" : section.month.length === 4 ? section.month : monthName(section.month));
-    return this.#put(`head ${title} ${section.count}`, y - head, () =>
+    return this.#put(`head ${title} ${section.count}`, y - head, section.start - 0.5, () =>
       h(
         "li",
         { class: section.divider ? "head divider" : "head", style: { height: `${head}px` } },
@@ -264,7 +265,7 @@ export class Grid {
   }
 
   #blank({ start, y, height }) {
-    const key = this.#put(`blank ${start}`, y, () => h("li", { class: "blank", "aria-hidden": "true" }));
+    const key = this.#put(`blank ${start}`, y, start - 0.25, () => h("li", { class: "blank", "aria-hidden": "true" }));
     this.#heads.get(key).style.height = `${height}px`;
     return key;
   }

@@ -25,8 +25,11 @@ const MODULES = {
 
 function similar(photo, sign) {
   if (!photo) return;
+  const before = state();
   addTerm({ like: `id:${photo.id}`, weight: sign });
-  toast(sign > 0 ? `More like ${photo.name}` : `Less like ${photo.name}`, { action: ["Undo", () => history.back()] });
+  const { library, view, terms, sort } = before;
+  const undo = () => go({ library, view, terms, sort, photo: null, at: null });
+  toast(sign > 0 ? `More like ${photo.name}` : `Less like ${photo.name}`, { action: ["Undo", undo] });
 }
 
 const photos = new Photos({ onopen: openPhoto, onsimilar: similar });
@@ -115,7 +118,7 @@ function follow(now, before, back) {
       revision = null;
       look();
     }
-    if (now.library) libraries.value = now.library;
+    libraries.value = now.library ?? libraries.options[0]?.value;
   }
   if (!before || now.filters !== before.filters || now.panel !== before.panel || now.view !== before.view) showFilters(now, now.library !== before?.library);
   viewer.follow(now);

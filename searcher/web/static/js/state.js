@@ -1,6 +1,7 @@
 // The state of the page is its URL: the view, what is looked for, and the open photo. The parameters of a search have
 // the same names as in the API.
 
+const VIEWS = ["photos", "labels", "duplicates", "folders"];
 const LISTS = ["tag", "not_tag", "source", "format"];
 const SINGLE = ["after", "before", "camera", "near", "folder", "name", "rating", "min_pixels", "orientation"];
 const WEIGHTED = /^(\d{1,6}(?:\.\d{1,6})?):(?!\d)(.*)$/s;
@@ -24,13 +25,13 @@ export function parse(search) {
   for (const name of SINGLE) if (given.get(name)) filters[name] = given.get(name);
   for (const name of LISTS) if (given.has(name)) filters[name] = given.getAll(name);
   return {
-    view: given.get("view") ?? "photos",
+    view: VIEWS.includes(given.get("view")) ? given.get("view") : "photos",
     library: given.get("library"),
     terms,
     filters,
     sort: given.get("sort"),
     photo: Number(given.get("photo")) || null,
-    at: given.has("at") ? Number(given.get("at")) : null,
+    at: /^\d{1,9}$/.test(given.get("at")) ? Number(given.get("at")) : null,
     panel: given.get("panel"),
   };
 }

@@ -14,6 +14,7 @@ const SIDE = "searcher-details";
 export class Viewer {
   #abort = null;
   #id = null;
+  #library = null;
 
   constructor({ results, onsimilar, onclose }) {
     Object.assign(this, { results, onsimilar, onclose, photo: null });
@@ -62,13 +63,16 @@ export class Viewer {
   }
 
   /** Follows the URL: shows its photo, or none. */
-  async follow({ photo, at }) {
+  async follow({ photo, at, library }) {
     if (!photo) {
       if (this.dialog.open) this.#hide();
       return;
     }
     if (!this.dialog.open) this.dialog.showModal();
-    if (this.#id !== photo) await this.#show(photo);
+    if (this.#id !== photo || this.#library !== library) {
+      this.#library = library;
+      await this.#show(photo);
+    }
     this.#neighbours(at);
   }
 
@@ -118,9 +122,13 @@ export class Viewer {
     this.stage.classList.add("sharp");
   }
 
+  /** at: where the photo was when it was opened. Newer photos may have come before it. */
   async #neighbours(at) {
     const results = this.results();
-    const place = at ?? results?.indexOf(this.#id) ?? null;
+    const id = this.#id;
+    const there = results && at !== null ? await results.at(at).catch(() => null) : null;
+    if (this.#id !== id) return;
+    const place = there?.id === id ? at : (results?.indexOf(id, at ?? 0) ?? null);
     this.at = place;
     this.place.textContent = results && place !== null ? `${place + 1} of ${results.total}` : "";
     this.back.hidden = place === null || place <= 0;
