@@ -24,6 +24,11 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._descriptor, text.encode())
 
+    def interrupt(self) -> None:
+        """Type Ctrl-C. A person does not do that in the moment when Python begins to wait: it would notice it late."""
+        time.sleep(0.3)
+        self.type("\x03")
+
     def expect(self, pattern: str, seconds: float = 30) -> re.Match[str]:
         """Wait until the screen shows `pattern`, and forget what was shown up to its end."""
         end = time.monotonic() + seconds
@@ -52,6 +57,7 @@ def terminal(arguments: Sequence[str], environment: Mapping[str, str], folder: P
     """Run a program in a new terminal of 200 columns. It is killed at the end of the block if it still runs."""
     process, descriptor = pty.fork()
     if not process:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C works also if pytest runs in the background
         os.chdir(folder)
         os.execvpe(arguments[0], list(arguments), dict(environment) | {"TERM": "xterm", "NO_COLOR": "1"})
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))

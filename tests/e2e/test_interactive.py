@@ -45,7 +45,9 @@ def test_a_person_searches_edits_and_leaves(program: Program, folder: Path) -> N
         shown.type("a cat --nonsense\r")
         shown.expect("Error: No such option '--nonsense'")
         shown.expect(READY)
-        shown.type("a line that is dropped\x03")  # Ctrl-C
+        shown.type("a line that is dropped")
+        shown.expect("dropped")
+        shown.interrupt()
         shown.expect(READY)
         shown.type("\x1b[A\x1b[A")  # two lines up
         shown.type("\x01--name 001.jpg \r")  # Ctrl-A: to the beginning of the line
@@ -91,7 +93,7 @@ def test_a_prompt_works_without_readline_and_without_a_place_for_history(program
         shown.type("a cat --top 1\r")
         shown.expect(r"\n1 .*\.jpg\S*\r\n")
         shown.expect(READY)
-        shown.type("\x03")
+        shown.interrupt()
         shown.expect(READY)
         shown.type("quit\r")
         assert shown.exit_code() == 0

@@ -6,6 +6,7 @@ from typing import Any, Never
 
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # here: pytest compiles it, which has failed deep inside of a test
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
