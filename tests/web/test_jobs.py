@@ -206,6 +206,10 @@ def running(app: FastAPI) -> Iterator[tuple[str, Callable[[], None]]]:
         thread.join(PATIENCE_S)
         listener.close()
     assert not thread.is_alive()
+    if left := asyncio.all_tasks(loop):  # uvicorn leaves its lifespan behind when it was told twice to end
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.wait(left))
     loop.close()
 
 
