@@ -74,6 +74,14 @@ def test_every_link_to_a_file_has_an_existing_target(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_every_source_file_named_exists(page: Path) -> None:
+    named = re.findall(
+        r"\b(?:searcher|benchmarks|recipes|tests)/[\w./-]+\.(?:py|txt|json)\b", page.read_text(encoding="utf-8")
+    )
+    assert not [file for file in named if not (CHECKOUT / file).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
 def test_every_make_target_shown_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     shown = {found[1] for line in code_of(page) if (found := re.match(r"(?:\$ )?make ([a-z]+)", line.strip()))}
