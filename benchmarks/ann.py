@@ -14,11 +14,12 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -61,22 +62,45 @@ def made(folder: Path, shapes: Shapes, count: int) -> np.ndarray:
     return found
 
 
-def our_files(folder: Path, vectors: np.ndarray) -> tuple[list[Part], float, int]:
-    """searcher's files, written or from an earlier run; seconds of the build; bytes."""
+class AnonymousMemory(threading.Thread):
+    """The most anonymous memory that this process had at any time, in bytes (Linux)."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak, self._over = 0, threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.wait(0.05):
+            status = Path("/proc/self/status").read_text()
+            self.peak = max(self.peak, 1024 * int(status.split("RssAnon:")[1].split()[0]))
+
+
+def our_files(folder: Path, vectors: np.ndarray) -> tuple[list[Part], float, int, int]:
+    """searcher's files, written or from an earlier run; seconds of the build; bytes; the most anonymous memory."""
     count, dim = vectors.shape
-    opened, seconds = [], 0.0
+    opened, seconds, peak = [], 0.0, 0
     for start in range(0, count, max_vectors(dim)):
         end = min(count, start + max_vectors(dim))
         path = folder / f"{count}x{dim}-{start}.faiss"
         if not path.with_suffix(".json").exists():
             begin = time.perf_counter()
-            file = write(path, end - start, dim, chunks(vectors, start, end), after=start, graph=True)
+            with AnonymousMemory() as memory:
+                file = write(path, end - start, dim, chunks(vectors, start, end), after=start, graph=True)
             facts = [file.digest.hex(), *file[1:]]
-            path.with_suffix(".json").write_text(json.dumps([facts, time.perf_counter() - begin]))
-        facts, took = json.loads(path.with_suffix(".json").read_text())
+            path.with_suffix(".json").write_text(json.dumps([facts, time.perf_counter() - begin, memory.peak]))
+        facts, took, anonymous = json.loads(path.with_suffix(".json").read_text())
+        peak = max(peak, anonymous)
         opened.append(Part.open(path, VectorFile(bytes.fromhex(facts[0]), *facts[1:]), dim))
         seconds += took
-    return opened, seconds, sum(part.file.bytes for part in opened)
+    return opened, seconds, sum(part.file.bytes for part in opened), peak
 
 
 def ours(opened: list[Part], allowed: np.ndarray | None = None) -> Search:
@@ -98,29 +122,45 @@ def with_candidates(number: int, search: Search) -> Search:
     return changed
 
 
+def built(
+    path: Path, build: Callable[[], None], save: Callable[[str], None], load: Callable[[str], None]
+) -> tuple[float, int]:
+    """Build the index of a peer and save it, or load it from an earlier run: seconds of the build, bytes."""
+    seconds = path.with_name(f"{path.name}.seconds")
+    if seconds.exists():
+        load(str(path))
+    else:
+        begin = time.perf_counter()
+        build()
+        took = time.perf_counter() - begin
+        save(str(path))
+        seconds.write_text(str(took))
+    return float(seconds.read_text()), path.stat().st_size
+
+
 def hnswlib_index(folder: Path, vectors: np.ndarray) -> tuple[Any, float, int]:
     import hnswlib
 
     index = hnswlib.Index("ip", vectors.shape[1])
-    index.init_index(len(vectors), M=LINKS, ef_construction=EF_CONSTRUCTION)
-    begin = time.perf_counter()
-    for ids, some in chunks(vectors, 0, len(vectors)):
-        index.add_items(some.astype(np.float32), ids)
-    seconds = time.perf_counter() - begin
-    index.save_index(str(folder / "hnswlib"))
-    return index, seconds, (folder / "hnswlib").stat().st_size
+
+    def build() -> None:
+        index.init_index(len(vectors), M=LINKS, ef_construction=EF_CONSTRUCTION)
+        for ids, some in chunks(vectors, 0, len(vectors)):
+            index.add_items(some.astype(np.float32), ids)
+
+    return index, *built(folder / f"{len(vectors)}x{index.dim}.hnswlib", build, index.save_index, index.load_index)
 
 
 def usearch_index(folder: Path, vectors: np.ndarray) -> tuple[Any, float, int]:
     from usearch.index import Index
 
     index = Index(ndim=vectors.shape[1], metric="ip", dtype="f16", connectivity=LINKS, expansion_add=EF_CONSTRUCTION)
-    begin = time.perf_counter()
-    for ids, some in chunks(vectors, 0, len(vectors)):
-        index.add(ids, some)
-    seconds = time.perf_counter() - begin
-    index.save(str(folder / "usearch"))
-    return index, seconds, (folder / "usearch").stat().st_size
+
+    def build() -> None:
+        for ids, some in chunks(vectors, 0, len(vectors)):
+            index.add(ids, some)
+
+    return index, *built(folder / f"{len(vectors)}x{index.ndim}.usearch", build, index.save, index.load)
 
 
 def peers(folder: Path, vectors: np.ndarray) -> Iterator[tuple[str, int, Search]]:
@@ -192,9 +232,13 @@ def measure(
         "text": shapes.text_queries(number),
         "combined": shapes.combined_queries(number),
     }
-    opened, seconds, size = our_files(folder, vectors)
+    opened, seconds, size, peak = our_files(folder, vectors)
     print(f"\n{count:,} x {dim}")
-    print(f"searcher: built in {seconds:,.0f} s, {size / count:,.0f} bytes a vector, {len(opened)} files", flush=True)
+    print(
+        f"searcher: built in {seconds:,.0f} s with {peak / 2**20:,.0f} MiB of anonymous memory, "
+        f"{size / count:,.0f} bytes a vector, {len(opened)} files",
+        flush=True,
+    )
     queries = np.concatenate(list(asked.values()))
     random = np.random.default_rng(5)
     shares = [np.sort(random.choice(count, max(K, round(share * count)), replace=False)) + 1 for share in SHARES]

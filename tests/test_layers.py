@@ -19,6 +19,7 @@ LAYERS = [
     {"commands"},
     {"web"},
     {"library"},
+    {"scale"},
     {"indexer", "search", "tagger", "evaluate"},
     {"vectors"},
     {"catalog"},
@@ -30,7 +31,7 @@ LAYERS = [
 ]
 LAYER = {package: len(LAYERS) - level for level, packages in enumerate(LAYERS) for package in packages}
 WEB_MAY_USE = {"web", "library", "models", "evaluate", "datasets", "drawing", "errors", "progress", "filters"}
-COMMANDS_MAY_USE = WEB_MAY_USE | {"commands"}
+COMMANDS_MAY_USE = WEB_MAY_USE | {"commands", "scale"}
 TRAINER_MAY_USE = {"trainer", "evaluate", "models", "datasets", "photos", "errors", "progress"}
 MAY_USE_TRAINER = {"commands/train.py", "commands/models.py"}
 # Distributions whose import name differs from their own name.
@@ -45,6 +46,8 @@ FROM_EXTRAS = {
     "photos/raw.py": "rawpy",
     "photos/jpeg_xl.py": "pillow_jxl",
 }
+# What an extra brings for a whole package, which only commands and `Library.open` import, when they run.
+PACKAGES_FROM_EXTRAS = {"trainer", "scale"}
 
 MAX_LINES = 400
 
@@ -155,9 +158,14 @@ def test_code_outside_the_trainer_imports_only_base_dependencies() -> None:
     names = [re.split(r"[<>=!~\[; ]", line)[0] for line in required if line.strip()]
     allowed = {IMPORT_NAME.get(name, name.replace("-", "_")) for name in names}
     allowed |= set(sys.stdlib_module_names) | {"searcher"} | FROM_FASTAPI
-    outside = [i for i in IMPORTS if package_of(i.file) != "trainer"]
+    outside = [i for i in IMPORTS if package_of(i.file) not in PACKAGES_FROM_EXTRAS]
     outside = [i for i in outside if i.at_start or FROM_EXTRAS.get(i.file) != i.module.split(".")[0]]
     assert not [str(i) for i in outside if i.module.split(".")[0] not in allowed]
+
+
+def test_scale_is_imported_only_when_it_is_used() -> None:
+    users = [i for i in IMPORTS if package_used(i) == "scale" and package_of(i.file) != "scale"]
+    assert not [str(i) for i in users if i.at_start]
 
 
 def test_commands_import_no_heavy_modules_before_they_run() -> None:
