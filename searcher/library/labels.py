@@ -65,11 +65,12 @@ class LabelMethods(LibraryCore):
         the photos.
         """
         from searcher.tagger.question import Question
+        from searcher.tagger.remarks import remark
         from searcher.tagger.run import tag
 
         question = labels if isinstance(labels, Question) else self.ask(labels, one=one, top=top)
         context = self._context()
-        _remark(question, context.model, progress)
+        remark(question, context.model, progress)
         return tag(context, question, progress)
 
     def tag_new(self, progress: Progress = SILENT) -> int:
@@ -80,10 +81,11 @@ class LabelMethods(LibraryCore):
 
     def preview_tags(self, question: "Question", progress: Progress = SILENT) -> Iterator[Photo]:
         """Every photo with the labels that `tag` would give it. Nothing is stored."""
+        from searcher.tagger.remarks import remark
         from searcher.tagger.run import preview
 
         context = self._context()
-        _remark(question, context.model, progress)
+        remark(question, context.model, progress)
         return preview(context, question, progress)
 
     def tagged(self, names: Sequence[str]) -> Iterator[Photo]:
@@ -196,6 +198,7 @@ class LabelMethods(LibraryCore):
         one. `progress` gets a notice if the answers may be poor.
         """
         from searcher.tagger.classify import classify
+        from searcher.tagger.remarks import remark
         from searcher.tagger.taught import taught_labels
 
         taught = {}
@@ -208,7 +211,7 @@ class LabelMethods(LibraryCore):
             encoder, taught = context.model, taught_labels(context, question)
         else:
             encoder = self.model
-        _remark(question, encoder, progress)
+        remark(question, encoder, progress)
         return classify(encoder, question, paths, taught)
 
     def write_sidecars(
@@ -253,18 +256,3 @@ class LabelMethods(LibraryCore):
 
         row = self._model_row()
         return Context(self._catalog, self._encoders.of(row), row)
-
-
-def _remark(question: "Question", model: "DualEncoder", progress: Progress) -> None:
-    """Tell the user if the model is not calibrated for the question, or does not know the language of a label."""
-    from searcher.tagger.scorer import is_calibrated
-
-    if not is_calibrated(question, model):
-        progress.notice(
-            f"Uncalibrated: the model {model.name} was not measured on labelled photos, so its relevance is a guess."
-        )
-    from searcher.search.find import language_remark
-
-    remark = next(filter(None, (language_remark(model, name) for name in question.names)), None)
-    if remark is not None:
-        progress.notice(remark)
