@@ -44,7 +44,7 @@ class LibraryCore(ABC):
     @property
     def revision(self) -> str:
         """A text that is another one after every change, by any process. "" if there is no library yet. Cheap."""
-        return self._records().revision() if self.exists else ""
+        return self._records().revision if self.exists else ""
 
     @property
     def model(self) -> "DualEncoder":
@@ -92,8 +92,8 @@ class LibraryCore(ABC):
         """The content of a photo's file. Raises PhotoError."""
 
     @abstractmethod
-    def stored_thumbnail(self, image_id: int, digest: bytes, size: int = 256) -> bytes | None:
-        """The thumbnail of an image, whose content has `digest`, if it was made before: see `thumbnail`."""
+    def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:
+        """The thumbnail of a content if it was made before: see `thumbnail`."""
 
     @abstractmethod
     def _keep_thumbnail(self, digest: bytes, size: int, data: bytes) -> None:

@@ -11,7 +11,6 @@ from searcher.library.core import LibraryCore
 from searcher.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from searcher.models.encoder import DualEncoder
     from searcher.tagger.by_hand import TagEdit
     from searcher.tagger.classify import Classified
     from searcher.tagger.links import LinkReport
@@ -65,14 +64,17 @@ class LabelMethods(LibraryCore):
         the photos.
         """
         from searcher.tagger.question import Question
+        from searcher.tagger.remarks import remark
 
         question = labels if isinstance(labels, Question) else self.ask(labels, one=one, top=top)
-        _remark(question, self._encoder(self._model_row()), progress)
+        remark(question, self._encoder(self._model_row()), progress)
         return self._tag(question, progress)
 
     def preview_tags(self, question: "Question", progress: Progress = SILENT) -> Iterator[Photo]:
         """Every photo with the labels that `tag` would give it. Nothing is stored."""
-        _remark(question, self._encoder(self._model_row()), progress)
+        from searcher.tagger.remarks import remark
+
+        remark(question, self._encoder(self._model_row()), progress)
         return self._preview_tags(question, progress)
 
     def untag(self, names: Sequence[str] | None = None, progress: Progress = SILENT, *, dry_run: bool = False) -> int:
@@ -132,6 +134,7 @@ class LabelMethods(LibraryCore):
         one. `progress` gets a notice if the answers may be poor.
         """
         from searcher.tagger.classify import classify
+        from searcher.tagger.remarks import remark
 
         if model is None:
             encoder, taught = self.model, self._taught(question)
@@ -139,7 +142,7 @@ class LabelMethods(LibraryCore):
             from searcher.models import Model
 
             encoder, taught = Model.open(model), {}
-        _remark(question, encoder, progress)
+        remark(question, encoder, progress)
         return classify(encoder, question, paths, taught)
 
     def link_photos(
@@ -173,18 +176,3 @@ class LabelMethods(LibraryCore):
     @abstractmethod
     def _taught(self, question: "Question") -> "Mapping[str, Taught]":
         """Those of a question's labels that were taught, with their classifiers."""
-
-
-def _remark(question: "Question", model: "DualEncoder", progress: Progress) -> None:
-    """Tell the user if the model is not calibrated for the question, or does not know the language of a label."""
-    from searcher.tagger.scorer import is_calibrated
-
-    if not is_calibrated(question, model):
-        progress.notice(
-            f"Uncalibrated: the model {model.name} was not measured on labelled photos, so its relevance is a guess."
-        )
-    from searcher.search.find import language_remark
-
-    remark = next(filter(None, (language_remark(model, name) for name in question.names)), None)
-    if remark is not None:
-        progress.notice(remark)

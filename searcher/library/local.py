@@ -73,7 +73,7 @@ class LocalCore(LibraryCore):
 
         return read_bytes(photo.path_bytes)
 
-    def stored_thumbnail(self, image_id: int, digest: bytes, size: int = 256) -> bytes | None:
+    def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:
         return self._cache().stored(digest, size)
 
     def _keep_thumbnail(self, digest: bytes, size: int, data: bytes) -> None:

@@ -35,7 +35,7 @@ class PictureMethods(LibraryCore):
 
         check_size(size)
         digest = self.digest(image_id)
-        data = self.stored_thumbnail(image_id, digest, size)
+        data = self.stored_thumbnail(digest, size)
         if data is None:
             data = self._draw(image_id, size, "WEBP")
             self._keep_thumbnail(digest, size, data)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Records(Protocol):
     """What a library knows about its photos, whatever model embeds them. Ids are those of images."""
 
+    @property
     def revision(self) -> str:
         """A text that is another one after every change, by any process. Cheap."""
         ...

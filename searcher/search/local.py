@@ -30,6 +30,7 @@ class LocalRecords:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
+    @property
     def revision(self) -> str:
         return self._catalog.revision()
 

@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from searcher.catalog import Catalog
 from searcher.catalog.rows import Photo, PhotoTag, TagRun
 from searcher.catalog.tagged import with_tags
-from searcher.datasets.kinds import kinds_digest
 from searcher.errors import NotFound
-from searcher.models.relevance import calibration
 from searcher.progress import SILENT, Progress
 from searcher.tagger.answers import Answers, answer
 from searcher.tagger.context import Context
 from searcher.tagger.prompts import StoredVectors
-from searcher.tagger.question import Question, digest, parents, read_definition
-from searcher.tagger.scorer import Scorer, is_calibrated, make_scorer
+from searcher.tagger.question import Question, parents, read_definition
+from searcher.tagger.scorer import Scorer, conditions_of, is_calibrated, make_scorer
 from searcher.tagger.taught import sources, taught_labels
 
 if TYPE_CHECKING:
@@ -57,7 +55,7 @@ def tag(context: Context, question: Question, progress: Progress = SILENT) -> Ta
     """
     catalog, row = context.catalog, context.row
     with catalog.read() as view:
-        conditions = _conditions(context, view.tags, question)
+        conditions = conditions_of(question, context.model, view.tags.taught())
         run = view.tags.run(question.key())
         to_start = not _is_current(run, conditions)
         to_ask = to_start or (run is not None and view.embeddings.any_after(row.id, run.last_id))
@@ -88,7 +86,7 @@ def tag_new(context: Context, progress: Progress = SILENT) -> int:
     for run in runs:
         question = read_definition(run.definition)
         with catalog.read() as view:
-            conditions = _conditions(context, view.tags, question)
+            conditions = conditions_of(question, context.model, view.tags.taught())
             new = view.embeddings.any_after(row.id, run.last_id)
         if run.conditions != conditions:
             with catalog.write(progress) as change:
@@ -149,14 +147,6 @@ def _chosen(tags: "Tags", names: Sequence[str] | None) -> frozenset[int]:
     if missing := [name for name in names if name not in ids]:
         raise NotFound(f"no such label: {missing[0]!r}; `searcher tags` lists the labels")
     return frozenset(ids[name] for name in names)
-
-
-def _conditions(context: Context, tags: "Tags", question: Question) -> str:
-    """A digest of everything that affects the answers, except the question itself."""
-    names = set(question.names)
-    taught = {name: state for name, state in tags.taught().items() if name in names}
-    judged = None if question.one else (calibration(context.model), kinds_digest())
-    return digest(repr((context.row.digest, sorted(taught.items()), judged)))
 
 
 def _is_current(run: TagRun | None, conditions: str) -> bool:
@@ -250,6 +240,11 @@ def _commit(context: Context, key: str, conditions: str, pending: _Pending, prog
         return True
 
 
+def rows_at_once(scorer: Scorer) -> int:
+    """How many photos to answer for at a time, so that their scores need little memory."""
+    return max(1, min(MOST_ROWS, SCORES_AT_ONCE // len(scorer.weights)))
+
+
 class _Block(NamedTuple):
     """Some embeddings in the order of their ids: the last id, the ids of their contents, and the answers for them."""
 
@@ -260,7 +255,7 @@ class _Block(NamedTuple):
 
 def _answered(context: Context, scorer: Scorer, most: int, after: int) -> Iterator[_Block]:
     """Answer for the embeddings with ids greater than `after`. Each block is read by itself and answered later."""
-    rows = max(1, min(MOST_ROWS, SCORES_AT_ONCE // len(scorer.weights)))
+    rows = rows_at_once(scorer)
     while True:
         with context.catalog.read() as view:
             ids, contents, vectors = view.embeddings.block(context.row, after, rows)

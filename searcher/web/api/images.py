@@ -142,7 +142,7 @@ async def original(
 
 def _stored(library: Library, id: int, size: int) -> tuple[bytes, bytes | None]:
     digest = library.digest(id)
-    return digest, library.stored_thumbnail(id, digest, size)
+    return digest, library.stored_thumbnail(digest, size)
 
 
 def _file(library: Library, id: int) -> "tuple[PhotoDetails, str]":
