@@ -90,11 +90,3 @@ def _create(connection: Connection, name: str, schema: object, vector: str, scal
         for field in scalars:
             indexes.add_index(field, index_type="INVERTED")
     connection.call("create_collection", name, schema=schema, index_params=indexes, consistency_level="Session")
-
-
-def drop(connection: Connection) -> None:
-    """Remove all collections of the library."""
-    name = connection.address.collection
-    for each in (name, thumbnails_of(name), registry_of(name)):
-        if connection.call("has_collection", each):
-            connection.call("drop_collection", each)
