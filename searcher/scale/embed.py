@@ -2,27 +2,23 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from searcher.errors import Busy, InvalidInput, SearcherError
+from searcher.errors import InvalidInput, SearcherError
 from searcher.models import Model
 from searcher.models.store import default_name, find_digest
 from searcher.progress import SILENT, Progress
 from searcher.scale.embedding import Settings
 from searcher.scale.engine import Cluster, Outcome
-from searcher.scale.files import PARTIAL, is_local, location, shown, unwritable
+from searcher.scale.files import is_local, location, shown, write_lock
 from searcher.scale.local import run_local
 from searcher.scale.plan import Plan, check_same, jobs, read_done, read_plan, write_plan
 from searcher.scale.shards import Facts
 from searcher.scale.sources import find
 
 PHOTOS_A_SHARD = 1000
-LOCK = ".searcher.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ def embed(
     found = find(sources, _own_folder(out), progress)
     if not any(found.photos.values()) and not any(found.archives.values()):
         return EmbedReport(0, 0, 0, 0, 0, time.monotonic() - begun, tuple(found.notices))
-    with _lock(out):
+    with write_lock(out):
         done = read_done(out, facts)
         left = jobs(found, done, photos_a_shard, found.notices)
         named = tuple(dict.fromkeys((*(() if plan is None else plan.sources), *map(shown, sources))))
@@ -153,26 +149,3 @@ def _own_folder(out: str) -> list[bytes]:
     if not is_local(out):
         return [shown(out).rstrip("/").encode() + b"/"]
     return [location(out)[1].rstrip("/").encode("utf-8", "surrogateescape") + b"/"]
-
-
-@contextmanager
-def _lock(out: str) -> Iterator[None]:
-    """Let no other process write to a folder on this machine, and remove what a killed one was writing."""
-    if not is_local(out):
-        yield
-        return
-    folder = Path(location(out)[1])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
-    except Timeout as error:
-        raise Busy(f"another program writes to {out}: wait until it has ended") from error
-    except OSError as error:
-        raise unwritable(out, error) from error
-    try:
-        for partial in folder.glob(f".*{PARTIAL}"):
-            partial.unlink(missing_ok=True)
-        yield
-    finally:
-        lock.release()

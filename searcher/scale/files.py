@@ -1,17 +1,19 @@
 """Files on this machine and elsewhere: a local path, s3:// and gs:// through pyarrow, other schemes through fsspec."""
 
 import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.fs as pafs
+from filelock import FileLock, Timeout
 
-from searcher.errors import InvalidInput, SearcherError
+from searcher.errors import Busy, InvalidInput, SearcherError
 
 OURS = ("file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")  # schemes of pyarrow
+LOCK = ".searcher.lock"
 PARTIAL = ".partial"  # how the names of files end that are being written; they begin with a dot
 
 
@@ -82,6 +84,29 @@ def write_whole(files: pafs.FileSystem, path: str, write: Callable[[pa.NativeFil
         with suppress(Exception):
             files.delete_file(partial)
         raise
+
+
+@contextmanager
+def write_lock(out: str) -> Iterator[None]:
+    """Let no other process write to a folder on this machine, and remove what a killed one was writing."""
+    if not is_local(out):
+        yield
+        return
+    folder = Path(location(out)[1])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise Busy(f"another program writes to {out}: wait until it has ended") from error
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        for partial in folder.glob(f".*{PARTIAL}"):
+            partial.unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
 
 
 def first_line(error: BaseException) -> str:

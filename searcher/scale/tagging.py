@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from searcher.catalog.rows import ZERO_SHOT, PhotoTag
 from searcher.errors import Failure, InvalidInput, SearcherError
 from searcher.progress import SILENT, Progress
-from searcher.scale.files import first_line, write_whole
+from searcher.scale.embedding import DICTIONARY
+from searcher.scale.files import first_line, write_lock, write_whole
 from searcher.scale.model import open_model
 from searcher.scale.shards import Facts, list_shards, read_facts, read_rows
 from searcher.tagger.answers import answer
@@ -93,7 +94,8 @@ def tag_shards(
     known = sums.photos
     if new:
         job = Job(question, stamp, encoder.digest, make_scorer(question, encoder, {}))
-        sums.add(engine(partial(tag_shard, files, job), new))
+        with write_lock(where):
+            sums.add(engine(partial(tag_shard, files, job), new))
     tags = TagReport(sums.photos - known, sums.photos, sums.tagged(), is_calibrated(question, encoder))
     return ShardsReport(tags, failures + sums.failures)
 
@@ -208,7 +210,9 @@ def _write_again(files: pafs.FileSystem, job: Job, path: str) -> Tagged:
         schema = pa.schema([*kept, *added], metadata | {TAGS: job.stamp})
 
         def write(file: pa.NativeFile) -> None:
-            with pq.ParquetWriter(file, schema) as writer:
+            used = [name for name in DICTIONARY if name in schema.names]
+            options = {"compression": "zstd", "use_dictionary": [*used, f"{LABELS}.list.element"]}
+            with pq.ParquetWriter(file, schema, **options) as writer:
                 for number in range(shard.num_row_groups):
                     group = shard.read_row_group(number, [field.name for field in kept])
                     columns = _answered(group["embedding"].combine_chunks(), job)
