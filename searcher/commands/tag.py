@@ -22,17 +22,17 @@ from searcher.commands.labelled import (
     check_question,
     csv_option,
     json_lines_option,
-    print_counts,
     print_photos,
+    print_report,
     question_options,
 )
+from searcher.commands.tag_shards import refuse, shards_options, tag_shards
 from searcher.errors import SearcherError
 from searcher.filters import USER
 
 if TYPE_CHECKING:
     from searcher.library import Library, Photo, Question, SidecarChange, TagEdit
 
-SHOWN_LABELS = 20
 SHOWN_FAILURES = 5
 
 
@@ -61,6 +61,7 @@ SHOWN_FAILURES = 5
 @click.option("--link-to", type=FilePath(), metavar="DIR", help="Also create links to the photos in DIR/<label>/.")
 @click.option("--clear", is_flag=True, help="Remove labels that searcher gave: all of them, or those in --labels.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
+@shards_options
 @library_option
 @json_lines_option
 @csv_option
@@ -79,6 +80,10 @@ def command(
     link_to: Path | None,
     clear: bool,
     dry_run: bool,
+    parquet: str | None,
+    engine: str | None,
+    address: str | None,
+    model: str | None,
     library_dir: Path | None,
     as_json: bool,
     as_csv: bool,
@@ -96,11 +101,20 @@ def command(
 
     Photos are never modified. --xmp writes the labels to a small file next to each photo. Later runs remove only what
     searcher wrote there. If a sidecar could not be written, the exit code is 1.
+
+    With --parquet, add labels to the photos in Parquet files that `searcher embed` wrote, not to a library. Each file
+    gets the columns `labels` and `probabilities`.
     """
     if as_json and as_csv:
         raise click.UsageError("Use either --json or --csv, not both.")
     if adobe and not xmp:
         raise click.UsageError("--adobe works only together with --xmp.")
+    if parquet is None and (engine or address or model is not None):
+        raise click.UsageError("--engine, --address and --model work only together with --parquet.")
+    if parquet is not None:
+        others = {"PHOTO": photos, "--add": add, "--remove": remove, "--list": as_list, "--xmp": xmp}
+        others |= {"--link-to": link_to, "--clear": clear, "--dry-run": dry_run, "--library": library_dir}
+        refuse(others)
     by_hand = bool(add or remove)
     asked = labels is not None or one or top or min_relevance is not None
     if by_hand and (asked or clear or link_to or as_list or as_csv):
@@ -127,6 +141,9 @@ def command(
     from searcher.library import Library
 
     question = None if labels is None else Library.ask(labels, one=one, top=top, min_relevance=min_relevance)
+    if parquet is not None and question is not None:
+        tag_shards(parquet, question, model, engine, address, as_json, as_csv, quiet)
+        return
     with Library.open(library_dir) as library:
         outputs = _Outputs(library, xmp, adobe, link_to, dry_run, as_json, as_csv, as_list, quiet)
         if by_hand:
@@ -182,11 +199,7 @@ class _Outputs:
         if self.as_list or not self.for_people or report is None:
             print_photos(self.photos(question, Terminal(self.quiet)), self.as_json, self.as_csv)
         elif not self.quiet:
-            counts = [(label, count) for label, count in report.tagged.items() if count]
-            print_counts(counts, SHOWN_LABELS)
-            given = sum(report.tagged.values())
-            asked = "nothing new" if not report.asked else f"{report.asked:,} checked now"
-            click.echo(f"{plural(report.photos, 'photo')} ({asked}), {plural(given, 'label')} given")
+            print_report(report)
         parents = {label.name: label.parent for label in question.labels}
         if self.xmp:
             self._write_sidecars(self.photos(question, Terminal(quiet=True)), parents)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what the methods of Library take and return, for whoever an
     from searcher.tagger.by_hand import TagEdit as TagEdit
     from searcher.tagger.classify import Classified as Classified
     from searcher.tagger.question import Question as Question
+    from searcher.tagger.run import TagReport as TagReport
     from searcher.tagger.sidecars import SidecarChange as SidecarChange
 
 __all__ = ["FolderOptions", "Library", "OptionChange", "default_library_dir", "describe_options", "usable_cores"]
