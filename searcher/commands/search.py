@@ -67,7 +67,7 @@ def command(
     diverse: bool,
     output: Output,
     interactive: bool,
-    library_dir: Path | None,
+    library_dir: Path | str | None,
     model: str | None,
     quiet: bool,
 ) -> None:
