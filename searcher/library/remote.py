@@ -31,7 +31,7 @@ LARGEST_FROM_STORED = 512  # larger pictures are drawn from the files: a page of
 _NEED_FOLDER = (FolderMethods, TeachMethods)
 _COMMANDS = {
     "folders": "roots",
-    "move_folder": "roots --moved",
+    "move_folder": "roots move",
     "failures": "status --failed",
     "taught_with": "teach",
     "forget_label": "teach --forget",
