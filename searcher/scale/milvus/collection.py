@@ -6,8 +6,8 @@ from searcher.scale.milvus.address import Address, read_address
 from searcher.scale.milvus.browsing import BrowseMethods
 from searcher.scale.milvus.connection import Connection
 from searcher.scale.milvus.core import model_row
-from searcher.scale.milvus.counting import CountMethods
 from searcher.scale.milvus.finding import FindMethods
+from searcher.scale.milvus.overview import OverviewMethods
 from searcher.scale.milvus.registry import Registry
 from searcher.scale.milvus.runs import RunMethods
 from searcher.scale.milvus.schema import registry_of, thumbnails_of
@@ -16,7 +16,7 @@ from searcher.scale.milvus.tagging import TagMethods
 from searcher.scale.shards import Facts
 
 
-class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, CountMethods, TagMethods, RunMethods):
+class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, OverviewMethods, TagMethods, RunMethods):
     """A `searcher.search.collection.Collection` on Milvus. Use it as a context manager, or call `close`."""
 
     @classmethod
