@@ -41,7 +41,8 @@ def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
         return
     pending = f", {plural(status.pending, 'newer vector')} not in it yet" if status.pending else ""
     failed = f", {plural(status.failed, 'file')} failed (searcher status --failed)" if status.failed else ""
-    click.echo(f"Library  {printable(status.library)} ({show_bytes(status.bytes)})")
+    size = "" if status.bytes is None else f" ({show_bytes(status.bytes)})"
+    click.echo(f"Library  {printable(status.library)}{size}")
     click.echo(f"Model    {status.model or 'none yet'}")
     click.echo(f"Photos   {status.images:,}{failed}")
     click.echo(f"Index    {status.kind}, {plural(status.vectors, 'vector')}{pending}")

@@ -28,12 +28,12 @@ if TYPE_CHECKING:  # what the methods of Library take and return, for whoever an
     from searcher.catalog.rows import Photo as Photo
     from searcher.catalog.rows import PhotoTag as PhotoTag
     from searcher.indexer import IndexReport as IndexReport
-    from searcher.library.reports import PhotoDetails as PhotoDetails
     from searcher.search import Hit as Hit
     from searcher.search import Hits as Hits
     from searcher.search import Query as Query
     from searcher.search import Term as Term
     from searcher.search.duplicates import DuplicateGroup as DuplicateGroup
+    from searcher.search.overview import PhotoDetails as PhotoDetails
     from searcher.search.query import Embedded as Embedded
     from searcher.search.ranking import Ranking as Ranking
     from searcher.tagger.by_hand import TagEdit as TagEdit

@@ -18,7 +18,7 @@ from searcher.filters import EVERYTHING, Filter
 from searcher.models.relevance import FITS, Wordings, relevance
 from searcher.search import Hit, Query, Term, diverse
 from searcher.search.asked import Asked
-from searcher.search.collection import SPARE, LocalCollection
+from searcher.search.local import SPARE, LocalCollection
 from searcher.search.find import find
 from searcher.vectors.store import VectorStore
 from tests.catalog.filling import fill

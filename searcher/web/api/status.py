@@ -29,7 +29,7 @@ class LibraryStatus(BaseModel):
     model: str | None = None
     images: int = Field(default=0, description="Each copy of a photo counts.")
     failed: int = Field(default=0, description="Files that could not be indexed.")
-    bytes: int = Field(default=0, description="Its size on disk, at most a minute old.")
+    bytes: int | None = Field(default=0, description="Its size on disk, at most a minute old; null if unknown.")
     revision: str = Field(default="", description="Another text after each change of photos or labels.")
     roots: list[IndexedFolder] = []
     job: Job | None = Field(default=None, description="The job that is running, or the last one.")

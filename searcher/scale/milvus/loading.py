@@ -1,0 +1,173 @@
+"""Loads Parquet shards of `searcher embed` into a library in Milvus.
+
+A shard is known by its end and its size. One that was loaded is not read again, and one whose loading was interrupted
+is written again under the same ids, which changes nothing about the rows that are there.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from itertools import count
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from searcher import __version__
+from searcher.errors import InvalidInput
+from searcher.progress import SILENT, Progress
+from searcher.scale.milvus.connection import Connection, Row
+from searcher.scale.milvus.labels import LabelTree
+from searcher.scale.milvus.merging import Image, merge, remove
+from searcher.scale.milvus.registry import LIBRARY, SCHEMA, SHARD, Registry
+from searcher.scale.milvus.schema import (
+    EMPTY_VECTOR,
+    LONGEST_TEXT,
+    create_images,
+    create_others,
+    thumbnails_of,
+)
+from searcher.scale.shards import Facts, read_facts, read_rows
+
+TAIL = 65_536  # bytes at the end of a shard that tell it from others
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """shards: how many were read. skipped: how many had been loaded before. added: images at new paths. replaced:
+    images at paths that were known. failed: rows with an error, which are not loaded.
+    """
+
+    shards: int = 0
+    skipped: int = 0
+    added: int = 0
+    replaced: int = 0
+    failed: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The report as `load --json` prints it."""
+        return asdict(self)
+
+
+def load(
+    files: pafs.FileSystem, paths: Sequence[str], connection: Connection, progress: Progress = SILENT
+) -> LoadReport:
+    """Load the shards at `paths`. An interrupted run is continued by the next one. One program may load at a time.
+
+    Raises InvalidInput for shards of another model than that of the library, and SearcherError if the server fails.
+    """
+    facts = _one_model(files, paths)
+    registry = _prepare(connection, facts)
+    known = registry.all(SHARD)
+    report = LoadReport()
+    next_id = max((entry["base"] + entry["rows"] for entry in known.values()), default=1)
+    labels = LabelTree(registry)
+    done, total = 0, sum(_count(files, path) for path in paths)
+    progress.advance(done, total)
+    for path in paths:
+        name, rows = _identity(files, path), _count(files, path)
+        entry = known.get(name)
+        if entry is not None and entry["done"]:
+            report.skipped += 1
+            done += rows
+            progress.advance(done, total)
+            continue
+        if entry is None:
+            entry = {"base": next_id, "rows": rows, "failed": 0, "done": False}
+            next_id += rows
+            registry.put(SHARD, {name: entry})
+        failed, ids = 0, count(entry["base"])
+        for batch in read_rows(files, path):
+            failed += _load_batch(connection, batch, ids, labels, report)
+            done += len(batch)
+            progress.advance(done, total)
+        known[name] = entry | {"failed": failed, "done": True}
+        registry.put(SHARD, {name: known[name]})
+        registry.touch()
+        report.shards += 1
+        report.failed += failed
+    return report
+
+
+def _load_batch(
+    connection: Connection, batch: pa.RecordBatch, ids: Iterator[int], labels: LabelTree, report: LoadReport
+) -> int:
+    """Write one batch. Returns how many rows failed."""
+    own = np.array([next(ids) for _ in range(len(batch))], np.int64)
+    usable = pc.and_(pc.is_null(batch.column("error")), pc.is_valid(batch.column("embedding")))
+    images = _images(batch.filter(usable))
+    merged = merge(connection, images, own[np.asarray(usable, bool)].tolist(), labels)
+    labels.store()
+    connection.upsert(thumbnails_of(connection.address.collection), _thumbnails(images))
+    connection.upsert(connection.address.collection, merged.rows)
+    remove(connection, merged.gone)
+    report.added += merged.added
+    report.replaced += merged.replaced
+    return len(batch) - len(images) + merged.failed
+
+
+def _images(batch: pa.RecordBatch) -> list[Image]:
+    embeddings = batch.column("embedding")
+    vectors = np.asarray(embeddings.flatten(), np.float32).reshape(len(batch), -1)
+    rest = batch.drop_columns(["embedding"]).to_pylist()
+    return [image | {"embedding": vector} for image, vector in zip(rest, vectors, strict=True)]
+
+
+def _thumbnails(images: Sequence[Image]) -> list[Row]:
+    """The pictures of images, under their digests. One that is too large for Milvus is drawn from its file instead."""
+    found: dict[str, Any] = {}
+    for image in images:
+        if (picture := image.get("thumbnail")) is not None and image["digest"]:
+            text = base64.b64encode(picture).decode()
+            if len(text) <= LONGEST_TEXT:
+                found[image["digest"]] = text
+    return [{"digest": digest, "picture": text, "vector": EMPTY_VECTOR} for digest, text in found.items()]
+
+
+def _one_model(files: pafs.FileSystem, paths: Sequence[str]) -> Facts:
+    """Which model made all shards. Raises InvalidInput if there are several."""
+    first, *others = (read_facts(files, path) for path in paths)
+    for path, facts in zip(paths[1:], others, strict=True):
+        if (facts.digest, facts.dim) != (first.digest, first.dim):
+            raise InvalidInput(
+                f"{path} was made with the model {facts.model}, and {paths[0]} with {first.model}: "
+                "put the shards of each model into a folder of their own"
+            )
+    return first
+
+
+def _prepare(connection: Connection, facts: Facts) -> Registry:
+    """Make the collections, or see that they are of this version and of this model."""
+    address, registry = connection.address, Registry(connection)
+    is_new = not connection.call("has_collection", address.collection)
+    create_others(connection)
+    entry = registry.get(LIBRARY)
+    if entry is None:
+        if not is_new:
+            raise InvalidInput(f"{address} is a collection of another program: choose another name")
+        registry.put(LIBRARY, {"": {"schema": SCHEMA, "searcher": __version__, "model": asdict(facts)}})
+    model = registry.library()["model"]
+    if (model["digest"], model["dim"]) != (facts.digest, facts.dim):
+        raise InvalidInput(
+            f"{address} holds embeddings of the model {model['model']}, and the shards those of {facts.model}: "
+            "load them into another collection"
+        )
+    create_images(connection, facts.dim)
+    return registry
+
+
+def _count(files: pafs.FileSystem, path: str) -> int:
+    with files.open_input_file(path) as file:
+        return int(pq.ParquetFile(file).metadata.num_rows)
+
+
+def _identity(files: pafs.FileSystem, path: str) -> str:
+    """A digest of the size of a shard and of its end, where Parquet says what is in it."""
+    with files.open_input_file(path) as file:
+        size = file.size()
+        file.seek(max(0, size - TAIL))
+        return blake2b(b"%d " % size + file.read(TAIL), digest_size=16).hexdigest()
