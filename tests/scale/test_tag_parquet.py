@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from searcher.catalog import Catalog
+from searcher.commands import main
 from searcher.errors import InvalidInput
 from searcher.progress import Progress
 from searcher.scale.shards import Facts, schema
@@ -18,6 +19,7 @@ from searcher.scale.tagging import LABELS, PROBABILITIES, TAGS, tag_shards, tagg
 from searcher.tagger.question import ask
 from tests.histogram_model import COLOURS, HistogramModel, OtherModel
 from tests.library.conftest import Album, album, model
+from tests.pictures import draw
 
 __all__ = ["album", "model"]
 
@@ -139,3 +141,34 @@ def test_a_column_of_somebody_else_is_not_overwritten(album: Album, shards: Path
 def test_another_model_is_refused(shards: Path) -> None:
     with pytest.raises(InvalidInput, match="made with the model histogram 1, not with other"):
         tag_shards(str(shards), ask(NAMES), OtherModel())
+
+
+def test_the_command_labels_what_embed_wrote(
+    small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main.main(args=[*map(str, arguments)])
+        return (int(ended.value.code or 0), *capfd.readouterr())
+
+    photos, shards = tmp_path / "photos", tmp_path / "shards"
+    photos.mkdir()
+    for number in range(5):
+        draw(photos / f"{number}.jpg", number)
+    (photos / "broken.jpg").write_bytes(b"no image")
+    made = run("embed", photos, "--out", shards, "--model", small_folder, "--shard-size", "2", "-q")
+    assert made[0] == 0, made
+    asked = ("tag", "--labels", "cat,dog,car", "--one", "--top", "2")
+    code, out, err = run(*asked, "--parquet", shards)
+    assert (code, err) == (0, "") and out.endswith("5 photos (5 checked now), 10 labels given\n")
+    assert run("index", photos, "--library", tmp_path / "library", "--model", small_folder, "-q")[0] == 0
+    code, out, err = run(*asked, "--parquet", shards, "--json")
+    known = run(*asked, "--library", tmp_path / "library", "--json")[1]
+    assert (code, err) == (0, "") and sorted(out.splitlines()) == sorted(known.splitlines())
+    for option in ("--xmp", "--clear", "--list", "--dry-run", "--add=cat", f"--library={tmp_path}"):
+        code, out, err = run(*asked, "--parquet", shards, option)
+        assert (code, out) == (2, "") and f"--parquet cannot be combined with {option.partition('=')[0]}." in err
+    assert run(*asked, "--engine", "local")[0] == 2
+    (shards / "part-00001.parquet").write_bytes(b"damaged")
+    code, out, err = run(*asked, "--parquet", shards)
+    assert code == 1 and "1 shard could not be tagged" in err and "part-00001.parquet" in err
