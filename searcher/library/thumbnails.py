@@ -99,12 +99,19 @@ def draw(photos: Sequence[Photo], read: Callable[[Photo], bytes], size: int, for
     reason = "the library contains no file with its content"
     for photo in photos:
         try:
-            image = decode_guarded(read(photo), size).image
+            return resized(read(photo), size, format)
         except PhotoError as error:
             reason = f"{photo.path}: {error.reason}"
-            continue
-        image.thumbnail((size, size), Image.Resampling.LANCZOS)
-        file = io.BytesIO()
-        image.save(file, format, quality=QUALITY)
-        return file.getvalue()
     raise NotFound(f"the photo cannot be read ({reason})")
+
+
+def resized(data: bytes, size: int, format: str) -> bytes:
+    """A file ("WEBP" or "JPEG") of the picture in `data`, whose longer side has at most `size` pixels.
+
+    Raises PhotoError.
+    """
+    image = decode_guarded(data, size).image
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, format, quality=QUALITY)
+    return file.getvalue()

@@ -13,6 +13,7 @@ from searcher.scale.milvus.runs import RunMethods
 from searcher.scale.milvus.schema import registry_of, thumbnails_of
 from searcher.scale.milvus.showing import ShowMethods
 from searcher.scale.milvus.tagging import TagMethods
+from searcher.scale.shards import Facts
 
 
 class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, OverviewMethods, TagMethods, RunMethods):
@@ -40,6 +41,10 @@ class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, OverviewMethods,
     def address(self) -> str:
         """Where the library is, without token and password."""
         return str(self._connection.address)
+
+    def facts(self) -> Facts:
+        """Which model made the embeddings."""
+        return Facts(**self._registry.library()["model"])
 
     def close(self) -> None:
         """Release the server or the file."""
