@@ -10,6 +10,7 @@ from PIL import Image
 
 from searcher.catalog.rows import Photo
 from searcher.errors import InvalidInput, NotFound
+from searcher.filters.uri import is_uri
 from searcher.photos.decode import PhotoError, decode_guarded, read_bytes
 
 FOLDER = "thumbnails"
@@ -50,6 +51,21 @@ class Thumbnails:
         data = draw(photos, size, "WEBP")
         self._keep(path, data)
         return data
+
+    def add(self, digest: bytes, size: int, data: bytes) -> bool:
+        """Store a thumbnail that was made elsewhere, unless the cache would have to remove others for it soon.
+
+        data: what `is_thumbnail` accepts. Returns whether the cache has a thumbnail of this content and size now.
+        """
+        path = self._path(digest, size)
+        if path.exists():
+            return True
+        with self._lock:
+            self._bytes = self.size() if self._bytes is None else self._bytes
+            if self._bytes + len(data) > self._max_bytes * KEPT:
+                return False
+        self._keep(path, data)
+        return path.exists()
 
     def _path(self, digest: bytes, size: int) -> Path:
         if size not in SIZES:
@@ -99,6 +115,15 @@ class Thumbnails:
         return left
 
 
+def is_thumbnail(data: bytes, size: int) -> bool:
+    """Whether a file is a WebP picture whose longer side has at most `size` pixels. Only its head is read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            return max(image.size) <= size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
 def draw(photos: list[Photo], size: int, format: str) -> bytes:
     """A file ("WEBP" or "JPEG") whose longer side has at most `size` pixels, of the first photo that can be read.
 
@@ -106,6 +131,9 @@ def draw(photos: list[Photo], size: int, format: str) -> bytes:
     """
     reason = "the library contains no file with its content"
     for photo in photos:
+        if is_uri(photo.path_bytes):
+            reason = f"{photo.path} is not a file on this machine"
+            continue
         try:
             image = decode_guarded(read_bytes(photo.path_bytes), size).image
         except PhotoError as error:
