@@ -42,6 +42,7 @@ COMMANDS: dict[str, str] = {
     "load": "Add what `searcher embed` wrote to a library.",
     "roots": "List the indexed folders, or say that one is now at another path.",
     "forget": "Remove a folder from the library. Its photos are not deleted.",
+    "embed": "Embed millions of photos into Parquet files, here or on a cluster.",
     "models": "Manage the models on this machine.",
     "completion": "Print the script that makes a shell complete commands and labels.",
     "train": "Train image and text encoders on (image, caption) pairs.",

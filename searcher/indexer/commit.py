@@ -10,8 +10,6 @@ from searcher.catalog.write.transaction import Transaction
 from searcher.errors import Busy
 from searcher.indexer.places import is_gone
 from searcher.indexer.report import Counts
-from searcher.photos.decode import PhotoFacts
-from searcher.photos.likeness import Likeness
 from searcher.progress import Progress
 from searcher.vectors.pipeline import Embedded
 
@@ -55,7 +53,7 @@ class Committer:
                 self._newest = change.view.files.newest_id()
             for read in batch:
                 if read.vector is not None and read.facts is not None and read.digest is not None:
-                    content = _content(read.digest, read.facts, read.likeness)
+                    content = Content.of(read.digest, read.facts, read.likeness)
                     added = change.files.add_content(content, read.facts.metadata.as_json())
                     change.embeddings.add(added, self.model.id, self.precision, read.vector)
                 elif read.digest is not None and read.error is not None and not read.try_again:
@@ -140,23 +138,3 @@ class Committer:
         if not may_swap:
             self._in_place[content_id] = images[-1].id if len(images) == COPIES_CHECKED else self._newest
         return None
-
-
-def _content(digest: bytes, facts: PhotoFacts, likeness: Likeness | None) -> Content:
-    said = facts.metadata
-    return Content(
-        digest=digest,
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        taken_at=None if said.taken_at is None else said.taken_at.isoformat(),
-        camera=said.camera,
-        latitude=said.latitude,
-        longitude=said.longitude,
-        taken_offset=said.taken_offset,
-        lens=said.lens,
-        rating=said.rating,
-        description=said.description,
-        phash=None if likeness is None else likeness.phash,
-        sharpness=None if likeness is None else likeness.sharpness,
-    )

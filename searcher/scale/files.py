@@ -1,0 +1,95 @@
+"""Files on this machine and elsewhere: a local path, s3:// and gs:// through pyarrow, other schemes through fsspec."""
+
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from searcher.errors import InvalidInput, SearcherError
+
+OURS = ("file", "s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss")  # schemes of pyarrow
+PARTIAL = ".partial"  # how the names of files end that are being written; they begin with a dot
+
+
+def location(where: str) -> tuple[pafs.FileSystem, str]:
+    """The file system of a folder or a file, and its path there: a local path, or a URI such as s3://bucket/folder.
+
+    Raises InvalidInput for a URI that no file system has.
+    """
+    try:
+        return _location(where)
+    except (ValueError, ImportError, OSError, TypeError) as error:
+        raise InvalidInput(f"{shown(where)} cannot be opened: {first_line(error)}") from error
+
+
+@lru_cache(maxsize=64)
+def _location(where: str) -> tuple[pafs.FileSystem, str]:
+    scheme = scheme_of(where)
+    if not scheme:
+        return pafs.LocalFileSystem(), str(Path(where).expanduser().absolute())
+    if scheme in OURS:
+        files, path = pafs.FileSystem.from_uri(where)
+        return files, path
+    import fsspec
+
+    other, path = fsspec.core.url_to_fs(where)
+    return pafs.PyFileSystem(pafs.FSSpecHandler(other)), path
+
+
+def scheme_of(where: str) -> str:
+    """The scheme of a URI, in lower case. Empty for a local path."""
+    scheme, colon, _ = where.partition("://")
+    return scheme.lower() if colon and scheme.replace("+", "").isalnum() else ""
+
+
+def is_local(where: str) -> bool:
+    """Whether a path or a URI is on this machine's own file systems."""
+    return scheme_of(where) in ("", "file")
+
+
+def prefix_of(where: str) -> str:
+    """What stands in front of the paths of a file system to make them URIs: "s3://", "" for local paths and HTTP."""
+    scheme = scheme_of(where)
+    return "" if scheme in ("", "file", "http", "https") else f"{scheme}://"
+
+
+def shown(where: str) -> str:
+    """A path or a URI for messages and files, without the options and the passwords that a URI can have."""
+    scheme = scheme_of(where)
+    if not scheme:
+        return where
+    rest = where.partition("://")[2].partition("?")[0]
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
+def write_whole(files: pafs.FileSystem, path: str, write: Callable[[pa.NativeFile], None]) -> None:
+    """Write a file under a temporary name, and then give it its own. An earlier file of that name is replaced.
+
+    So nobody ever sees a part of a file. Raises OSError.
+    """
+    folder, slash, name = path.rpartition("/")
+    partial = f"{folder}{slash}.{name}.{secrets.token_hex(4)}{PARTIAL}"
+    try:
+        with files.open_output_stream(partial) as file:
+            write(file)
+        files.move(partial, path)
+    except BaseException:
+        with suppress(Exception):
+            files.delete_file(partial)
+        raise
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return next(iter(text.strip().splitlines()), type(error).__name__)
+
+
+def unwritable(where: str, error: BaseException) -> SearcherError:
+    """The error for a folder that cannot be written to."""
+    return SearcherError(f"{shown(where)} cannot be written: {first_line(error)}")
