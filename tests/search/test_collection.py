@@ -18,8 +18,8 @@ from searcher.filters import EVERYTHING, Filter
 from searcher.models.relevance import FITS, Wordings, relevance
 from searcher.search import Hit, Query, Term, diverse
 from searcher.search.asked import Asked
-from searcher.search.local import SPARE, LocalCollection
 from searcher.search.find import find
+from searcher.search.local import SPARE, LocalCollection
 from searcher.vectors.store import VectorStore
 from tests.catalog.filling import fill
 from tests.vectors.filling import DIM, add, all_vectors, check_ranking, remove, unit_vectors

@@ -1,16 +1,16 @@
 """How many photos of a library in Milvus have what: labels, cameras, formats, folders, places."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from searcher.catalog.rows import LabelCount
-from searcher.filters import EVERYTHING, SOURCES, Filter
+from searcher.filters import EVERYTHING, RUNS, SOURCES, Filter
 from searcher.scale.milvus.connection import literal
 from searcher.scale.milvus.core import MilvusCore
 from searcher.scale.milvus.filtering import Compiled
 from searcher.scale.milvus.labels import LabelTree
-from searcher.scale.milvus.marks import mark, read_marks, standing
+from searcher.scale.milvus.marks import mark, read_marks, standing, tokens_of
 from searcher.scale.milvus.registry import SHARD
 
 FEW = 100_000  # photos whose tags are read one by one rather than counted by Milvus
@@ -54,6 +54,18 @@ class CountMethods(MilvusCore):
             counted = Counter({pair: self._with_any(compiled, [mark(pair[1], pair[0])]) for pair in pairs})
         found = [LabelCount(label, source, photos) for (label, source), photos in counted.items() if photos]
         return sorted(found, key=lambda each: (-each.photos, each.label, each.source))
+
+    def given_by_runs(self, labels: Collection[str]) -> dict[str, int]:
+        """label → how many photos a run gave it to."""
+        compiled = self._compile(EVERYTHING)
+        if not self._are_few(compiled):
+            return {label: self._with_any(compiled, tokens_of([label], RUNS)) for label in labels}
+        counted = dict.fromkeys(labels, 0)
+        for row in self._matching(compiled, ("marks",)):
+            given = {tag.label for tag in standing(read_marks(row["marks"])) if tag.source in RUNS}
+            for label in given & counted.keys():
+                counted[label] += 1
+        return counted
 
     def _are_few(self, compiled: Compiled) -> bool:
         """Whether the photos are read: there are few, or Milvus cannot tell them or their copies apart."""
