@@ -28,11 +28,10 @@ from searcher.scale.embedding import DICTIONARY
 from searcher.scale.files import first_line, write_lock, write_whole
 from searcher.scale.model import open_model
 from searcher.scale.shards import Facts, list_shards, read_facts, read_rows
-from searcher.tagger.answers import answer
 from searcher.tagger.classify import Classified
 from searcher.tagger.question import Question
 from searcher.tagger.remarks import remark
-from searcher.tagger.run import TagReport, rows_at_once
+from searcher.tagger.run import TagReport, answer_all
 from searcher.tagger.scorer import Scorer, conditions_of, is_calibrated, make_scorer
 
 if TYPE_CHECKING:
@@ -231,16 +230,11 @@ def _answered(embeddings: pa.Array, job: Job) -> tuple[pa.Array, pa.Array]:
         raise InvalidInput(f"its embeddings are not lists of {dim} float32 numbers")
     missing = embeddings.is_null().to_numpy(zero_copy_only=False)
     vectors = embeddings.flatten().to_numpy().reshape(-1, dim)  # without those that are missing
-    parts = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
-    step = rows_at_once(scorer)
-    for start in range(0, len(vectors), step):
-        found = answer(vectors[start : start + step], scorer, job.question.most)
-        parts.append((found.rows + start, found.labels, found.rounded))
-    rows, labels, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
-    lengths = np.bincount(np.flatnonzero(~missing)[rows], minlength=len(missing))
+    answers = answer_all(vectors, scorer, job.question.most)
+    lengths = np.bincount(np.flatnonzero(~missing)[answers.rows], minlength=len(missing))
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
-    names = pa.array(job.question.names).take(pa.array(labels))
-    columns = (names, pa.array(probabilities, pa.float32()))
+    names = pa.array(job.question.names).take(pa.array(answers.labels))
+    columns = (names, pa.array(answers.rounded, pa.float32()))
     without = pa.array(missing)
     given, chances = (pa.ListArray.from_arrays(offsets, column, mask=without) for column in columns)
     return given, chances

@@ -7,9 +7,11 @@ A run decides about the labels of its question, until they are retracted: by `cl
 labels. New photos get a label only from the run that decides about it.
 """
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
 
 from searcher.catalog import Catalog
 from searcher.catalog.rows import Photo, PhotoTag, TagRun
@@ -31,6 +33,16 @@ SCORES_AT_ONCE = 1 << 22  # scores per block: 16 MB of float32
 MOST_ROWS = 8192
 COMMIT_EMBEDDINGS = 65_536  # commit after this many embeddings
 COMMIT_RESULTS = 500_000  # or after this many tags
+
+
+class AnyRun(Protocol):
+    """A question that was put to a library, wherever that is kept: see `TagRun`."""
+
+    @property
+    def conditions(self) -> str: ...
+
+    @property
+    def retracted(self) -> Set[object]: ...
 
 
 class TagReport(NamedTuple):
@@ -57,20 +69,28 @@ def tag(context: Context, question: Question, progress: Progress = SILENT) -> Ta
     with catalog.read() as view:
         conditions = conditions_of(question, context.model, view.tags.taught())
         run = view.tags.run(question.key())
-        to_start = not _is_current(run, conditions)
+        to_start = not is_current(run, conditions)
         to_ask = to_start or (run is not None and view.embeddings.any_after(row.id, run.last_id))
     if to_start:
         with catalog.write(progress) as change:
-            if not _is_current(change.view.tags.run(question.key()), conditions):
+            if not is_current(change.view.tags.run(question.key()), conditions):
                 _start(change, question, conditions)
     asked = _ask_new(context, question, conditions, progress) if to_ask else 0
     with catalog.read() as view:
         photos = view.embeddings.count(row.id)
         ids = view.tags.label_ids(question.names)
         counts = view.tags.photos_with(ids.values())
-    tagged = {name: counts.get(ids.get(name, 0), 0) for name in question.names}
-    tagged = dict(sorted(tagged.items(), key=lambda item: -item[1]))
-    return TagReport(asked, photos, tagged, is_calibrated(question, context.model))
+    return TagReport(
+        asked,
+        photos,
+        most_first({name: counts.get(ids.get(name, 0), 0) for name in question.names}),
+        is_calibrated(question, context.model),
+    )
+
+
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts in descending order."""
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def tag_new(context: Context, progress: Progress = SILENT) -> int:
@@ -149,7 +169,7 @@ def _chosen(tags: "Tags", names: Sequence[str] | None) -> frozenset[int]:
     return frozenset(ids[name] for name in names)
 
 
-def _is_current(run: TagRun | None, conditions: str) -> bool:
+def is_current(run: AnyRun | None, conditions: str) -> bool:
     """Whether the answers of a run so far are what it would answer now, for all of its labels."""
     return run is not None and not run.retracted and run.conditions == conditions
 
@@ -240,9 +260,22 @@ def _commit(context: Context, key: str, conditions: str, pending: _Pending, prog
         return True
 
 
-def rows_at_once(scorer: Scorer) -> int:
+def _rows_at_once(scorer: Scorer) -> int:
     """How many photos to answer for at a time, so that their scores need little memory."""
     return max(1, min(MOST_ROWS, SCORES_AT_ONCE // len(scorer.weights)))
+
+
+def answer_all(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:
+    """Like `answer`, for any number of photos: the scores of some at a time are computed."""
+    step = _rows_at_once(scorer)
+    starts = range(0, max(1, len(vectors)), step)
+    parts = [answer(vectors[start : start + step], scorer, most) for start in starts]
+    rows = [part.rows + start for part, start in zip(parts, starts, strict=True)]
+    return Answers(
+        np.concatenate(rows),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+    )
 
 
 class _Block(NamedTuple):
@@ -255,7 +288,7 @@ class _Block(NamedTuple):
 
 def _answered(context: Context, scorer: Scorer, most: int, after: int) -> Iterator[_Block]:
     """Answer for the embeddings with ids greater than `after`. Each block is read by itself and answered later."""
-    rows = rows_at_once(scorer)
+    rows = _rows_at_once(scorer)
     while True:
         with context.catalog.read() as view:
             ids, contents, vectors = view.embeddings.block(context.row, after, rows)

@@ -9,6 +9,7 @@ from searcher.catalog import Catalog
 from searcher.catalog.rows import ModelRow
 from searcher.scale.milvus.address import read_address
 from searcher.scale.milvus.collection import MilvusCollection
+from searcher.scale.milvus.connection import Connection
 from searcher.search.collection import Collection
 from searcher.search.local import LocalCollection
 from searcher.vectors import store
@@ -37,15 +38,14 @@ class MilvusBackend(Backend):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._connection = Connection(read_address(f"milvus:{folder}/library.db/photos"))
         self._copied: tuple[object, ...] = ()
         self._collection: MilvusCollection | None = None
 
     def collection(self, catalog: Catalog, vectors: VectorStore, model: ModelRow) -> Collection:
         state = (catalog.folder, catalog.revision())
         if self._collection is None or self._copied != state:
-            self.close()
-            address = read_address(f"milvus:{self._folder}/library.db/photos")
-            self._collection = copy_to_milvus(catalog, model, address, self._folder)
+            self._collection = copy_to_milvus(catalog, model, self._connection, self._folder)
             self._copied = state
         return self._collection
 
@@ -53,8 +53,7 @@ class MilvusBackend(Backend):
         return max(1, count // 5)
 
     def close(self) -> None:
-        if self._collection is not None:
-            self._collection.close()
+        self._connection.close()
 
 
 @pytest.fixture(params=["exact", "graphs", "milvus"], scope="module")

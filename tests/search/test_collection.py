@@ -110,7 +110,8 @@ def test_there_are_as_many_hits_as_asked_for_when_many_vectors_are_gone(place: P
     place.check(50)
     place.check(51)
     assert len(place.collection.nearest(unit_vectors(1, seed=5), 40)[0]) == 40
-    assert place.store.size == 200  # no new file was written
+    if not place.backend.in_milvus:
+        assert place.store.size == 200  # no new file was written
 
 
 def test_there_are_as_many_hits_as_asked_for_when_images_are_gone_and_contents_are_not(place: Place) -> None:

@@ -1,7 +1,7 @@
 """How many photos of a library in Milvus there are, and which labels they have."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from heapq import nlargest, nsmallest
 
@@ -12,7 +12,7 @@ from searcher.scale.milvus.connection import literal
 from searcher.scale.milvus.core import MilvusCore
 from searcher.scale.milvus.filtering import Compiled
 from searcher.scale.milvus.labels import LabelTree
-from searcher.scale.milvus.marks import mark, read_marks, standing
+from searcher.scale.milvus.marks import mark, read_marks, standing, tokens_of
 
 FEW = 100_000  # photos whose tags are read one by one rather than counted by Milvus
 
@@ -95,6 +95,18 @@ class CountMethods(MilvusCore):
         """The sources of the tags that there are."""
         everything = self._compile(EVERYTHING)
         return tuple(source for source in SOURCES if self._with_any(everything, [mark(source, "")]))
+
+    def given_by_runs(self, labels: Collection[str]) -> dict[str, int]:
+        """label → how many photos a run gave it to."""
+        compiled = self._compile(EVERYTHING)
+        if not self._are_few(compiled):
+            return {label: self._with_any(compiled, tokens_of([label], RUNS)) for label in labels}
+        counted = dict.fromkeys(labels, 0)
+        for row in self._matching(compiled, ("marks",)):
+            given = {tag.label for tag in standing(read_marks(row["marks"])) if tag.source in RUNS}
+            for label in given & counted.keys():
+                counted[label] += 1
+        return counted
 
     def _are_few(self, compiled: Compiled) -> bool:
         """Whether the photos are read: there are few, or Milvus cannot tell them or their copies apart."""

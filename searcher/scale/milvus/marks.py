@@ -34,6 +34,12 @@ def refused(marks: Marks) -> set[str]:
     return {key.partition(":")[2] for key, value in marks.items() if value == 0 and key.startswith(f"{USER}:")}
 
 
+def said_by_hand(marks: Marks) -> dict[str, bool]:
+    """label → whether a person gave it (True) or refused it (False)."""
+    found = ((*key.partition(":")[::2], value) for key, value in marks.items())
+    return {label: bool(value) for source, label, value in sorted(found) if source == USER}
+
+
 def standing(marks: Marks) -> list[PhotoTag]:
     """The tags that count, most probable first: no refusals, and nothing that was refused."""
     never = refused(marks)

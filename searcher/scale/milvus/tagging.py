@@ -22,6 +22,7 @@ from searcher.scale.milvus.marks import (
     mark,
     read_marks,
     refused,
+    said_by_hand,
     standing,
     taken_away,
     tokens_of,
@@ -88,6 +89,17 @@ class TagMethods(MilvusCore):
         tree.store()
         self._registry.touch()
 
+    def by_hand(self, contents: Sequence[int]) -> tuple[list[Photo], dict[int, dict[str, bool]]]:
+        """The images with these contents, and what a person said about them: image id → label → whether it was given
+        (True) or refused (False).
+        """
+        rows = by_id(self._connection.query_in(self._images, "content", contents, [*PHOTO_FIELDS, "marks"]))
+        return [photo_of(row) for row in rows], {row["id"]: said_by_hand(read_marks(row["marks"])) for row in rows}
+
+    def check_labels(self, names: Iterable[str]) -> None:
+        """Raise NotFound if one of the names is not a label."""
+        _check_labels(LabelTree(self._registry), names)
+
     def put_results(self, contents: Iterable[int], labels: Collection[str], results: Mapping[int, Results]) -> None:
         """What a run says about these photos: `results` (content id → label → source and probability) replace
         everything that runs said about `labels`. Photos that are gone by now are left out, and labels that a person
@@ -140,6 +152,10 @@ class TagMethods(MilvusCore):
             decided = {tag.label for tag in by_hand} | refused(marks)
             others = [tag for tag in tags if tag.source != USER and tag.label not in decided]
             yield photo_of(row)._replace(tags=(*by_hand, *others))
+
+    def photos_after(self, after: int = 0) -> int:
+        """How many photos have an id greater than `after`. Copies count once."""
+        return self._connection.count(self._images, f"first == true and id > {int(after)}", strong=True)
 
     def embeddings(self, after: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The photos with ids greater than `after`, ascending, in blocks: ids (n,) int64, vectors (n, dim) float32.
