@@ -20,7 +20,7 @@ from searcher.commands.common import (
 @library_option
 @json_option
 @quiet_option
-def command(source: str, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(source: str, library_dir: Path | str | None, as_json: bool, quiet: bool) -> None:
     """Take the photos that `searcher embed` wrote into DIR (a folder, or a URI such as s3://bucket/folder) into a
     library.
 
