@@ -11,6 +11,7 @@ from searcher.commands.common import (
     print_json,
     printable,
     show_bytes,
+    why_missing,
 )
 
 
@@ -46,5 +47,5 @@ def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
     click.echo(f"Photos   {status.images:,}{failed}")
     click.echo(f"Index    {status.kind}, {plural(status.vectors, 'vector')}{pending}")
     for number, root in enumerate(status.roots):
-        missing = click.style("  (missing)", fg="yellow") if root in status.missing else ""
+        missing = why_missing(root) if root in status.missing else ""
         click.echo(f"{'' if number else 'Folders':<9}{printable(root)}{missing}")

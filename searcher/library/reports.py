@@ -113,7 +113,7 @@ class Facets:
 class LoadReport:
     """What a run of `load` did, in photos.
 
-    failed: those that have an error in the shards. thumbnails: how many were stored. damaged: shards that could not be
+    failed: those that have an error in the shards. thumbnails: those whose thumbnail the library has now. damaged: shards that could not be
     read, or not to their end, with the reason.
     """
 
