@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from searcher.catalog.rows import Photo
 from searcher.filters import EVERYTHING, Filter
+from searcher.filters.uri import without_slash
 from searcher.library.core import LibraryCore
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _facets(view: "View") -> "Facets":
         shapes[shape] += photos
     roots = view.files.root_paths()
     folders = [
-        Counted(os.fsdecode(os.path.join(roots[row.root_id], row.prefix).rstrip(b"/") or b"/"), row.images)  # noqa: PTH118
+        Counted(os.fsdecode(without_slash(os.path.join(roots[row.root_id], row.prefix))), row.images)  # noqa: PTH118
         for row in view.overview.folders()
     ]
     largest = sorted(folders, key=lambda folder: -folder.photos)[:MOST_FOLDERS]
