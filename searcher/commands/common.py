@@ -1,6 +1,7 @@
 """Shared by the commands: options, progress on the terminal, and how JSON, tables, texts and numbers are printed."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from searcher.commands import suggestions
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -107,6 +108,12 @@ def show_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def why_missing(folder: str) -> str:
+    """A remark about an indexed folder that is not there."""
+    uri = is_uri(os.fsencode(folder))
+    return click.style("  (not on this machine)" if uri else "  (missing)", fg="yellow")
 
 
 def hit_number(hit: "Hit") -> str:

@@ -30,9 +30,7 @@ def test_a_collection_is_searched_tagged_and_served(program: Program, photos: Ca
     hits = program.json("search", "a picture", "--name", "00?.jpg", *here)
     assert sorted(hit["path"] for hit in hits) == sorted(map(str, folder.iterdir()))
     assert program.json("tag", "--add", "Anna", hits[0]["path"], *here)["added"] == {"Anna": 1}
-    assert [(row["label"], row["source"], row["photos"]) for row in program.json("tags", *here)] == [
-        ("Anna", "user", 1)
-    ]
+    assert program.json("tags", *here) == [{"label": "Anna", "source": "user", "photos": 1}]
     status = program("status", *here, SEARCHER_LIBRARY=address)
     assert status.stdout.splitlines()[0] == f"Library  {address}"
     assert "Photos   3" in status.stdout

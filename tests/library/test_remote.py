@@ -14,6 +14,7 @@ from PIL import Image
 
 from searcher import Filter, Library, Near
 from searcher.catalog.rows import Photo
+from searcher.commands import main
 from searcher.errors import Busy, InvalidInput, NotFound, SearcherError
 from searcher.library.folders import FolderMethods
 from searcher.library.remote import RemoteLibrary
@@ -200,6 +201,37 @@ def test_a_revision_does_not_wait_for_a_slow_server(monkeypatch: pytest.MonkeyPa
     begun = time.monotonic()
     assert [revision.text() for _ in range(5)] == ["2"] * 5
     assert time.monotonic() - begun < PATIENCE_S + 1
+
+
+def test_commands_that_need_a_folder_say_so(
+    twins: Twins, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = str(twins.album.folder / "red.png")
+    monkeypatch.chdir(tmp_path)
+    for words, named in {
+        ("index", photo): "index",
+        ("index", "--model", "builtin"): "index",
+        ("watch",): "watch",
+        ("teach", "Rex", photo): "teach",
+        ("teach", "Rex", "--forget"): "teach --forget",
+        ("duplicates",): "duplicates",
+        ("forget", photo): "forget",
+        ("roots",): "roots",
+        ("roots", "move", photo, str(tmp_path)): "roots move",
+        ("export", "backup.json"): "export",
+        ("restore", "backup.json"): "restore",
+        ("check",): "check",
+        ("status", "--failed"): "status --failed",
+        ("tag", "--labels", "violet", "--xmp"): "tag --xmp",
+        ("tag", "--add", "Anna", photo, "--xmp"): "tag --xmp",
+    }.items():
+        with pytest.raises(SystemExit) as ended:
+            main.main(args=[*words, "--library", twins.address])
+        said = capsys.readouterr()
+        line = f"Error: {twins.address} is a Milvus collection: `searcher {named}` needs a library folder\n"
+        assert (ended.value.code, said.out, said.err) == (1, "", line), words
+    assert not {"violet", "Anna"} & {count.label for count in twins.milvus.label_counts()}
+    assert not list(tmp_path.iterdir())
 
 
 def opened(data: bytes) -> Image.Image:
