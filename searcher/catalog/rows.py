@@ -33,6 +33,17 @@ class KnownFile(NamedTuple):
     failed: bool
 
 
+class StoredFile(NamedTuple):
+    """A file of the catalog: its digest, None if it failed, whether a model has embedded that, its modification time in
+    ns, and why it failed.
+    """
+
+    digest: bytes | None
+    embedded: bool
+    mtime_ns: int
+    error: str | None
+
+
 class Place(NamedTuple):
     """Where a file is, and its size and modification time when it was read."""
 

@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "check": "Check the library for errors, and repair its index with --repair.",
     "export": "Write what you typed to a file: labels by hand, taught labels, folders.",
     "restore": "Add what `searcher export` wrote to a library.",
+    "load": "Add what `searcher embed` wrote to a library.",
     "roots": "List the indexed folders, or say that one is now at another path.",
     "forget": "Remove a folder from the library. Its photos are not deleted.",
     "embed": "Embed millions of photos into Parquet files, here or on a cluster.",

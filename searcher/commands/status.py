@@ -20,7 +20,7 @@ from searcher.commands.common import (
 )
 @library_option
 @json_option
-def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
+def command(list_failed: bool, library_dir: Path | str | None, as_json: bool) -> None:
     """Show the library's folders, its number of photos, its model and its size."""
     from searcher.library import Library
 

@@ -9,6 +9,7 @@ import click
 from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
+    PathOrUri,
     Terminal,
     library_option,
     note,
@@ -37,7 +38,7 @@ SHOWN_FAILURES = 5
 
 
 @click.command()
-@click.argument("photos", nargs=-1, type=FilePath(), metavar="[PHOTO]...")
+@click.argument("photos", nargs=-1, type=PathOrUri(), metavar="[PHOTO]...")
 @question_options
 @click.option(
     "--add",
@@ -67,7 +68,7 @@ SHOWN_FAILURES = 5
 @csv_option
 @quiet_option
 def command(
-    photos: tuple[Path, ...],
+    photos: tuple[Path | str, ...],
     labels: str | None,
     one: bool,
     top: int | None,
@@ -84,7 +85,7 @@ def command(
     engine: str | None,
     address: str | None,
     model: str | None,
-    library_dir: Path | None,
+    library_dir: Path | str | None,
     as_json: bool,
     as_csv: bool,
     quiet: bool,
@@ -177,6 +178,8 @@ class _Outputs:
         quiet: bool,
     ) -> None:
         self.library, self.xmp, self.adobe, self.link_to = library, xmp, adobe, link_to
+        if xmp:
+            self.write_sidecars = library.write_sidecars  # now: a library without a folder has none, and says so
         self.problem: str | None = None  # what could not be written
         self.dry_run, self.as_json, self.as_csv, self.as_list, self.quiet = dry_run, as_json, as_csv, as_list, quiet
 
@@ -216,7 +219,7 @@ class _Outputs:
         if self.xmp:
             self._write_sidecars(map(_only_yours, self.library.tagged(chosen)), dict.fromkeys(chosen), "cleared")
 
-    def edit(self, photos: Sequence[Path], add: Sequence[str], remove: Sequence[str]) -> None:
+    def edit(self, photos: Sequence[Path | str], add: Sequence[str], remove: Sequence[str]) -> None:
         edit = self.library.edit_tags(
             photos, add=add, remove=remove, dry_run=self.dry_run, progress=Terminal(self.quiet)
         )
@@ -260,7 +263,7 @@ class _Outputs:
         """parents: each label with its broader label, or with None to look it up in the catalog. done: what happens to
         the sidecars. insist: see `Library.write_sidecars`.
         """
-        report = self.library.write_sidecars(
+        report = self.write_sidecars(
             photos, parents, adobe=self.adobe, insist=insist, dry_run=self.dry_run, progress=Terminal(self.quiet)
         )
         for change in report.changes:

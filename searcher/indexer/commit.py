@@ -25,6 +25,7 @@ class Committer:
     unread: the places of known images whose content has changed and that are not committed yet. If such a content turns
     up at the place of another known image (two files that changed names), the two images change places.
     vacated: places that an image was moved away from. They may hold an image whose file is gone.
+    looks: whether to look on the disk for what may have moved. Else every new place is a new image.
     """
 
     catalog: Catalog
@@ -32,6 +33,7 @@ class Committer:
     precision: str
     unread: set[Spot]
     counts: Counts
+    looks: bool = True
     vacated: list[Spot] = field(default_factory=list)
     _roots: dict[int, bytes] = field(default_factory=dict)  # as of this transaction
     _swapped: set[Spot] = field(default_factory=set)
@@ -46,7 +48,7 @@ class Committer:
         with self.catalog.write(progress) as change:
             current = change.view.models.current()
             if current is None or current.id != self.model.id:
-                raise Busy("the library was switched to another model during this run: run `searcher index` again")
+                raise Busy("the library was switched to another model during this run: run the command again")
             if self._newest < 0:
                 self._newest = change.view.files.newest_id()
             for read in batch:
@@ -98,7 +100,7 @@ class Committer:
             else:
                 self.counts.unchanged += 1
             return
-        moved = self._moved_image(change.view, content_id, may_swap=there is not None)
+        moved = self._moved_image(change.view, content_id, may_swap=there is not None) if self.looks else None
         if moved is not None:
             change.files.move_image(moved, place)
             self._put_images.append(moved.id)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class LibraryCore(ABC):
     """The parts of one library, opened when they are first used. Safe to share by threads."""
 
+    has_folder = True
+    """Whether it is a folder on this machine: only then photos can be indexed, compared and taught from here."""
+
     def __init__(self, location: str) -> None:
         self.location = location
         """Where the library is: its folder, or its URL."""

@@ -46,6 +46,19 @@ class Encoders:
                 log.debug("opened the model %s (%s) in %s", model.name, self._open.precision, model.folder)
             return self._open
 
+    def on_this_machine(self, row: ModelRow) -> "DualEncoder | None":
+        """The model that `row` describes, None if it is not here. Raises InvalidInput if the user asked for another."""
+        if self._asked is None:
+            try:
+                return remembered(row)
+            except NotFound:
+                return None
+        with self._lock:
+            model = self._open_asked()
+        if model.digest != row.digest:
+            raise InvalidInput(f"the embeddings were made with the model {row.label}, not with {model.name}")
+        return model
+
     def new(self) -> "DualEncoder | None":
         """The model that was asked for, if it is not the library's. None if it is, or if none was asked for."""
         if self._asked is None or not self._catalog.exists:

@@ -14,7 +14,7 @@ from searcher.progress import SILENT, Progress
 if TYPE_CHECKING:
     from searcher.indexer import IndexReport
     from searcher.library.backup import BackupReport
-    from searcher.library.reports import CheckReport, Folder
+    from searcher.library.reports import CheckReport, Folder, LoadReport
     from searcher.search.duplicates import DuplicateGroup
 
 
@@ -170,3 +170,14 @@ class FolderMethods(LocalCore):
         if repair and not report.ok:
             report = check.repair(self._catalog, store, report, progress)
         return check.with_photos(self._catalog, report, progress) if photos else report
+
+    def load(self, folder: str, progress: Progress = SILENT) -> "LoadReport":
+        """Take in what `searcher embed` wrote into `folder`, a path or a URI. The photos themselves are not looked at.
+
+        Photos that the library has already are skipped, so a run that was interrupted is continued by the next one.
+        Raises NotFound if there are no Parquet files, InvalidInput if they were made with another model than the
+        library. A damaged file is in the report, and the others are loaded. Needs the extra `scale`.
+        """
+        from searcher.library.loading import load
+
+        return load(self._catalog, self._encoders, self._store_of, self._cache(), folder, progress)

@@ -48,6 +48,19 @@ class PictureMethods(LibraryCore):
         """
         return self._draw(image_id, size, "JPEG")
 
+    def content(self, image_id: int) -> bytes:
+        """The file of one photo, or that of a copy if only that can be read. Raises NotFound."""
+        from searcher.photos.errors import PhotoError
+
+        details = self.photo(image_id)
+        reason = ""
+        for photo in (details.photo, *details.copies):
+            try:
+                return self._read(photo)
+            except PhotoError as error:
+                reason = reason or error.reason
+        raise NotFound(f"the file cannot be read: {details.photo.path} ({reason})")
+
     def _draw(self, image_id: int, size: int, format: str) -> bytes:
         from searcher.library.thumbnails import draw
 

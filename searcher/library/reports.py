@@ -73,6 +73,37 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What a run of `load` did, in photos.
+
+    failed: those that have an error in the shards. thumbnails: how many were stored. damaged: shards that could not be
+    read, or not to their end, with the reason.
+    """
+
+    shards: int
+    added: int
+    changed: int
+    unchanged: int
+    failed: int
+    thumbnails: int
+    seconds: float
+    damaged: tuple[Failure, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as `load --json` prints it."""
+        return {
+            "shards": self.shards,
+            "added": self.added,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "failed": self.failed,
+            "thumbnails": self.thumbnails,
+            "seconds": round(self.seconds, 3),
+            "damaged": [failure.as_dict() for failure in self.damaged],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class PhotoCheck:
     """Photo files compared with what was indexed.
 

@@ -55,6 +55,21 @@ class Thumbnails:
             if self._bytes > self._max_bytes:
                 self._bytes = self._remove_oldest()
 
+    def add(self, digest: bytes, size: int, data: bytes) -> bool:
+        """Store a thumbnail that was made elsewhere, unless the cache would have to remove others for it soon.
+
+        data: what `is_thumbnail` accepts. Returns whether the cache has a thumbnail of this content and size now.
+        """
+        path = self._path(digest, size)
+        if path.exists():
+            return True
+        with self._lock:
+            self._bytes = self.size() if self._bytes is None else self._bytes
+            if self._bytes + len(data) > self._max_bytes * KEPT:
+                return False
+        self.keep(digest, size, data)
+        return path.exists()
+
     def _path(self, digest: bytes, size: int) -> Path:
         return self.folder / digest.hex()[:2] / f"{digest.hex()}-{size}.webp"
 
@@ -85,6 +100,15 @@ class Thumbnails:
         return left
 
 
+def is_thumbnail(data: bytes, size: int) -> bool:
+    """Whether a file is a WebP picture whose longer side has at most `size` pixels. Only its head is read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            return max(image.size) <= size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
 def check_size(size: int) -> None:
     """Raise InvalidInput if thumbnails do not have so many pixels."""
     if size not in SIZES:
@@ -99,12 +123,19 @@ def draw(photos: Sequence[Photo], read: Callable[[Photo], bytes], size: int, for
     reason = "the library contains no file with its content"
     for photo in photos:
         try:
-            image = decode_guarded(read(photo), size).image
+            return resized(read(photo), size, format)
         except PhotoError as error:
             reason = f"{photo.path}: {error.reason}"
-            continue
-        image.thumbnail((size, size), Image.Resampling.LANCZOS)
-        file = io.BytesIO()
-        image.save(file, format, quality=QUALITY)
-        return file.getvalue()
     raise NotFound(f"the photo cannot be read ({reason})")
+
+
+def resized(data: bytes, size: int, format: str) -> bytes:
+    """A file ("WEBP" or "JPEG") of the picture in `data`, whose longer side has at most `size` pixels.
+
+    Raises PhotoError.
+    """
+    image = decode_guarded(data, size).image
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, format, quality=QUALITY)
+    return file.getvalue()

@@ -43,7 +43,8 @@ CORES_EACH = 4  # of a worker, unless the user says how many workers there are
 IN_FLIGHT = 2  # pieces that wait at a worker, the one under way included: at the end, few wait behind another
 ATTEMPTS = 4  # at one piece, if each worker that takes it is lost; Ray itself would try without end
 ANSWER_SECONDS = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
-TASKS_A_CORE = 4  # that Ray is given at a time by `do_each`
+TASKS_A_CORE = 4  # that `do_each` gives to Ray at a time
+RETRIES = 3  # of a task, after its worker was lost
 STORE_BYTES = 256 * 2**20  # for objects of a Ray that is started here: only names and counts go through it
 
 
@@ -90,7 +91,7 @@ def do_each(task: Callable[[str], Result], items: Sequence[str], cluster: Cluste
     """
     with _joined(cluster.address):
         shared = ray.put(task)
-        work: Any = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1)(_call)
+        work: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
         most = TASKS_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
         left = iter(items)
         waiting: list[Any] = []

@@ -73,6 +73,18 @@ def _read_remote(source: str, file: FileAt) -> bytes:
     return _checked(data)
 
 
+def read_uri(uri: str) -> bytes:
+    """The bytes of a photo at a URI. Raises PhotoError."""
+    folder, _, name = uri.rpartition("/")
+    try:
+        files, path = location(folder)  # which is kept, with its connections
+        with files.open_input_stream(f"{path}/{name}") as stream:
+            data = bytes(stream.read(MAX_BYTES + 1))
+    except (SearcherError, OSError, ValueError) as error:
+        raise Unavailable(first_line(error)) from error
+    return _checked(data)
+
+
 def _check_size(size: int) -> None:
     if size > MAX_BYTES:
         raise PhotoError(f"too large: {size / 1e6:,.0f} MB (the limit is {MAX_BYTES / 1e6:,.0f} MB)")

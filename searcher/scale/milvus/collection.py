@@ -6,16 +6,17 @@ from searcher.scale.milvus.address import Address, read_address
 from searcher.scale.milvus.browsing import BrowseMethods
 from searcher.scale.milvus.connection import Connection
 from searcher.scale.milvus.core import model_row
-from searcher.scale.milvus.counting import CountMethods
 from searcher.scale.milvus.finding import FindMethods
+from searcher.scale.milvus.overview import OverviewMethods
 from searcher.scale.milvus.registry import Registry
 from searcher.scale.milvus.runs import RunMethods
 from searcher.scale.milvus.schema import registry_of, thumbnails_of
 from searcher.scale.milvus.showing import ShowMethods
 from searcher.scale.milvus.tagging import TagMethods
+from searcher.scale.shards import Facts
 
 
-class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, CountMethods, TagMethods, RunMethods):
+class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, OverviewMethods, TagMethods, RunMethods):
     """A `searcher.search.collection.Collection` on Milvus. Use it as a context manager, or call `close`."""
 
     @classmethod
@@ -40,6 +41,10 @@ class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, CountMethods, Ta
     def address(self) -> str:
         """Where the library is, without token and password."""
         return str(self._connection.address)
+
+    def facts(self) -> Facts:
+        """Which model made the embeddings."""
+        return Facts(**self._registry.library()["model"])
 
     def close(self) -> None:
         """Release the server or the file."""

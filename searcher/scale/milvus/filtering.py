@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from searcher.catalog.functions import has_part, name_matches
 from searcher.filters import RAW_FORMATS, Filter
@@ -62,7 +63,7 @@ class Compiled:
 
 def compile_filter(filter: Filter, below: Mapping[str, Collection[str]]) -> Compiled:
     """below: label → it and the labels below it, for the labels that there are."""
-    folders = tuple(spelling for folder in filter.folders for spelling in folder_spellings(folder))
+    folders = tuple(spelling for folder in filter.folders for spelling in path_spellings(folder))
     conditions, fields, exact = [], list[str](), True
     for label in filter.tags:
         conditions.append(_tagged(tokens_of(below.get(label, ()), filter.sources)))
@@ -137,6 +138,12 @@ def path_bytes(row: Row) -> bytes:
     return bytes.fromhex(row["path_bytes"]) if row["path_bytes"] else row["path"].encode()
 
 
+def path_bytes_of(image: Mapping[str, Any]) -> bytes:
+    """The path of a row of a shard."""
+    path: bytes = image["path_bytes"] or os.fsencode(image["path"])
+    return path
+
+
 def name_bytes(path: bytes) -> bytes:
     """The name of a file, without its folder or its archive."""
     text = path.decode("latin-1")
@@ -161,9 +168,14 @@ def ancestors(path: bytes) -> list[str]:
     return sorted(found, key=len, reverse=True)
 
 
-def folder_spellings(folder: str) -> list[str]:
-    """How the folders of rows may spell a folder that a person names: a URI, or a path with links or without."""
-    if "://" in folder:
-        return [folder.rstrip("/")]
-    path = as_on_disk(os.path.abspath(os.path.expanduser(os.fsencode(folder))))  # noqa: PTH100 (bytes)
+def folder_of(path: bytes) -> str:
+    """The innermost folder that a path is in."""
+    return next(iter(ancestors(path)), "/")
+
+
+def path_spellings(named: str) -> list[str]:
+    """How rows may spell a folder or a file that a person names: a URI, or a path with links or without."""
+    if "://" in named:
+        return [named.rstrip("/")]
+    path = as_on_disk(os.path.abspath(os.path.expanduser(os.fsencode(named))))  # noqa: PTH100 (bytes)
     return list(dict.fromkeys(text_of(each) for each in (path, os.path.realpath(path))))

@@ -23,6 +23,7 @@ from searcher.progress import SILENT, Progress
 from searcher.scale.milvus.connection import Connection, Row
 from searcher.scale.milvus.labels import LabelTree
 from searcher.scale.milvus.merging import Image, merge, remove
+from searcher.scale.milvus.notes import Notes, failures_by_folder
 from searcher.scale.milvus.registry import LIBRARY, SCHEMA, SHARD, Registry
 from searcher.scale.milvus.schema import (
     EMPTY_VECTOR,
@@ -65,7 +66,7 @@ def load(
     known = registry.all(SHARD)
     report = LoadReport()
     next_id = max((entry["base"] + entry["rows"] for entry in known.values()), default=1)
-    labels = LabelTree(registry)
+    labels, notes = LabelTree(registry), Notes(registry)
     done, total = 0, sum(_count(files, path) for path in paths)
     progress.advance(done, total)
     for path in paths:
@@ -77,37 +78,50 @@ def load(
             progress.advance(done, total)
             continue
         if entry is None:
-            entry = {"base": next_id, "rows": rows, "failed": 0, "done": False}
+            entry = {"base": next_id, "rows": rows, "folders": {}, "done": False}
             next_id += rows
             registry.put(SHARD, {name: entry})
-        failed, ids = 0, count(entry["base"])
+        ids = count(entry["base"])
         for batch in read_rows(files, path):
-            failed += _load_batch(connection, batch, ids, labels, report)
+            _load_batch(connection, batch, ids, labels, notes, report)
             done += len(batch)
             progress.advance(done, total)
-        known[name] = entry | {"failed": failed, "done": True}
+        folders = failures_by_folder(_places(files, path))
+        known[name] = entry | {"folders": folders, "done": True}
         registry.put(SHARD, {name: known[name]})
         registry.touch()
         report.shards += 1
-        report.failed += failed
     return report
 
 
 def _load_batch(
-    connection: Connection, batch: pa.RecordBatch, ids: Iterator[int], labels: LabelTree, report: LoadReport
-) -> int:
-    """Write one batch. Returns how many rows failed."""
+    connection: Connection,
+    batch: pa.RecordBatch,
+    ids: Iterator[int],
+    labels: LabelTree,
+    notes: Notes,
+    report: LoadReport,
+) -> None:
+    """Write one batch."""
     own = np.array([next(ids) for _ in range(len(batch))], np.int64)
     usable = pc.and_(pc.is_null(batch.column("error")), pc.is_valid(batch.column("embedding")))
     images = _images(batch.filter(usable))
     merged = merge(connection, images, own[np.asarray(usable, bool)].tolist(), labels)
     labels.store()
+    notes.add(images)
+    notes.store()
     connection.upsert(thumbnails_of(connection.address.collection), _thumbnails(images))
     connection.upsert(connection.address.collection, merged.rows)
     remove(connection, merged.gone)
     report.added += merged.added
     report.replaced += merged.replaced
-    return len(batch) - len(images) + merged.failed
+    report.failed += len(batch) - len(images) + merged.failed
+
+
+def _places(files: pafs.FileSystem, path: str) -> Iterator[dict[str, Any]]:
+    """The paths and errors in a shard."""
+    for batch in read_rows(files, path, ["path", "path_bytes", "error"]):
+        yield from batch.to_pylist()
 
 
 def _images(batch: pa.RecordBatch) -> list[Image]:

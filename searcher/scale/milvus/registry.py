@@ -14,7 +14,7 @@ from searcher.scale.milvus.connection import Connection, Row, literal
 from searcher.scale.milvus.schema import EMPTY_VECTOR, LONGEST_LABEL, PIECE, registry_of
 
 SCHEMA = 1  # of what this version writes
-LIBRARY, SHARD, LABEL, RUN, REVISION, PROMPT = "library", "shard", "label", "run", "revision", "prompt"
+LIBRARY, SHARD, FACET, LABEL, RUN, REVISION = "library", "shard", "facet", "label", "run", "revision"
 
 Entry = dict[str, Any]
 

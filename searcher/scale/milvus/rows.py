@@ -1,13 +1,12 @@
 """The rows of images in Milvus: from the rows of shards, and as what the rest of searcher knows."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from searcher.catalog.rows import Content, Photo
 from searcher.scale.milvus.connection import Row
-from searcher.scale.milvus.filtering import ancestors, name_text, path_bytes, seconds, text_of
+from searcher.scale.milvus.filtering import ancestors, name_text, path_bytes, path_bytes_of, seconds, text_of
 from searcher.scale.milvus.marks import Marks, marks_text, tokens
 from searcher.scale.milvus.schema import LONGEST_PATH, LONGEST_TEXT, MOST_ELEMENTS
 
@@ -22,7 +21,7 @@ def row_of(image: Mapping[str, Any], id: int, content: int, marks: Marks) -> Row
 
     content: the id of the first row with the same digest.
     """
-    path = image["path_bytes"] or os.fsencode(image["path"])
+    path = path_bytes_of(image)
     text = text_of(path)
     folders = ancestors(path)
     if len(text.encode()) > LONGEST_PATH or len(folders) > MOST_ELEMENTS:

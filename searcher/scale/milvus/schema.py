@@ -29,7 +29,7 @@ def thumbnails_of(collection: str) -> str:
 
 
 def create_images(connection: Connection, dim: int) -> None:
-    """Make the collection of images, if it does not exist.
+    """Make the collection of images, or let searches use the one that there is.
 
     id: ascends in the order of loading. A row with another content at the same path gets a new id. content: the id of
     the first row with the same digest. first: whether that is this row, so that a search finds a photo once. key: the
@@ -65,7 +65,7 @@ def create_images(connection: Connection, dim: int) -> None:
 
 
 def create_others(connection: Connection) -> None:
-    """Make the registry and the collection of thumbnails, if they do not exist."""
+    """Make the registry and the collection of thumbnails, or let reads use those that there are."""
     registry = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     registry.add_field("key", DataType.VARCHAR, max_length=128, is_primary=True)
     registry.add_field("kind", DataType.VARCHAR, max_length=32)
@@ -83,6 +83,7 @@ def create_others(connection: Connection) -> None:
 
 def _create(connection: Connection, name: str, schema: object, vector: str, scalars: Sequence[str]) -> None:
     if connection.call("has_collection", name):
+        connection.call("load_collection", name)
         return
     indexes = MilvusClient.prepare_index_params()
     indexes.add_index(vector, index_type="AUTOINDEX", metric_type="IP")

@@ -2,24 +2,19 @@
 
 import base64
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from pathlib import Path
 
 from searcher.catalog.read.overview import ImageFile
-from searcher.catalog.rows import Content, Photo, PhotoTag
+from searcher.catalog.rows import Photo, PhotoTag
+from searcher.errors import NotFound
 from searcher.filters import EVERYTHING, Filter
 from searcher.scale.milvus.connection import Row, literal
 from searcher.scale.milvus.core import MilvusCore
+from searcher.scale.milvus.filtering import folder_of, path_spellings
 from searcher.scale.milvus.marks import read_marks, standing
 from searcher.scale.milvus.rows import CONTENT_FIELDS, PHOTO_FIELDS, by_id, content_of, facts_of, photo_of
 from searcher.scale.milvus.schema import thumbnails_of
-
-
-class Details(NamedTuple):
-    """An image with its tags, what its file says, and the other images with the same content."""
-
-    photo: Photo
-    content: Content
-    copies: tuple[Photo, ...]
+from searcher.search.overview import PhotoDetails
 
 
 class ShowMethods(MilvusCore):
@@ -55,7 +50,7 @@ class ShowMethods(MilvusCore):
         contents = {row["content"] for row in self._of_images(image_ids, ("content",))}
         return [photo_of(row) for row in self._copies(sorted(contents), PHOTO_FIELDS)]
 
-    def details(self, image_id: int) -> Details | None:
+    def details(self, image_id: int) -> PhotoDetails | None:
         """Everything that is known about an image, None for an unknown id."""
         own = self._of_images([image_id], ("content",))
         if not own:
@@ -64,7 +59,7 @@ class ShowMethods(MilvusCore):
         photos = [photo_of(row)._replace(tags=tuple(standing(read_marks(row["marks"])))) for row in rows]
         (photo,) = (each for each in photos if each.id == image_id)
         (row,) = (each for each in rows if each["id"] == image_id)
-        return Details(photo, content_of(row), tuple(each for each in photos if each.id != image_id))
+        return PhotoDetails(photo, content_of(row), tuple(each for each in photos if each.id != image_id))
 
     def digest(self, image_id: int) -> bytes | None:
         """The digest of the content of an image, None for an unknown id."""
@@ -76,6 +71,22 @@ class ShowMethods(MilvusCore):
         collection = thumbnails_of(self._images)
         rows = self._connection.query(collection, f"digest == {literal(digest.hex())}", ["picture"])
         return base64.b64decode(rows[0]["picture"]) if rows else None
+
+    def images_at(self, paths: Sequence[str | Path]) -> list[int]:
+        """The ids of the images at paths or URIs. Raises NotFound if one of them is not a photo of the library."""
+        ids = []
+        for path in paths:
+            found = [row["id"] for spelled in path_spellings(str(path)) for row in self._at(spelled)]
+            if not found:
+                raise NotFound(f"not a photo of the library: {path}; `searcher load` adds photos")
+            ids.append(int(found[0]))
+        return ids
+
+    def _at(self, path: str) -> list[Row]:
+        """The row of a path, found by what is indexed: its folder."""
+        inside = f"ARRAY_CONTAINS(folders, {literal(folder_of(path.encode()))})"
+        expression = f"{inside} and path == {literal(path)}"
+        return self._connection.query(self._images, expression, ["id"])
 
     def _of_images(self, image_ids: Iterable[int], fields: Sequence[str]) -> list[Row]:
         ids = sorted({int(id) for id in image_ids})

@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 from searcher.catalog import Catalog
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import USER, ModelRow
-from searcher.scale.milvus.address import Address
 from searcher.scale.milvus.collection import MilvusCollection
 from searcher.scale.milvus.connection import Connection
 from searcher.scale.milvus.filtering import text_of
-from searcher.scale.milvus.loading import LoadReport, load
+from searcher.scale.milvus.loading import load
 from searcher.scale.milvus.marks import Marks, mark
 from searcher.scale.milvus.schema import registry_of, thumbnails_of
 from searcher.scale.shards import Facts, schema
@@ -46,7 +45,7 @@ def shard_rows(view: View, model: ModelRow) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
     for id in range(1, max(photos, default=0) + 1):
         if id not in vectors:
-            rows.append({"id": key_of(b"%d" % id), "path": str(id), "error": "not there"})
+            rows.append({"id": key_of(b"%d" % id), "path": f"/photos/{id}", "error": "not there"})
             continue
         photo = photos[id]
         said = view.photos.content(photo.content_id)._asdict()
@@ -84,17 +83,16 @@ def empty(connection: Connection) -> None:
         connection.delete(thumbnails_of(name), 'digest != ""')
 
 
-def copy_to_milvus(catalog: Catalog, model: ModelRow, address: Address, folder: Path) -> tuple[Connection, LoadReport]:
-    """Fill a new library at `address`. folder: for a shard."""
-    connection = Connection(address)
+def copy_to_milvus(catalog: Catalog, model: ModelRow, connection: Connection, folder: Path) -> MilvusCollection:
+    """A library in Milvus, with what a catalog holds and nothing else. folder: for a shard."""
     empty(connection)
     with catalog.read() as view:
         rows, marks = shard_rows(view, model), marks_of(view)
         labels = view.tags.labels()
-    report = load(FILES, [write_shard(folder / "0.parquet", facts_of(model), rows)], connection)
+    load(FILES, [write_shard(folder / "0.parquet", facts_of(model), rows)], connection)
     collection = MilvusCollection(connection, model)
     collection.add_labels(
         {row.name: None if row.parent is None else labels[row.parent].name for row in labels.values()}
     )
     collection._rewrite(marks, lambda content, _: marks[content])
-    return connection, report
+    return collection

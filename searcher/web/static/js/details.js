@@ -37,7 +37,7 @@ export class Details {
         "div",
         { class: "actions" },
         button("copy", "Copy path", this.oncopy),
-        button("open", "Show in file manager", this.onreveal),
+        button("open", "Show in file manager", this.onreveal, { class: "needs-folder" }),
       ),
     );
   }
