@@ -32,7 +32,7 @@ from searcher.commands.scale_extra import needs_scale
     help="Number of Ray workers.  [default: one for four cores]",
 )
 @click.option(
-    "--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="Give so many workers a GPU each."
+    "--gpus", type=click.IntRange(min=1), help="Start this number of workers, with a GPU each, in place of --workers."
 )
 @click.option("--thumbnails", is_flag=True, help="Add a column with a WebP thumbnail of 256 pixels.")
 @click.option(
@@ -51,7 +51,7 @@ def command(
     engine: str,
     address: str | None,
     workers: int | None,
-    gpus: int,
+    gpus: int | None,
     thumbnails: bool,
     shard_size: int,
     model: str | None,
@@ -73,15 +73,17 @@ def command(
     You can run this command again at any time. It embeds only what no shard contains yet. If you press Ctrl-C, finished
     shards are kept. A photo that cannot be read becomes a row with an error.
     """
-    if engine == "local" and (address is not None or workers is not None or gpus):
+    if engine == "local" and (address, workers, gpus) != (None, None, None):
         raise click.UsageError("--address, --workers and --gpus need --engine ray.")
+    if workers is not None and gpus is not None:
+        raise click.UsageError("Use either --workers or --gpus, not both.")
     if not all(sources) or not out:
         raise click.UsageError("A path is empty: name a folder, or . for the current one.")
     with needs_scale("searcher embed"):
         from searcher.scale.embed import embed
         from searcher.scale.engine import Cluster
 
-        cluster = Cluster(address, workers, gpus) if engine == "ray" else None
+        cluster = Cluster(address, workers, gpus or 0) if engine == "ray" else None
         with reporting("Embedding", quiet) as progress:
             report = embed(
                 sources,

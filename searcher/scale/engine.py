@@ -12,7 +12,7 @@ class Cluster:
     """Where Ray runs, and with how many workers.
 
     address: of a cluster, "auto" for one that this machine belongs to, None to start Ray on this machine. workers: None
-    chooses their number. gpus: how many of the workers have a GPU; None: as many as the cluster has GPUs.
+    chooses their number. gpus: if it is not 0, so many workers are started, and each has a GPU.
     """
 
     address: str | None = None

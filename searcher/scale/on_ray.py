@@ -1,0 +1,207 @@
+"""The Ray engine: Ray Data gives the pieces to workers, which write the shards themselves and return counts.
+
+If a worker or its machine is lost, Ray gives its pieces to another one. A shard appears under its name only when it is
+complete, so nothing is lost, and nothing is there twice.
+"""
+
+import logging
+import os
+import pickle
+import shutil
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from searcher.errors import SearcherError
+from searcher.models import Model
+from searcher.photos.cores import usable_cores
+from searcher.progress import Progress
+from searcher.scale.embedding import Settings
+from searcher.scale.engine import Cluster, Count, Outcome
+from searcher.scale.files import first_line
+from searcher.scale.packing import pack
+from searcher.scale.plan import Job
+from searcher.scale.worker import COUNTS, FATAL, JOB, UNREAD, Link, Worker
+
+# Ray reports its use to its makers, and prints what it does. Both are read when it is imported or started.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+os.environ.setdefault("RAY_DATA_LOG_LEVEL", "ERROR")
+
+import ray
+import ray.data
+from ray.exceptions import RayError
+
+Result = TypeVar("Result")
+
+CORES_EACH = 4  # of a worker, unless the user says how many workers there are
+IN_FLIGHT = 2  # pieces that wait at a worker, the one under way included: at the end, few wait behind another
+ATTEMPTS = 4  # at one piece, if each worker that takes it is lost; Ray itself would try without end
+ANSWER_SECONDS = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
+TASKS_A_CORE = 4  # that `do_each` gives to Ray at a time
+RETRIES = 3  # of a task, after its worker was lost
+STORE_BYTES = 256 * 2**20  # for objects of a Ray that is started here: only names and counts go through it
+
+
+def run_ray(
+    model: Model, jobs: Sequence[Job], settings: Settings, cluster: Cluster, progress: Progress
+) -> Iterator[Outcome]:
+    """Embed the pieces on a cluster. Yields what became of each, in no particular order.
+
+    Raises SearcherError if the cluster does not answer, has no room for the workers, or loses a piece again and again,
+    and if a shard cannot be written.
+    """
+    with _joined(cluster.address):
+        workers, cores = _workers(cluster, len(jobs))
+        packed = None if cluster.address is None else ray.put(pack(model.folder))
+        begun = _Begun.remote()  # type: ignore[attr-defined]
+        link = Link(
+            fetch_model=lambda: None if packed is None else ray.get(packed),
+            begin=lambda name: ray.get(begun.add.remote(name)) <= ATTEMPTS,
+        )
+        count = Count(jobs, progress)
+        pickled = [{JOB: pickle.dumps(job)} for job in jobs]
+        results = ray.data.from_items(pickled, override_num_blocks=len(pickled)).map_batches(
+            Worker,
+            fn_constructor_args=(settings, cores, link),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=IN_FLIGHT),
+            num_cpus=cores,
+            num_gpus=1 if cluster.gpus else 0,
+        )
+        try:
+            for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
+                for outcome in _outcomes(batch):
+                    count.add(outcome)
+                    yield outcome
+        except RayError as error:
+            raise SearcherError(f"the cluster failed: {_reason(error)}; run the same command again to go on") from error
+
+
+def do_each(task: Callable[[str], Result], items: Sequence[str], cluster: Cluster) -> Iterator[Result]:
+    """Do a task for each of several items on a cluster, with one core each. Yields the results in any order.
+
+    The task is sent to each machine once. Raises SearcherError if the cluster does not answer, or loses an item again
+    and again.
+    """
+    with _joined(cluster.address):
+        shared = ray.put(task)
+        work: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
+        most = TASKS_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        left = iter(items)
+        waiting: list[Any] = []
+        try:
+            while True:
+                waiting += [work.remote(shared, item) for item in islice(left, most - len(waiting))]
+                if not waiting:
+                    return
+                ready, waiting = ray.wait(waiting)
+                yield from ray.get(ready)
+        except RayError as error:
+            raise SearcherError(f"the cluster failed: {_reason(error)}; run the same command again to go on") from error
+
+
+def _call(task: Callable[[str], Result], item: str) -> Result:
+    return task(item)
+
+
+@ray.remote(num_cpus=0)
+class _Begun:
+    """Counts how often workers have begun each piece."""
+
+    def __init__(self) -> None:
+        self._times = Counter[str]()
+
+    def add(self, name: str) -> int:
+        self._times[name] += 1
+        return self._times[name]
+
+
+def _outcomes(batch: Any) -> Iterator[Outcome]:
+    for photos, failed, unread, fatal in zip(*(batch[name] for name in (*COUNTS, UNREAD, FATAL)), strict=True):
+        if fatal:
+            raise SearcherError(str(fatal))
+        yield Outcome(int(photos), int(failed), str(unread) if unread else None)
+
+
+@contextmanager
+def _joined(address: str | None) -> Iterator[None]:
+    """Join the cluster at an address, or start Ray on this machine, and leave or end it afterwards.
+
+    A cluster that this program has joined before is used as it is.
+    """
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    if ray.is_initialized():
+        yield
+        return
+    folder = None
+    try:
+        if address is not None:
+            _knock(address)
+        with _silence():
+            if address is None:
+                folder = tempfile.mkdtemp(prefix="searcher-ray-", dir="/tmp")  # a socket in it has a short path
+                ray.init(
+                    num_cpus=usable_cores(),
+                    object_store_memory=STORE_BYTES,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=folder,
+                )
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except (RayError, OSError, RuntimeError, ValueError, TypeError) as error:
+        where = "on this machine" if address is None else f"at {address}"
+        raise SearcherError(f"no Ray answers {where}: {first_line(error)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nothing accepts a connection at HOST:PORT or ray://HOST:PORT."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let what native code prints go nowhere: while it starts, Ray prints which log level it was given."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _workers(cluster: Cluster, pieces: int) -> tuple[int, int]:
+    """The number of workers, and the cores of each. Raises SearcherError if the cluster has too few."""
+    has: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    cores, gpus = int(has.get("CPU", 0)), int(has.get("GPU", 0))
+    wanted = cluster.gpus or cluster.workers or max(1, cores // CORES_EACH)
+    if cluster.gpus > gpus or wanted > cores:
+        raise SearcherError(
+            f"the cluster has {cores} cores and {gpus} GPUs, which is too few for {wanted} workers: "
+            "reduce --workers or --gpus"
+        )
+    return min(wanted, pieces), cores // wanted
+
+
+def _reason(error: BaseException) -> str:
+    """The line of Ray's traceback that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
