@@ -21,23 +21,22 @@ from searcher.commands.common import (
 @json_option
 @quiet_option
 def command(source: str, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
-    """Take the photos that `searcher embed` wrote into DIR (a folder, or a URI such as s3://bucket/folder) into a
-    library.
+    """Add what `searcher embed` wrote into DIR to a library. DIR is a folder, or a URI such as s3://bucket/folder.
 
-    No photo is read, and none has to be on this machine. What is in the library already is skipped, so you can run this
-    command again at any time. If you press Ctrl-C, completed work is kept. A library has one model: DIR must have been
-    written with the model of the library. A new library gets the model of DIR.
+    The photos are not read, and need not be on this machine. Those that the library has already are skipped, so you can
+    run this command again at any time. If you press Ctrl-C, completed work is kept.
 
-    A file of DIR that is damaged is named, the others are loaded, and the exit code is 1.
+    DIR and the library must have the same model. A new library gets the model of DIR. If a file in DIR is damaged, the
+    others are loaded, and the exit code is 1.
     """
     if not source:
-        raise click.UsageError("DIR is empty: name a folder.")
+        raise click.UsageError("DIR is empty: name a folder, or . for the current one.")
     from searcher.library import Library
 
     with Library.open(library_dir, create=True) as library, reporting("Loading", quiet) as progress:
         report = library.load(source, progress)
-    for shard in report.damaged:
-        note(shard.error)
+    for file in report.damaged:
+        note(file.error)
     counts = report.as_dict()
     if as_json:
         print_json(counts)

@@ -10,9 +10,9 @@ _URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+://")
 _SHORTENED = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]+):/+(?=[^/])")  # pathlib makes s3:/bucket of s3://bucket
 
 
-def is_uri(path: bytes) -> bool:
+def is_uri(path: str | bytes) -> bool:
     """Whether the path of an indexed folder, or of a photo in it, is a URI."""
-    return _URI.match(path) is not None
+    return _URI.match(os.fsencode(path)) is not None
 
 
 def as_uri(path: bytes) -> bytes | None:

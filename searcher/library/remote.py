@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searcher.errors import InvalidInput, NotFound, SearcherError
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 from searcher.library.folders import FolderMethods
 from searcher.library.labels import LabelMethods
 from searcher.library.overview import OverviewMethods

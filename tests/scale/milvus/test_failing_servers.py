@@ -107,7 +107,7 @@ def test_a_run_that_is_lost_in_the_middle_is_continued_by_the_next_one(
         nonlocal left
         left -= method in ("upsert", "delete")
         if left < 0:
-            raise self._error(MilvusException(grpc.StatusCode.UNAVAILABLE, "lost"))  # type: ignore[arg-type]
+            raise self._error(MilvusException(grpc.StatusCode.UNAVAILABLE, "lost"))
         return real(self, method, *args, **options)
 
     with monkeypatch.context() as patch:
@@ -153,7 +153,7 @@ def test_a_call_is_made_again_after_a_moment(shards: Shards, monkeypatch: pytest
     def sometimes(*args: object, **options: object) -> object:
         if next(failures, False):
             raise MilvusException(8, "rate limit exceeded")
-        return query(*args, **options)  # type: ignore[arg-type]
+        return query(*args, **options)
 
     monkeypatch.setattr(client, "query", sometimes)
     assert shards.connection.count("photos") == 60
