@@ -172,9 +172,7 @@ def _thumbnails(images: Sequence[Image]) -> list[Row]:
     return [{"digest": digest, "picture": text, "vector": EMPTY_VECTOR} for digest, text in found.items()]
 
 
-def _one_model(
-    files: pafs.FileSystem, paths: Sequence[str], report: LoadReport
-) -> tuple[Facts, dict[str, int]]:
+def _one_model(files: pafs.FileSystem, paths: Sequence[str], report: LoadReport) -> tuple[Facts, dict[str, int]]:
     """Which model made the shards, and path → rows of those that are not damaged.
 
     Raises InvalidInput if several models did, or if all are damaged.

@@ -77,7 +77,12 @@ def shards(tmp_path: Path, library: Connection) -> Shards:
 
 
 def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shards: Shards) -> None:
-    taken: dict[str, Any] = {"taken_at": "2023-06-01T12:00:00", "camera": "Canon EOS 5D", "latitude": 48.85, "longitude": 2.35}
+    taken: dict[str, Any] = {
+        "taken_at": "2023-06-01T12:00:00",
+        "camera": "Canon EOS 5D",
+        "latitude": 48.85,
+        "longitude": 2.35,
+    }
     shards.add(
         image(1, rating=4, keywords=["Places|Paris", "sea"], thumbnail=b"a small picture", lens="50 mm", **taken),
         broken("/photos/trips/broken.jpg"),
