@@ -1,7 +1,6 @@
 """Shared by the commands: options, progress on the terminal, and how JSON, tables, texts and numbers are printed."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -112,7 +111,7 @@ def show_bytes(count: float) -> str:
 
 def why_missing(folder: str) -> str:
     """A remark about an indexed folder that is not there."""
-    uri = is_uri(os.fsencode(folder))
+    uri = is_uri(folder)
     return click.style("  (not on this machine)" if uri else "  (missing)", fg="yellow")
 
 

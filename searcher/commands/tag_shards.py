@@ -63,12 +63,18 @@ def tag_shards(
     quiet: bool,
 ) -> None:
     """Label the photos, and print the counts or the photos. Raises SearcherError if a shard could not be tagged."""
+    if address is not None and engine != "ray":
+        raise click.UsageError("--address needs --engine ray.")
+    if not where:
+        raise click.UsageError("--parquet is empty: name a folder, or . for the current one.")
     with needs_scale("searcher tag --parquet"):
+        from searcher.scale.engine import Cluster
         from searcher.scale.tagging import tag_shards as tag
         from searcher.scale.tagging import tagged_photos
 
-    with reporting("Tagging", quiet) as progress:
-        report = tag(where, question, model, progress=progress)
+        cluster = Cluster(address) if engine == "ray" else None
+        with reporting("Tagging", quiet) as progress:
+            report = tag(where, question, model, cluster, progress)
     if as_json or as_csv:
         print_photos(tagged_photos(where, {failure.path for failure in report.failures}), as_json, as_csv)
     elif not quiet:

@@ -50,7 +50,7 @@ def file_uri(path: str) -> str:
     import socket
     from urllib.parse import quote
 
-    if is_uri(os.fsencode(path)):
+    if is_uri(path):
         return quote(os.fsencode(path), safe=":/?#[]@!$&'()*+,;=%~")
     return f"file://{quote(socket.gethostname())}{quote(os.fsencode(path))}"
 

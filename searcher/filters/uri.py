@@ -11,7 +11,7 @@ _URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+://")
 _SHORTENED = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]+):(?:/+(?=[^/])|//+$)")
 
 
-def is_uri(path: bytes | str) -> bool:
+def is_uri(path: str | bytes) -> bool:
     """Whether the path of an indexed folder, or of a photo in it, is a URI."""
     return _URI.match(os.fsencode(path)) is not None
 

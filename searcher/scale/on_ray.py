@@ -11,10 +11,11 @@ import shutil
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from searcher.errors import SearcherError
 from searcher.models import Model
@@ -36,10 +37,14 @@ import ray
 import ray.data
 from ray.exceptions import RayError
 
+Result = TypeVar("Result")
+
 CORES_EACH = 4  # of a worker, unless the user says how many workers there are
 IN_FLIGHT = 2  # pieces that wait at a worker, the one under way included: at the end, few wait behind another
 ATTEMPTS = 4  # at one piece, if each worker that takes it is lost; Ray itself would try without end
 ANSWER_SECONDS = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
+TASKS_A_CORE = 4  # that `do_each` gives to Ray at a time
+RETRIES = 3  # of a task, after its worker was lost
 STORE_BYTES = 256 * 2**20  # for objects of a Ray that is started here: only names and counts go through it
 
 
@@ -76,6 +81,33 @@ def run_ray(
                     yield outcome
         except RayError as error:
             raise SearcherError(f"the cluster failed: {_reason(error)}; run the same command again to go on") from error
+
+
+def do_each(task: Callable[[str], Result], items: Sequence[str], cluster: Cluster) -> Iterator[Result]:
+    """Do a task for each of several items on a cluster, with one core each. Yields the results in any order.
+
+    The task is sent to each machine once. Raises SearcherError if the cluster does not answer, or loses an item again
+    and again.
+    """
+    with _joined(cluster.address):
+        shared = ray.put(task)
+        work: Any = ray.remote(num_cpus=1, max_retries=RETRIES)(_call)
+        most = TASKS_A_CORE * max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
+        left = iter(items)
+        waiting: list[Any] = []
+        try:
+            while True:
+                waiting += [work.remote(shared, item) for item in islice(left, most - len(waiting))]
+                if not waiting:
+                    return
+                ready, waiting = ray.wait(waiting)
+                yield from ray.get(ready)
+        except RayError as error:
+            raise SearcherError(f"the cluster failed: {_reason(error)}; run the same command again to go on") from error
+
+
+def _call(task: Callable[[str], Result], item: str) -> Result:
+    return task(item)
 
 
 @ray.remote(num_cpus=0)

@@ -25,6 +25,7 @@ from searcher.catalog.rows import ZERO_SHOT, PhotoTag
 from searcher.errors import Failure, InvalidInput, SearcherError
 from searcher.progress import SILENT, Progress
 from searcher.scale.embedding import DICTIONARY
+from searcher.scale.engine import Cluster
 from searcher.scale.files import first_line, write_lock, write_whole
 from searcher.scale.model import open_model
 from searcher.scale.shards import Facts, list_shards, read_facts, read_rows
@@ -67,12 +68,13 @@ def tag_shards(
     where: str,
     question: Question,
     model: "str | Path | DualEncoder | None" = None,
-    engine: Engine = map,
+    cluster: Cluster | None = None,
     progress: Progress = SILENT,
 ) -> ShardsReport:
     """Give all photos in the shards of a folder their labels, most probable first. A photo without embedding gets null.
 
-    where: a local path or a URI. model: see `open_model`. progress: counts rows, and gets notices.
+    where: a local path or a URI. model: see `open_model`. cluster: where Ray runs; None tags on this machine
+    without Ray. progress: counts rows, and gets notices.
 
     Raises NotFound if there are no shards or no model, InvalidInput if no shard can be read.
     """
@@ -94,7 +96,7 @@ def tag_shards(
     if new:
         job = Job(question, stamp, encoder.digest, make_scorer(question, encoder, {}))
         with write_lock(where):
-            sums.add(engine(partial(tag_shard, files, job), new))
+            sums.add(_each(partial(tag_shard, files, job), new, cluster))
     tags = TagReport(sums.photos - known, sums.photos, sums.tagged(), is_calibrated(question, encoder))
     return ShardsReport(tags, failures + sums.failures)
 
@@ -112,6 +114,14 @@ def tagged_photos(where: str, but: Collection[str] = ()) -> Iterator[Classified]
                     # the exact float32 of 0.9 has more digits than what was stored
                     given = zip(row[LABELS], row[PROBABILITIES], strict=True)
                     yield Classified(name, tuple(PhotoTag(label, ZERO_SHOT, round(p, 6)) for label, p in given))
+
+
+def _each(task: Task, paths: Sequence[str], cluster: Cluster | None) -> Iterable[Tagged | Failure]:
+    if cluster is None:
+        return map(task, paths)
+    from searcher.scale.on_ray import do_each
+
+    return do_each(task, paths, cluster)
 
 
 class _Shard(NamedTuple):

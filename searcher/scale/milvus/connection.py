@@ -30,6 +30,11 @@ Row = dict[str, Any]
 _CONNECT_FAILED = 2  # the code of pymilvus
 _AUTHENTICATION = ("auth check failure", "unauthenticated", "not authenticated", "invalid token")
 _LATER = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED}
+_REFUSED = {
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
 
 # how many connections of this process use a file of Milvus Lite, which one process at a time can open
 _lite_users = Counter[str]()
@@ -112,7 +117,7 @@ class Connection:
             try:
                 return getattr(self._open(), method)(*args, timeout=TIMEOUT_S, **options)
             except (MilvusException, grpc.RpcError, ConnectionError) as error:
-                if attempt == ATTEMPTS or not _may_answer_later(error):
+                if attempt == ATTEMPTS or not _may_answer_later(_reason(error)):
                     raise self._error(error) from error
             time.sleep(pause)
             pause *= 2
@@ -149,6 +154,7 @@ class Connection:
 
     def _error(self, error: Exception) -> SearcherError:
         """What a person should know about an error of the client."""
+        error = _reason(error)
         server, code = self.address.server, _code(error)
         said = " ".join(str(getattr(error, "message", None) or _details(error)).split())
         if code == grpc.StatusCode.UNAUTHENTICATED or any(sign in said.lower() for sign in _AUTHENTICATION):
@@ -200,13 +206,22 @@ def _details(error: Exception) -> str:
     return str(details()) if callable(details) else str(error)
 
 
+def _reason(error: Exception) -> Exception:
+    """What a server refused, where the client only says that it cannot connect."""
+    seen: list[BaseException] = [error]
+    while (cause := seen[-1].__cause__) is not None and cause not in seen:  # pymilvus raises errors from themselves
+        seen.append(cause)
+    causes = (each for each in seen if isinstance(each, grpc.RpcError) and isinstance(each, Exception))
+    return next((each for each in causes if _code(each) in _REFUSED), error)
+
+
 def _may_answer_later(error: Exception) -> bool:
     """Whether a server is away, slow or has too much to do."""
     if isinstance(error, ConnectionError):
         return True
     code = _code(error)
     if code in (_CONNECT_FAILED, ErrorCode.RATE_LIMIT) or getattr(error, "retriable", False):
-        return not any(sign in str(error).lower() for sign in _AUTHENTICATION)
+        return True
     return code in _LATER
 
 

@@ -77,7 +77,12 @@ def shards(tmp_path: Path, library: Connection) -> Shards:
 
 
 def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shards: Shards) -> None:
-    taken = {"taken_at": "2023-06-01T12:00:00", "camera": "Canon EOS 5D", "latitude": 48.85, "longitude": 2.35}
+    taken: dict[str, Any] = {
+        "taken_at": "2023-06-01T12:00:00",
+        "camera": "Canon EOS 5D",
+        "latitude": 48.85,
+        "longitude": 2.35,
+    }
     shards.add(
         image(1, rating=4, keywords=["Places|Paris", "sea"], thumbnail=b"a small picture", lens="50 mm", **taken),
         broken("/photos/trips/broken.jpg"),
@@ -91,7 +96,8 @@ def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shar
         def advance(self, done: int, total: int | None) -> None:
             seen.append((done, total))
 
-    assert shards.load(Seen()).as_dict() == {"shards": 2, "skipped": 0, "added": 5, "replaced": 0, "failed": 1}
+    report = shards.load(Seen())
+    assert (report.shards, report.skipped, report.added, report.replaced, report.failed) == (2, 0, 5, 0, 1)
     assert seen[0] == (0, 6) and seen[-1] == (6, 6)
     with shards.collection() as collection:
         assert [(folder.path, folder.images, folder.failed) for folder in collection.folders()] == [
@@ -118,7 +124,8 @@ def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shar
         assert copy.path_bytes == b"/photos/caf\xe9.jpg"
         assert collection.images_at(["/photos/1.jpg", "s3://bucket/2020/a.jpg"]) == [1, 3]
         revision = collection.revision
-        assert shards.load().as_dict() == {"shards": 0, "skipped": 2, "added": 0, "replaced": 0, "failed": 0}
+        report = shards.load()
+        assert (report.shards, report.skipped, report.added) == (0, 2, 0)
         assert collection.revision == revision
 
 
@@ -173,6 +180,23 @@ def test_shards_of_another_model_and_collections_of_others_are_refused(shards: S
     with pytest.raises(InvalidInput, match="a collection of another program: choose another name"):
         shards.load()
     foreign.close()
+
+
+def test_a_damaged_shard_is_named_and_the_others_are_loaded(shards: Shards) -> None:
+    for number in (1, 2, 3):
+        shards.add(image(number))
+    Path(shards.paths[0]).write_bytes(b"no Parquet file")
+    data = Path(shards.paths[1]).read_bytes()
+    Path(shards.paths[1]).write_bytes(data[:4] + b"\xff" * 200 + data[204:])
+    report = shards.load()
+    assert [failure.path for failure in report.damaged] == shards.paths[:2]
+    assert [*shards.rows()] == ["/photos/3.jpg"]
+    Path(shards.paths[1]).write_bytes(data)
+    assert len(shards.load().damaged) == 1
+    assert len(shards.rows()) == 2
+    shards.paths = shards.paths[:1]
+    with pytest.raises(InvalidInput, match="is not a shard of `searcher embed`"):
+        shards.load()
 
 
 def test_tags_of_many_kinds_and_sizes_are_kept(shards: Shards) -> None:
