@@ -91,7 +91,8 @@ READS: dict[str, Callable[[Library, dict[str, int]], Any]] = {
     "search like a file": lambda library, ids: library.search(like=library.photo(ids["red.png"]).photo.path),
     "search with a tag": lambda library, ids: library.search(filter=Filter(tags=("Rex",))),
     "search in a folder": lambda library, ids: library.search(
-        "red", filter=Filter(folders=(os.path.dirname(library.photo(ids["trips/green.png"]).photo.path),))  # noqa: PTH120
+        "red",
+        filter=Filter(folders=(os.path.dirname(library.photo(ids["trips/green.png"]).photo.path),)),  # noqa: PTH120
     ),
     "search near": lambda library, ids: library.search(filter=Filter(near=Near(48.86, 2.35, km=20), camera="canon")),
     "page": lambda library, ids: library.page(library.rank(), 1, 2),
