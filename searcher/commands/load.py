@@ -26,7 +26,7 @@ from searcher.commands.scale_extra import needs_scale
 @library_option
 @json_option
 @quiet_option
-def command(source: str, to: str | None, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(source: str, to: str | None, library_dir: Path | str | None, as_json: bool, quiet: bool) -> None:
     """Add what `searcher embed` wrote into DIR to a library. DIR is a folder, or a URI such as s3://bucket/folder.
 
     The photos are not read, and need not be on this machine. Those that the library has already are skipped, so you can

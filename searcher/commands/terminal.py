@@ -38,10 +38,8 @@ def shows_links() -> bool:
 
 
 def linked(path: str, text: str) -> str:
-    """`text` as a link to the file at an absolute path, if the terminal shows links. A URI gets none."""
-    if is_uri(path) or not shows_links():
-        return text
-    return f"\x1b]8;;{file_uri(path)}\x1b\\{text}\x1b]8;;\x1b\\"
+    """`text` as a link to the file at an absolute path, if the terminal shows links."""
+    return f"\x1b]8;;{file_uri(path)}\x1b\\{text}\x1b]8;;\x1b\\" if shows_links() else text
 
 
 def file_uri(path: str) -> str:

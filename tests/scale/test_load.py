@@ -231,6 +231,13 @@ def test_photos_elsewhere_are_found_and_kept(
     assert [hit.path for hit in remote.search(filter=remote_filter(Path("https://x.org/c")))] == [URIS[2]]
     remote.add_tag("mine", [URIS[0]])
     assert [hit.path for hit in remote.search(filter=remote_filter(tags=("mine",)))] == [URIS[0]]
+    assert {"https://", "https://x.org", "s3://bucket/trip"} < {name for name, _ in remote.facets().folders}
+    assert len(remote.search(filter=remote_filter("https://"))) == 1
+    remote.export(tmp_path / "backup.json")
+    with Library.open(tmp_path / "restored", create=True) as restored:
+        assert restored.restore(tmp_path / "backup.json").roots == 3
+        assert restored.load(str(tmp_path / "shards")).added == 4
+        assert [name for name, label, *_ in state(restored)["tags"] if label == "mine"] == [b"trip/a.jpg"]
     # neither a run without a folder nor one around the working folder takes them for deleted or for its own
     (tmp_path / "more").mkdir()
     monkeypatch.chdir(tmp_path / "more")

@@ -12,7 +12,7 @@ from searcher.catalog.rows import PhotoTag
 from searcher.errors import NotFound
 from searcher.progress import Progress
 from searcher.scale.milvus import answering
-from searcher.scale.milvus.address import Address, read_address
+from searcher.scale.milvus.address import read_address
 from searcher.scale.milvus.answering import clear, preview, tag
 from searcher.scale.milvus.collection import MilvusCollection
 from searcher.scale.milvus.connection import Connection
@@ -27,16 +27,15 @@ NAMES = ["red", "green", "blue", "white", "bird"]
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
-    """A library of Milvus Lite that the tests of this module fill one after another. It stays open."""
+def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A library of Milvus Lite that the tests of this module fill one after another."""
     address = read_address(f"milvus:{tmp_path_factory.mktemp('milvus')}/library.db/photos")
     with closing(Connection(address)) as connection:
-        connection.call("list_collections")
-        yield address
+        yield connection
 
 
 @pytest.fixture
-def copy(album: Album, address: Address, tmp_path: Path) -> Iterator[MilvusCollection]:
+def copy(album: Album, connection: Connection, tmp_path: Path) -> Iterator[MilvusCollection]:
     """The photos of the album's library, in Milvus."""
     album.fill()
     for number, colour in enumerate(COLOURS):
@@ -47,8 +46,7 @@ def copy(album: Album, address: Address, tmp_path: Path) -> Iterator[MilvusColle
         with catalog.read() as view:
             row = view.models.current()
         assert row is not None
-        with copy_to_milvus(catalog, row, address, tmp_path) as collection:
-            yield collection
+        yield copy_to_milvus(catalog, row, connection, tmp_path)
 
 
 def tags_of(photos: Any) -> dict[str, list[PhotoTag]]:

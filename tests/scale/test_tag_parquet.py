@@ -1,6 +1,8 @@
 """Zero-shot tags on Parquet: the answers, what stays as it was, resuming, and what can go wrong."""
 
 import os
+import shutil
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,18 @@ from searcher.catalog import Catalog
 from searcher.commands import main
 from searcher.errors import InvalidInput
 from searcher.progress import Progress
+from searcher.scale.engine import Cluster
 from searcher.scale.shards import Facts, schema
 from searcher.scale.tagging import LABELS, PROBABILITIES, TAGS, tag_shards, tagged_photos
 from searcher.tagger.question import ask
 from tests.histogram_model import COLOURS, HistogramModel, OtherModel
 from tests.library.conftest import Album, album, model
 from tests.pictures import draw
+from tests.soak.tiny_model import make_tiny_model
 
 __all__ = ["album", "model"]
 
+Run = Callable[..., tuple[int, str, str]]
 NAMES = ["red", "green", "blue", "white", "bird"]
 
 
@@ -143,25 +148,31 @@ def test_another_model_is_refused(shards: Path) -> None:
         tag_shards(str(shards), ask(NAMES), OtherModel())
 
 
-def test_the_command_labels_what_embed_wrote(
-    small_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run `searcher …`. Returns the exit code, stdout and stderr."""
+
+    def program(*arguments: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as ended:
             main.main(args=[*map(str, arguments)])
         return (int(ended.value.code or 0), *capfd.readouterr())
 
+    return program
+
+
+def test_the_command_labels_what_embed_wrote(tmp_path: Path, run: Run) -> None:
+    folder = make_tiny_model(tmp_path / "model", "tiny", 1)
     photos, shards = tmp_path / "photos", tmp_path / "shards"
     photos.mkdir()
     for number in range(5):
         draw(photos / f"{number}.jpg", number)
     (photos / "broken.jpg").write_bytes(b"no image")
-    made = run("embed", photos, "--out", shards, "--model", small_folder, "--shard-size", "2", "-q")
+    made = run("embed", photos, "--out", shards, "--model", folder, "--shard-size", "2", "-q")
     assert made[0] == 0, made
     asked = ("tag", "--labels", "cat,dog,car", "--one", "--top", "2")
     code, out, err = run(*asked, "--parquet", shards)
     assert (code, err) == (0, "") and out.endswith("5 photos (5 checked now), 10 labels given\n")
-    assert run("index", photos, "--library", tmp_path / "library", "--model", small_folder, "-q")[0] == 0
+    assert run("index", photos, "--library", tmp_path / "library", "--model", folder, "-q")[0] == 0
     code, out, err = run(*asked, "--parquet", shards, "--json")
     known = run(*asked, "--library", tmp_path / "library", "--json")[1]
     assert (code, err) == (0, "") and sorted(out.splitlines()) == sorted(known.splitlines())
@@ -172,3 +183,15 @@ def test_the_command_labels_what_embed_wrote(
     (shards / "part-00001.parquet").write_bytes(b"damaged")
     code, out, err = run(*asked, "--parquet", shards)
     assert code == 1 and "1 shard could not be tagged" in err and "part-00001.parquet" in err
+
+
+@pytest.mark.slow
+def test_ray_gives_the_answers_of_the_local_engine(album: Album, shards: Path, tmp_path: Path) -> None:
+    shutil.copytree(shards, tmp_path / "on ray")
+    (shards / "00002.parquet").write_bytes(b"no Parquet")
+    (tmp_path / "on ray" / "00002.parquet").write_bytes(b"no Parquet")
+    local = tag_shards(str(shards), ask(NAMES), album.model)
+    on_ray = tag_shards(str(tmp_path / "on ray"), ask(NAMES), album.model, Cluster())
+    assert on_ray.tags == local.tags and len(on_ray.failures) == 1
+    for shard in ("00000.parquet", "00001.parquet"):
+        assert pq.read_table(tmp_path / "on ray" / shard).equals(pq.read_table(shards / shard), check_metadata=True)
