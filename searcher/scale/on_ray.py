@@ -11,8 +11,8 @@ import shutil
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from searcher.scale.engine import Cluster, Count, Outcome
 from searcher.scale.files import first_line
 from searcher.scale.packing import pack
 from searcher.scale.plan import Job
-from searcher.scale.worker import COUNTS, FATAL, JOB, UNREAD, Link, Worker
+from searcher.scale.worker import ANSWER, JOB, Link, Worker
 
 # Ray reports its use to its makers, and prints what it does. Both are read when it is imported or started.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -38,14 +38,13 @@ from ray.exceptions import RayError
 
 CORES_EACH = 4  # of a worker, unless the user says how many workers there are
 IN_FLIGHT = 2  # pieces that wait at a worker, the one under way included: at the end, few wait behind another
-ATTEMPTS = 4  # at one piece, if each worker that takes it is lost; Ray itself would try without end
-ANSWER_SECONDS = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
+PATIENCE = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
 STORE_BYTES = 256 * 2**20  # for objects of a Ray that is started here: only names and counts go through it
 
 
 def run_ray(
     model: Model, jobs: Sequence[Job], settings: Settings, cluster: Cluster, progress: Progress
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Embed the pieces on a cluster. Yields what became of each, in no particular order.
 
     Raises SearcherError if the cluster does not answer, has no room for the workers, or loses a piece again and again,
@@ -57,7 +56,7 @@ def run_ray(
         begun = _Begun.remote()  # type: ignore[attr-defined]
         link = Link(
             fetch_model=lambda: None if packed is None else ray.get(packed),
-            begin=lambda name: ray.get(begun.add.remote(name)) <= ATTEMPTS,
+            begin=lambda name: int(ray.get(begun.add.remote(name))),
         )
         count = Count(jobs, progress)
         pickled = [{JOB: pickle.dumps(job)} for job in jobs]
@@ -71,7 +70,7 @@ def run_ray(
         )
         try:
             for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
-                for outcome in _outcomes(batch):
+                for outcome in _outcomes(batch, progress):
                     count.add(outcome)
                     yield outcome
         except RayError as error:
@@ -90,10 +89,12 @@ class _Begun:
         return self._times[name]
 
 
-def _outcomes(batch: Any) -> Iterator[Outcome]:
-    for photos, failed, unread, fatal in zip(*(batch[name] for name in (*COUNTS, UNREAD, FATAL)), strict=True):
+def _outcomes(batch: Any, progress: Progress) -> Iterator[Outcome]:
+    for photos, failed, begun, unread, fatal in zip(*(batch[name] for name in ANSWER), strict=True):
         if fatal:
             raise SearcherError(str(fatal))
+        if begun > 1:
+            progress.notice("a worker was lost, and another one has embedded its shard again")
         yield Outcome(int(photos), int(failed), str(unread) if unread else None)
 
 
@@ -129,7 +130,8 @@ def _joined(address: str | None) -> Iterator[None]:
         where = "on this machine" if address is None else f"at {address}"
         raise SearcherError(f"no Ray answers {where}: {first_line(error)}") from error
     try:
-        yield
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints there that a worker was lost
+            yield
     finally:
         ray.shutdown()
         if folder is not None:
@@ -140,7 +142,7 @@ def _knock(address: str) -> None:
     """Raise OSError if nothing accepts a connection at HOST:PORT or ray://HOST:PORT."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 @contextmanager
