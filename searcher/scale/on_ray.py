@@ -38,7 +38,8 @@ from ray.exceptions import RayError
 
 CORES_EACH = 4  # of a worker, unless the user says how many workers there are
 IN_FLIGHT = 2  # pieces that wait at a worker, the one under way included: at the end, few wait behind another
-PATIENCE = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
+PATIENCE = 10.0  # seconds for a cluster to accept a connection
+STARTS = 3  # tries to start Ray: it gives up after 30 s, which is short for a busy machine
 STORE_BYTES = 256 * 2**20  # for objects of a Ray that is started here: only names and counts go through it
 
 
@@ -109,13 +110,25 @@ def _joined(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    folder = None
+    folder = None if address is not None else tempfile.mkdtemp(prefix="searcher-ray-", dir="/tmp")  # a short path
     try:
-        if address is not None:
-            _knock(address)
-        with _silence():
-            if address is None:
-                folder = tempfile.mkdtemp(prefix="searcher-ray-", dir="/tmp")  # a socket in it has a short path
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints there that a worker was lost
+            if folder is not None:
+                _start(folder)
+            elif address is not None:
+                _join(address)
+            yield
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str) -> None:
+    """Start Ray on this machine, with its sockets and log files in `folder`. Raises SearcherError."""
+    for tries in range(1, STARTS + 1):
+        try:
+            with _silence():
                 ray.init(
                     num_cpus=usable_cores(),
                     object_store_memory=STORE_BYTES,
@@ -124,25 +137,23 @@ def _joined(address: str | None) -> Iterator[None]:
                     logging_level=logging.ERROR,
                     _temp_dir=folder,
                 )
-            else:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (RayError, OSError, RuntimeError, ValueError, TypeError) as error:
-        where = "on this machine" if address is None else f"at {address}"
-        raise SearcherError(f"no Ray answers {where}: {first_line(error)}") from error
+            return
+        except Exception as error:  # Ray raises bare Exception, too
+            ray.shutdown()
+            if tries == STARTS:
+                raise SearcherError(f"Ray does not start on this machine: {first_line(error)}") from error
+
+
+def _join(address: str) -> None:
+    """Join a cluster. Raises SearcherError."""
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints there that a worker was lost
-            yield
-    finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nothing accepts a connection at HOST:PORT or ray://HOST:PORT."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if host and port.isdigit():  # Ray itself would wait for minutes
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        with _silence():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        raise SearcherError(f"no Ray answers at {address}: {first_line(error)}") from error
 
 
 @contextmanager
