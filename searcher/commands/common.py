@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from searcher.commands import suggestions
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -107,6 +107,12 @@ def show_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def why_missing(folder: str) -> str:
+    """A remark about an indexed folder that is not there."""
+    uri = is_uri(folder)
+    return click.style("  (not on this machine)" if uri else "  (missing)", fg="yellow")
 
 
 def hit_number(hit: "Hit") -> str:

@@ -13,7 +13,7 @@ from searcher.commands.common import hit_number, note, plural, print_json, print
 from searcher.commands.interactive import current_session
 from searcher.commands.output_options import Output
 from searcher.commands.terminal import NoPictures, Previews, bar, linked
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 
 if TYPE_CHECKING:
     from searcher.library import Hit, Library

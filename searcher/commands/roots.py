@@ -13,6 +13,7 @@ from searcher.commands.common import (
     print_json,
     printable,
     reporting,
+    why_missing,
 )
 
 
@@ -41,7 +42,7 @@ def command(context: click.Context, library_dir: Path | str | None, as_json: boo
         parts += [f"{folder.failed:,} failed"] if folder.failed else []
         parts += [] if folder.whole else ["single files only"]
         parts += [describe_options(folder.options)] if describe_options(folder.options) else []
-        missing = click.style("  (missing)", fg="yellow") if folder.missing else ""
+        missing = why_missing(folder.path) if folder.missing else ""
         click.echo(f"{printable(folder.path)}  {printable(', '.join(parts))}{missing}")
 
 

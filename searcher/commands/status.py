@@ -11,6 +11,7 @@ from searcher.commands.common import (
     print_json,
     printable,
     show_bytes,
+    why_missing,
 )
 
 
@@ -47,5 +48,5 @@ def command(list_failed: bool, library_dir: Path | str | None, as_json: bool) ->
     click.echo(f"Photos   {status.images:,}{failed}")
     click.echo(f"Index    {status.kind}, {plural(status.vectors, 'vector')}{pending}")
     for number, root in enumerate(status.roots):
-        missing = click.style("  (missing)", fg="yellow") if root in status.missing else ""
+        missing = why_missing(root) if root in status.missing else ""
         click.echo(f"{'' if number else 'Folders':<9}{printable(root)}{missing}")

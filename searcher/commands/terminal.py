@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 
 if TYPE_CHECKING:
     from searcher.drawing.terminal import Protocol
@@ -38,17 +38,20 @@ def shows_links() -> bool:
 
 
 def linked(path: str, text: str) -> str:
-    """`text` as a link to the file at an absolute path, if the terminal shows links. A URI gets none."""
-    if is_uri(path) or not shows_links():
-        return text
-    return f"\x1b]8;;{file_uri(path)}\x1b\\{text}\x1b]8;;\x1b\\"
+    """`text` as a link to the file at an absolute path, if the terminal shows links."""
+    return f"\x1b]8;;{file_uri(path)}\x1b\\{text}\x1b]8;;\x1b\\" if shows_links() else text
 
 
 def file_uri(path: str) -> str:
-    """The address of a file on this machine: its bytes, percent-encoded. A terminal compares the name of the host."""
+    """The address of a file on this machine: its bytes, percent-encoded. A terminal compares the name of the host.
+
+    That of a photo elsewhere is its URI.
+    """
     import socket
     from urllib.parse import quote
 
+    if is_uri(path):
+        return quote(os.fsencode(path), safe=":/?#[]@!$&'()*+,;=%~")
     return f"file://{quote(socket.gethostname())}{quote(os.fsencode(path))}"
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from searcher.drawing.lettering import shown
 from searcher.drawing.saving import save_page
 from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet, thumbnail
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 from searcher.photos.own import PAGE_START, PAGE_SUFFIX
 
 MAX_PHOTOS = 2000

@@ -7,12 +7,13 @@ import os
 import re
 
 _URI = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]+://")
-_SHORTENED = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]+):/+(?=[^/])")  # pathlib makes s3:/bucket of s3://bucket
+# pathlib makes s3:/bucket of s3://bucket
+_SHORTENED = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]+):(?:/+(?=[^/])|//+$)")
 
 
-def is_uri(path: bytes) -> bool:
+def is_uri(path: str | bytes) -> bool:
     """Whether the path of an indexed folder, or of a photo in it, is a URI."""
-    return _URI.match(path) is not None
+    return _URI.match(os.fsencode(path)) is not None
 
 
 def as_uri(path: bytes) -> bytes | None:
@@ -27,3 +28,8 @@ def as_uri(path: bytes) -> bytes | None:
 def real(path: bytes) -> bytes:
     """The absolute path without links. A URI stays as it is."""
     return path if is_uri(path) else os.path.realpath(path)
+
+
+def without_slash(folder: bytes) -> bytes:
+    """The path of a folder without a slash at its end, but "/" and "https://" as they are."""
+    return folder if folder.endswith(b"://") else folder.rstrip(b"/") or b"/"

@@ -9,7 +9,7 @@ from searcher.library.remembered import Remembered
 from searcher.photos.cores import usable_cores
 
 if TYPE_CHECKING:
-    from searcher.catalog.rows import ModelRow, Photo
+    from searcher.catalog.rows import ModelRow
     from searcher.models.encoder import DualEncoder
     from searcher.search.collection import Collection, Records
 
@@ -89,10 +89,6 @@ class LibraryCore(ABC):
     @abstractmethod
     def _bytes(self) -> int | None:
         """The size of the library on disk. None if only a server knows it."""
-
-    @abstractmethod
-    def _read(self, photo: "Photo") -> bytes:
-        """The content of a photo's file. Raises PhotoError."""
 
     @abstractmethod
     def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:

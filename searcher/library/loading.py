@@ -112,7 +112,10 @@ def _check_precisions(model: "DualEncoder | None", precisions: set[str]) -> None
 
 
 class _Pictures:
-    """Stores thumbnails as long as the cache has room. stored: how many it has now. left: how many did not fit."""
+    """Stores thumbnails as long as the cache has room.
+
+    stored: how many photos have one in it now. left: how many have none, because it is full.
+    """
 
     def __init__(self, cache: Thumbnails) -> None:
         self._cache = cache

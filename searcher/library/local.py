@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from searcher.catalog import Catalog
 from searcher.catalog.connect import CATALOG_NAME
-from searcher.catalog.rows import ModelRow, Photo
-from searcher.filters.uri import is_uri
+from searcher.catalog.rows import ModelRow
 from searcher.library.core import LibraryCore
 from searcher.library.encoders import Encoders
 
@@ -68,13 +67,6 @@ class LocalCore(LibraryCore):
             file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
         )
         return sum(_size(file) for file in files) + self._cache().size()
-
-    def _read(self, photo: Photo) -> bytes:
-        from searcher.photos.decode import Unavailable, read_bytes
-
-        if is_uri(photo.path_bytes):
-            raise Unavailable("it is not a file on this machine")
-        return read_bytes(photo.path_bytes)
 
     def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:
         return self._cache().stored(digest, size)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from searcher.filters import EVERYTHING, Filter
+from searcher.filters.uri import is_uri
 from searcher.library.core import LibraryCore
 
 if TYPE_CHECKING:
@@ -90,6 +91,6 @@ class OverviewMethods(LibraryCore):
 def _looked_for(folders: "Sequence[FolderState]") -> "list[FolderState]":
     """Folders with `missing` as it is now. A folder that has a URI is not looked for."""
     return [
-        folder._replace(missing="://" not in folder.path and not os.path.isdir(folder.path))  # noqa: PTH112
+        folder._replace(missing=not is_uri(folder.path) and not os.path.isdir(folder.path))  # noqa: PTH112
         for folder in folders
     ]

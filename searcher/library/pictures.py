@@ -3,9 +3,11 @@
 from typing import TYPE_CHECKING
 
 from searcher.errors import NotFound
+from searcher.filters.uri import is_uri
 from searcher.library.core import LibraryCore
 
 if TYPE_CHECKING:
+    from searcher.catalog.rows import Photo
     from searcher.search.overview import PhotoDetails
 
 
@@ -56,7 +58,7 @@ class PictureMethods(LibraryCore):
         reason = ""
         for photo in (details.photo, *details.copies):
             try:
-                return self._read(photo)
+                return _read(photo)
             except PhotoError as error:
                 reason = reason or error.reason
         raise NotFound(f"the file cannot be read: {details.photo.path} ({reason})")
@@ -65,7 +67,20 @@ class PictureMethods(LibraryCore):
         from searcher.library.thumbnails import draw
 
         details = self.photo(image_id)
-        return draw([details.photo, *details.copies], self._read, size, format)
+        return draw([details.photo, *details.copies], _read, size, format)
+
+
+def _read(photo: "Photo") -> bytes:
+    """The content of a photo's file, on this machine or at a URI. Raises PhotoError."""
+    from searcher.photos.decode import PhotoError, read_bytes
+
+    if not is_uri(photo.path_bytes):
+        return read_bytes(photo.path_bytes)
+    try:
+        from searcher.scale.reading import read_uri
+    except ModuleNotFoundError as error:
+        raise PhotoError(f"reading a URI needs {error.name}: run pip install 'searcher[scale]'") from error
+    return read_uri(photo.path)
 
 
 def _unknown(image_id: int) -> NotFound:

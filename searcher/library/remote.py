@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searcher.errors import InvalidInput, NotFound, SearcherError
-from searcher.filters.uris import is_uri
 from searcher.library.folders import FolderMethods
 from searcher.library.labels import LabelMethods
 from searcher.library.overview import OverviewMethods
@@ -101,15 +100,6 @@ class RemoteLibrary(SearchMethods, PictureMethods, LabelMethods, OverviewMethods
         return None
 
     # pictures
-
-    def _read(self, photo: "Photo") -> bytes:
-        from searcher.photos.decode import read_bytes
-
-        if not is_uri(photo.path):
-            return read_bytes(photo.path_bytes)
-        from searcher.scale.reading import read_uri
-
-        return read_uri(photo.path)
 
     def _draw(self, image_id: int, size: int, format: str) -> bytes:
         """If no file of a photo can be read from here, the thumbnail that was loaded with it stands for it."""

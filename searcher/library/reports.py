@@ -76,8 +76,8 @@ class Summary:
 class LoadReport:
     """What a run of `load` did, in photos.
 
-    failed: those that have an error in the shards. thumbnails: how many were stored. damaged: shards that could not be
-    read, or not to their end, with the reason.
+    failed: those that have an error in the shards. thumbnails: those whose thumbnail the library has now. damaged:
+    shards that could not be read, or not to their end, with the reason.
     """
 
     shards: int

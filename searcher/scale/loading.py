@@ -19,6 +19,7 @@ from searcher.errors import Failure, InvalidInput, SearcherError
 from searcher.indexer.commit import Committer
 from searcher.indexer.report import Counts
 from searcher.progress import Progress
+from searcher.scale.files import first_line, shown
 from searcher.scale.homes import Homes, Parents, Spot, add_roots, spot_of
 from searcher.scale.photo_rows import COLUMNS, THUMBNAIL, PhotoRow, photo_rows
 from searcher.scale.shards import Facts, list_shards, read_facts, read_rows, schema
@@ -92,8 +93,8 @@ def open_shards(where: str) -> Shards:
     for other in others:
         if (other.facts.digest, other.facts.dim) != (first.facts.digest, first.facts.dim):
             raise InvalidInput(
-                f"the shards in {where} were made with several models, {first.path} with {_label(first.facts)} and "
-                f"{other.path} with {_label(other.facts)}: put those of each model into a folder of its own"
+                f"the shards in {shown(where)} were made with several models, {first.path} with {_label(first.facts)} "
+                f"and {other.path} with {_label(other.facts)}: put those of each model into a folder of its own"
             )
     return found
 
@@ -112,7 +113,7 @@ def _open(files: pafs.FileSystem, path: str) -> Shard:
     try:
         footer = pq.read_metadata(path, filesystem=files)
     except (ValueError, OSError) as error:
-        raise InvalidInput(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise InvalidInput(f"{path} cannot be read: {first_line(error)}") from error
     actual, expected = footer.schema.to_arrow_schema(), schema(facts, thumbnails=True)
     columns = (*COLUMNS, THUMBNAIL) if THUMBNAIL in actual.names else COLUMNS
     for name in columns:

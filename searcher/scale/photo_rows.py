@@ -12,6 +12,7 @@ from searcher.photos import metadata
 from searcher.photos.decode import PhotoFacts
 from searcher.photos.likeness import Likeness
 from searcher.photos.metadata import MAX_OFFSET, Metadata
+from searcher.scale.shards import keyword_of
 from searcher.vectors.pipeline import Embedded, storable
 
 NORM_TOLERANCE = 0.01  # an encoder's vectors are of unit length up to rounding
@@ -99,5 +100,5 @@ def _metadata(row: Mapping[str, Any]) -> Metadata:
         longitude=longitude,
         rating=None if row["rating"] is None else metadata.rating(row["rating"]),
         description=None if row["description"] is None else metadata.description(row["description"]),
-        keywords=metadata.keywords(text.split("|") for text in row["keywords"] or () if text is not None),
+        keywords=metadata.keywords(keyword_of(text) for text in row["keywords"] or () if text is not None),
     )

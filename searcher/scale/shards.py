@@ -20,6 +20,8 @@ FACTS = b"searcher"  # a key of the metadata of a file
 PIECE = b"searcher.piece"  # another one: what the file was made from, see `pieces`
 SUFFIX = ".parquet"
 ROWS = 1024  # that are read at a time
+READ_AT_ONCE = 1 << 25  # bytes of a row group
+READ_BUFFER = 1 << 20  # bytes of a column of a larger one
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +108,20 @@ def read_facts(files: pafs.FileSystem, path: str) -> Facts:
 
 
 def read_rows(files: pafs.FileSystem, path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a shard, some at a time. Raises InvalidInput if it is damaged."""
+    """The rows of a shard, some at a time. Raises InvalidInput if it is damaged.
+
+    Memory is bounded: a row group is read at once only if it is small. This matters on a server, where each read takes
+    a while.
+    """
     try:
         with files.open_input_file(path) as file:
-            yield from pq.ParquetFile(file).iter_batches(ROWS, columns=columns)
+            footer = pq.read_metadata(file)
+            groups = range(footer.num_row_groups)
+            largest = max((footer.row_group(group).total_byte_size for group in groups), default=0)
+            at_once = largest <= READ_AT_ONCE
+            table = pq.ParquetFile(file, metadata=footer, pre_buffer=at_once, buffer_size=READ_BUFFER)
+            for group in groups:
+                yield from table.iter_batches(ROWS, row_groups=[group], columns=columns)
     except (ValueError, OSError) as error:
         raise InvalidInput(f"{path} cannot be read: {first_line(error)}") from error
 

@@ -12,6 +12,7 @@ from searcher.catalog.read.photos import Month, Order
 from searcher.catalog.rows import LabelCount, ModelRow, Photo, PhotoTag
 from searcher.catalog.tagged import tagged_photos
 from searcher.filters import EVERYTHING, Filter
+from searcher.filters.uri import without_slash
 from searcher.search.overview import Counted, Facets, FolderState, PhotoDetails, VectorState
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class LocalRecords:
             formats[format] += photos
             shapes[shape] += photos
         counted = [
-            Counted(os.fsdecode(os.path.join(roots[row.root_id], row.prefix).rstrip(b"/") or b"/"), row.images)  # noqa: PTH118
+            Counted(os.fsdecode(without_slash(os.path.join(roots[row.root_id], row.prefix))), row.images)  # noqa: PTH118
             for row in folders
         ]
         largest = sorted(counted, key=lambda folder: -folder.photos)[:MOST_FOLDERS]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
 from searcher.errors import NotFound, SearcherError
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 from searcher.library import Library
 from searcher.web.texts import shown
 

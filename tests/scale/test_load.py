@@ -21,6 +21,7 @@ from searcher.catalog.connect import CATALOG_NAME
 from searcher.commands import main
 from searcher.errors import InvalidInput, NotFound
 from searcher.progress import Progress
+from searcher.scale import embed
 from searcher.scale.homes import Parents, Spot, spot_of
 from searcher.scale.shards import Facts, schema
 from tests.histogram_model import HistogramModel
@@ -109,14 +110,18 @@ def add_photos(album: Album) -> None:
     album.index()
 
 
-def test_a_loaded_library_equals_an_indexed_one(album: Album, other: Callable[..., Library], tmp_path: Path) -> None:
+def test_a_loaded_library_equals_an_indexed_one(
+    album: Album, other: Callable[..., Library], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add_photos(album)
     rows = rows_of(album.library)
-    write(tmp_path / "shards", rows[:4])
-    write(tmp_path / "shards", rows[4:], "1.parquet")
+    monkeypatch.setattr(embed, "_open", lambda *_, **__: album.model)
+    monkeypatch.setattr(HistogramModel, "on_cpu", True, raising=False)
+    embed.embed([str(album.folder)], str(tmp_path / "shards"), photos_a_shard=3, thumbnails=True)
     with other() as loaded:
         report = loaded.load(str(tmp_path / "shards"))
-        assert (report.shards, report.added, report.failed, report.damaged) == (2, len(rows) - 1, 1, ())
+        assert (report.shards, report.added, report.failed, report.damaged) == (3, len(rows) - 1, 1, ())
+        assert report.thumbnails == len(rows) - 1
         assert state(loaded) == state(album.library)
         assert {tag for _, tag, *_ in state(loaded)["tags"]} == {"sea", "beach"}
         assert loaded.status().pending == 0
@@ -226,6 +231,13 @@ def test_photos_elsewhere_are_found_and_kept(
     assert [hit.path for hit in remote.search(filter=remote_filter(Path("https://x.org/c")))] == [URIS[2]]
     remote.add_tag("mine", [URIS[0]])
     assert [hit.path for hit in remote.search(filter=remote_filter(tags=("mine",)))] == [URIS[0]]
+    assert {"https://", "https://x.org", "s3://bucket/trip"} < {name for name, _ in remote.facets().folders}
+    assert len(remote.search(filter=remote_filter("https://"))) == 1
+    remote.export(tmp_path / "backup.json")
+    with Library.open(tmp_path / "restored", create=True) as restored:
+        assert restored.restore(tmp_path / "backup.json").roots == 3
+        assert restored.load(str(tmp_path / "shards")).added == 4
+        assert [name for name, label, *_ in state(restored)["tags"] if label == "mine"] == [b"trip/a.jpg"]
     # neither a run without a folder nor one around the working folder takes them for deleted or for its own
     (tmp_path / "more").mkdir()
     monkeypatch.chdir(tmp_path / "more")

@@ -38,14 +38,18 @@ class MilvusBackend(Backend):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._connection = Connection(read_address(f"milvus:{folder}/library.db/photos"))
+        self._address = read_address(f"milvus:{folder}/library.db/photos")
+        self._open = Connection(self._address)  # until the end: opening the file takes a while
+        self._open.call("list_collections")
         self._copied: tuple[object, ...] = ()
         self._collection: MilvusCollection | None = None
 
     def collection(self, catalog: Catalog, vectors: VectorStore, model: ModelRow) -> Collection:
         state = (catalog.folder, catalog.revision())
         if self._collection is None or self._copied != state:
-            self._collection = copy_to_milvus(catalog, model, self._connection, self._folder)
+            if self._collection is not None:
+                self._collection.close()
+            self._collection = copy_to_milvus(catalog, model, self._address, self._folder)
             self._copied = state
         return self._collection
 
@@ -53,7 +57,9 @@ class MilvusBackend(Backend):
         return max(1, count // 5)
 
     def close(self) -> None:
-        self._connection.close()
+        if self._collection is not None:
+            self._collection.close()
+        self._open.close()
 
 
 @pytest.fixture(params=["exact", "graphs", "milvus"], scope="module")

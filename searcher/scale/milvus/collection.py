@@ -10,7 +10,7 @@ from searcher.scale.milvus.finding import FindMethods
 from searcher.scale.milvus.overview import OverviewMethods
 from searcher.scale.milvus.registry import Registry
 from searcher.scale.milvus.runs import RunMethods
-from searcher.scale.milvus.schema import registry_of, thumbnails_of
+from searcher.scale.milvus.schema import thumbnails_of
 from searcher.scale.milvus.showing import ShowMethods
 from searcher.scale.milvus.tagging import TagMethods
 from searcher.scale.shards import Facts
@@ -30,7 +30,7 @@ class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, OverviewMethods,
         try:
             library = Registry(connection).library()
             name = connection.address.collection
-            for each in (name, registry_of(name), thumbnails_of(name)):
+            for each in (name, thumbnails_of(name)):
                 connection.call("load_collection", each)
         except BaseException:
             connection.close()

@@ -5,8 +5,9 @@ is written again under the same ids, which changes nothing about the rows that a
 """
 
 import base64
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from itertools import count
 from typing import Any
@@ -18,8 +19,9 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from searcher import __version__
-from searcher.errors import InvalidInput
+from searcher.errors import Failure, InvalidInput
 from searcher.progress import SILENT, Progress
+from searcher.scale.milvus.address import read_address
 from searcher.scale.milvus.connection import Connection, Row
 from searcher.scale.milvus.labels import LabelTree
 from searcher.scale.milvus.merging import Image, merge, remove
@@ -32,15 +34,17 @@ from searcher.scale.milvus.schema import (
     create_others,
     thumbnails_of,
 )
-from searcher.scale.shards import Facts, read_facts, read_rows
+from searcher.scale.shards import Facts, list_shards, read_facts, read_rows
 
+PICTURES_AT_ONCE = 256  # of up to 64 KB: a call of Milvus has 64 MB
 TAIL = 65_536  # bytes at the end of a shard that tell it from others
 
 
 @dataclass(slots=True)
 class LoadReport:
     """shards: how many were read. skipped: how many had been loaded before. added: images at new paths. replaced:
-    images at paths that were known. failed: rows with an error, which are not loaded.
+    images at paths that were known. failed: rows with an error, which are not loaded. damaged: shards that could not be
+    read, or not to their end.
     """
 
     shards: int = 0
@@ -48,10 +52,26 @@ class LoadReport:
     added: int = 0
     replaced: int = 0
     failed: int = 0
+    seconds: float = 0.0
+    damaged: list[Failure] = field(default_factory=list)
 
-    def as_dict(self) -> dict[str, int]:
-        """The report as `load --json` prints it."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, Any]:
+        """The report as `load --to --json` prints it."""
+        damaged = [failure.as_dict() for failure in self.damaged]
+        return asdict(self) | {"seconds": round(self.seconds, 3), "damaged": damaged}
+
+
+def load_folder(folder: str, address: str, progress: Progress = SILENT) -> LoadReport:
+    """Load the shards in a folder, a path or a URI, into the library at an address: see `load` and `read_address`.
+
+    Raises NotFound if there are none.
+    """
+    files, paths = list_shards(folder)
+    connection = Connection(read_address(address))
+    try:
+        return load(files, paths, connection, progress)
+    finally:
+        connection.close()
 
 
 def load(
@@ -59,18 +79,20 @@ def load(
 ) -> LoadReport:
     """Load the shards at `paths`. An interrupted run is continued by the next one. One program may load at a time.
 
-    Raises InvalidInput for shards of another model than that of the library, and SearcherError if the server fails.
+    A damaged shard is in the report, and the others are loaded. Raises InvalidInput for shards of another model than
+    that of the library, and SearcherError if the server fails.
     """
-    facts = _one_model(files, paths)
+    started = time.monotonic()
+    report = LoadReport()
+    facts, sizes = _one_model(files, paths, report)
     registry = _prepare(connection, facts)
     known = registry.all(SHARD)
-    report = LoadReport()
     next_id = max((entry["base"] + entry["rows"] for entry in known.values()), default=1)
     labels, notes = LabelTree(registry), Notes(registry)
-    done, total = 0, sum(_count(files, path) for path in paths)
+    done, total = 0, sum(sizes.values())
     progress.advance(done, total)
-    for path in paths:
-        name, rows = _identity(files, path), _count(files, path)
+    for path, rows in sizes.items():
+        name = _identity(files, path)
         entry = known.get(name)
         if entry is not None and entry["done"]:
             report.skipped += 1
@@ -81,17 +103,26 @@ def load(
             entry = {"base": next_id, "rows": rows, "folders": {}, "done": False}
             next_id += rows
             registry.put(SHARD, {name: entry})
-        ids = count(entry["base"])
-        for batch in read_rows(files, path):
+        ids, damaged = count(entry["base"]), len(report.damaged)
+        for batch in _batches(files, path, report):
             _load_batch(connection, batch, ids, labels, notes, report)
             done += len(batch)
             progress.advance(done, total)
-        folders = failures_by_folder(_places(files, path))
-        known[name] = entry | {"folders": folders, "done": True}
-        registry.put(SHARD, {name: known[name]})
+        if len(report.damaged) == damaged:
+            known[name] = entry | {"folders": failures_by_folder(_places(files, path)), "done": True}
+            registry.put(SHARD, {name: known[name]})
         registry.touch()
         report.shards += 1
+    report.seconds = time.monotonic() - started
     return report
+
+
+def _batches(files: pafs.FileSystem, path: str, report: LoadReport) -> Iterator[pa.RecordBatch]:
+    """The rows of a shard, as far as it can be read."""
+    try:
+        yield from read_rows(files, path)
+    except InvalidInput as error:
+        report.damaged.append(Failure(path, str(error)))
 
 
 def _load_batch(
@@ -110,7 +141,10 @@ def _load_batch(
     labels.store()
     notes.add(images)
     notes.store()
-    connection.upsert(thumbnails_of(connection.address.collection), _thumbnails(images))
+    pictures = _thumbnails(images)
+    for start in range(0, len(pictures), PICTURES_AT_ONCE):
+        part = pictures[start : start + PICTURES_AT_ONCE]
+        connection.upsert(thumbnails_of(connection.address.collection), part)
     connection.upsert(connection.address.collection, merged.rows)
     remove(connection, merged.gone)
     report.added += merged.added
@@ -142,16 +176,29 @@ def _thumbnails(images: Sequence[Image]) -> list[Row]:
     return [{"digest": digest, "picture": text, "vector": EMPTY_VECTOR} for digest, text in found.items()]
 
 
-def _one_model(files: pafs.FileSystem, paths: Sequence[str]) -> Facts:
-    """Which model made all shards. Raises InvalidInput if there are several."""
-    first, *others = (read_facts(files, path) for path in paths)
-    for path, facts in zip(paths[1:], others, strict=True):
-        if (facts.digest, facts.dim) != (first.digest, first.dim):
+def _one_model(files: pafs.FileSystem, paths: Sequence[str], report: LoadReport) -> tuple[Facts, dict[str, int]]:
+    """Which model made the shards, and path → rows of those that are not damaged.
+
+    Raises InvalidInput if several models did, or if all are damaged.
+    """
+    found: dict[str, Facts] = {}
+    sizes: dict[str, int] = {}
+    for path in paths:
+        try:
+            found[path] = read_facts(files, path)
+            sizes[path] = _count(files, path)
+        except InvalidInput as error:
+            report.damaged.append(Failure(path, str(error)))
+    if not sizes:
+        raise InvalidInput(report.damaged[0].error)
+    first = next(iter(sizes))
+    for path in sizes:
+        if (found[path].digest, found[path].dim) != (found[first].digest, found[first].dim):
             raise InvalidInput(
-                f"{path} was made with the model {facts.model}, and {paths[0]} with {first.model}: "
+                f"{path} was made with the model {found[path].model}, and {first} with {found[first].model}: "
                 "put the shards of each model into a folder of their own"
             )
-    return first
+    return found[first], sizes
 
 
 def _prepare(connection: Connection, facts: Facts) -> Registry:

@@ -13,6 +13,7 @@ from searcher.scale.milvus.connection import Connection, Row, literal
 from searcher.scale.milvus.labels import LabelTree
 from searcher.scale.milvus.marks import Marks, mark, read_marks
 from searcher.scale.milvus.rows import row_of
+from searcher.scale.shards import keyword_of
 
 Image = Mapping[str, Any]
 """A row of a shard that has an embedding."""
@@ -83,13 +84,8 @@ def _marks(copies: Sequence[Row], here: Sequence[tuple[int, Image]], labels: Lab
     """What was said about a content before, or what its keywords say."""
     if copies:
         return read_marks(min(copies, key=lambda row: int(row["id"]))["marks"])
-    paths = [keyword_path(text) for _, image in here[:1] for text in image["keywords"] or ()]
-    return {mark(FILE, label): 1.0 for label in sorted(labels.of_keywords(path for path in paths if path))}
-
-
-def keyword_path(text: str) -> tuple[str, ...]:
-    """The names of a keyword of a shard, from the broadest down."""
-    return tuple(name for name in text.split("|") if name)
+    paths = [keyword_of(text) for _, image in here[:1] for text in image["keywords"] or ()]
+    return {mark(FILE, label): 1.0 for label in sorted(labels.of_keywords(paths))}
 
 
 def _rewritten(connection: Connection, contents: Mapping[int, int]) -> list[Row]:

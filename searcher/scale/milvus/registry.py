@@ -68,8 +68,11 @@ class Registry:
         """What `loading` wrote about the library. Raises NotFound if nothing was loaded, InvalidInput if another
         version of searcher did.
         """
-        address = self._connection.address
-        if not self._connection.call("has_collection", self._collection) or (entry := self.get(LIBRARY)) is None:
+        address, entry = self._connection.address, None
+        if self._connection.call("has_collection", self._collection):
+            self._connection.call("load_collection", self._collection)  # else nothing can be read after a restart
+            entry = self.get(LIBRARY)
+        if entry is None:
             raise NotFound(f"{address} holds no photos: fill it with `searcher load DIR --to {address}`")
         if entry.get("schema") != SCHEMA:
             raise InvalidInput(

@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
 
 from searcher.errors import NotFound
-from searcher.filters.uris import is_uri
+from searcher.filters.uri import is_uri
 from searcher.library import Library
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from searcher.catalog import Catalog
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import USER, ModelRow
+from searcher.scale.milvus.address import Address
 from searcher.scale.milvus.collection import MilvusCollection
 from searcher.scale.milvus.connection import Connection
 from searcher.scale.milvus.filtering import text_of
@@ -83,8 +84,9 @@ def empty(connection: Connection) -> None:
         connection.delete(thumbnails_of(name), 'digest != ""')
 
 
-def copy_to_milvus(catalog: Catalog, model: ModelRow, connection: Connection, folder: Path) -> MilvusCollection:
+def copy_to_milvus(catalog: Catalog, model: ModelRow, address: Address, folder: Path) -> MilvusCollection:
     """A library in Milvus, with what a catalog holds and nothing else. folder: for a shard."""
+    connection = Connection(address)
     empty(connection)
     with catalog.read() as view:
         rows, marks = shard_rows(view, model), marks_of(view)

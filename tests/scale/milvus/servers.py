@@ -14,7 +14,7 @@ import grpc
 def failing_server(code: grpc.StatusCode, details: str = "", delay_s: float = 0.0) -> Iterator[int]:
     """A gRPC server that answers every call with an error. Yields its port."""
 
-    class Everything(grpc.GenericRpcHandler):
+    class Everything(grpc.GenericRpcHandler):  # type: ignore[misc]
         def service(self, details_of_call: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
             def fail(request: bytes, context: grpc.ServicerContext) -> bytes:
                 time.sleep(delay_s)

@@ -1,5 +1,6 @@
 """Loading shards into Milvus: whatever happens in between, the library holds each photo once, with its tags."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from searcher.commands import main
 from searcher.errors import InvalidInput
 from searcher.filters import Filter
 from searcher.progress import Progress
@@ -77,7 +79,12 @@ def shards(tmp_path: Path, library: Connection) -> Shards:
 
 
 def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shards: Shards) -> None:
-    taken = {"taken_at": "2023-06-01T12:00:00", "camera": "Canon EOS 5D", "latitude": 48.85, "longitude": 2.35}
+    taken: dict[str, Any] = {
+        "taken_at": "2023-06-01T12:00:00",
+        "camera": "Canon EOS 5D",
+        "latitude": 48.85,
+        "longitude": 2.35,
+    }
     shards.add(
         image(1, rating=4, keywords=["Places|Paris", "sea"], thumbnail=b"a small picture", lens="50 mm", **taken),
         broken("/photos/trips/broken.jpg"),
@@ -91,7 +98,8 @@ def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shar
         def advance(self, done: int, total: int | None) -> None:
             seen.append((done, total))
 
-    assert shards.load(Seen()).as_dict() == {"shards": 2, "skipped": 0, "added": 5, "replaced": 0, "failed": 1}
+    report = shards.load(Seen())
+    assert (report.shards, report.skipped, report.added, report.replaced, report.failed) == (2, 0, 5, 0, 1)
     assert seen[0] == (0, 6) and seen[-1] == (6, 6)
     with shards.collection() as collection:
         assert [(folder.path, folder.images, folder.failed) for folder in collection.folders()] == [
@@ -118,7 +126,8 @@ def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shar
         assert copy.path_bytes == b"/photos/caf\xe9.jpg"
         assert collection.images_at(["/photos/1.jpg", "s3://bucket/2020/a.jpg"]) == [1, 3]
         revision = collection.revision
-        assert shards.load().as_dict() == {"shards": 0, "skipped": 2, "added": 0, "replaced": 0, "failed": 0}
+        report = shards.load()
+        assert (report.shards, report.skipped, report.added) == (0, 2, 0)
         assert collection.revision == revision
 
 
@@ -175,6 +184,23 @@ def test_shards_of_another_model_and_collections_of_others_are_refused(shards: S
     foreign.close()
 
 
+def test_a_damaged_shard_is_named_and_the_others_are_loaded(shards: Shards) -> None:
+    for number in (1, 2, 3):
+        shards.add(image(number))
+    Path(shards.paths[0]).write_bytes(b"no Parquet file")
+    data = Path(shards.paths[1]).read_bytes()
+    Path(shards.paths[1]).write_bytes(data[:4] + b"\xff" * 200 + data[204:])
+    report = shards.load()
+    assert [failure.path for failure in report.damaged] == shards.paths[:2]
+    assert [*shards.rows()] == ["/photos/3.jpg"]
+    Path(shards.paths[1]).write_bytes(data)
+    assert len(shards.load().damaged) == 1
+    assert len(shards.rows()) == 2
+    shards.paths = shards.paths[:1]
+    with pytest.raises(InvalidInput, match="is not a shard of `searcher embed`"):
+        shards.load()
+
+
 def test_tags_of_many_kinds_and_sizes_are_kept(shards: Shards) -> None:
     shards.add(image(1), image(2))
     shards.load()
@@ -204,3 +230,30 @@ def test_rows_are_found_when_the_index_returns_too_few(shards: Shards, monkeypat
         scores = [[score for _, score in row] for row in expected]
         np.testing.assert_allclose([[score for _, score in row] for row in found], scores, atol=1e-6)
         assert mark("user", "x") == "user:x"
+
+
+def test_the_command_loads_searches_and_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    rows = [image(1), image(2), broken("/photos/broken.jpg")]
+    write_shard(folder / "0.parquet", FACTS, rows)
+    address = f"milvus:{tmp_path}/a.db/photos"
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["load", str(folder), *arguments])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    code, out, _ = run("--to", address)
+    assert code == 0 and out.startswith("2 added, 1 failed from 1 Parquet file (")
+    code, out, _ = run("--to", address)
+    assert code == 0 and out.startswith("No photos from 0 Parquet files, and 1 had been loaded before (")
+    (folder / "1.parquet").write_bytes(b"")
+    code, out, err = run("--to", address, "--json")
+    assert code == 1 and json.loads(out)["skipped"] == 1
+    assert "1.parquet is not a shard" in err
+    code, out, err = run("--to", "milvus://ann:secret@host/no-name")
+    assert code == 1 and not out and "no name of a collection" in err and "secret" not in err
+    code, _, err = run("--to", address, "--library", str(tmp_path))
+    assert code == 2 and "exclude each other" in err

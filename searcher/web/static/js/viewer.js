@@ -2,7 +2,7 @@
 
 import { get, post, thumbnail, url } from "./api.js";
 import { button, copyText, h, icon, iconButton } from "./dom.js";
-import { Details } from "./details.js";
+import { Details, whyMissing } from "./details.js";
 import * as selection from "./selection.js";
 import { go, state } from "./state.js";
 import { failed, toast } from "./toasts.js";
@@ -113,7 +113,7 @@ export class Viewer {
       this.image.src = url(`images/${this.#id}/preview`);
     } else {
       this.problem.textContent = this.photo?.missing
-        ? "The file is no longer there. Connect its disk, or index its folder again."
+        ? whyMissing(this.photo.path)
         : "The photo cannot be read. The page `Folders` lists files that failed.";
     }
   }
