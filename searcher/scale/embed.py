@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def embed(
             from searcher.scale.on_ray import run_ray
 
             outcomes = run_ray(encoder, left, settings, cluster, progress)
-        photos, failed, written = _total(outcomes)
+        with closing(outcomes):
+            photos, failed, written = _total(outcomes)
     return EmbedReport(
         photos, photos - failed, failed, written, done.shards, time.monotonic() - begun, tuple(found.notices)
     )

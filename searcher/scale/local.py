@@ -1,6 +1,6 @@
 """The local engine: one piece after another, with all cores of this machine."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from searcher.models import Model
 from searcher.progress import Progress
@@ -10,7 +10,7 @@ from searcher.scale.plan import Job
 from searcher.scale.reading import SourceError
 
 
-def run_local(model: Model, jobs: Sequence[Job], settings: Settings, progress: Progress) -> Iterator[Outcome]:
+def run_local(model: Model, jobs: Sequence[Job], settings: Settings, progress: Progress) -> Generator[Outcome]:
     """Embed the pieces. Yields what became of each. Raises SearcherError if a shard cannot be written."""
     count = Count(jobs, progress)
     for job in jobs:

@@ -11,8 +11,8 @@ import shutil
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from searcher.scale.engine import Cluster, Count, Outcome
 from searcher.scale.files import first_line
 from searcher.scale.packing import pack
 from searcher.scale.plan import Job
-from searcher.scale.worker import COUNTS, FATAL, JOB, UNREAD, Link, Worker
+from searcher.scale.worker import ANSWER, JOB, Link, Worker
 
 # Ray reports its use to its makers, and prints what it does. Both are read when it is imported or started.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -41,16 +41,16 @@ Result = TypeVar("Result")
 
 CORES_EACH = 4  # of a worker, unless the user says how many workers there are
 IN_FLIGHT = 2  # pieces that wait at a worker, the one under way included: at the end, few wait behind another
-ATTEMPTS = 4  # at one piece, if each worker that takes it is lost; Ray itself would try without end
-ANSWER_SECONDS = 10.0  # for a cluster to accept a connection; Ray itself would wait for minutes
 TASKS_A_CORE = 4  # that `do_each` gives to Ray at a time
-RETRIES = 3  # of a task, after its worker was lost
+RETRIES = 3  # of such a task, after its worker was lost
+PATIENCE = 10.0  # seconds for a cluster to accept a connection
+STARTS = 3  # tries to start Ray: it gives up after 30 s, which is short for a busy machine
 STORE_BYTES = 256 * 2**20  # for objects of a Ray that is started here: only names and counts go through it
 
 
 def run_ray(
     model: Model, jobs: Sequence[Job], settings: Settings, cluster: Cluster, progress: Progress
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """Embed the pieces on a cluster. Yields what became of each, in no particular order.
 
     Raises SearcherError if the cluster does not answer, has no room for the workers, or loses a piece again and again,
@@ -62,7 +62,7 @@ def run_ray(
         begun = _Begun.remote()  # type: ignore[attr-defined]
         link = Link(
             fetch_model=lambda: None if packed is None else ray.get(packed),
-            begin=lambda name: ray.get(begun.add.remote(name)) <= ATTEMPTS,
+            begin=lambda name: int(ray.get(begun.add.remote(name))),
         )
         count = Count(jobs, progress)
         pickled = [{JOB: pickle.dumps(job)} for job in jobs]
@@ -76,7 +76,7 @@ def run_ray(
         )
         try:
             for batch in results.iter_batches(batch_size=None, prefetch_batches=0):
-                for outcome in _outcomes(batch):
+                for outcome in _outcomes(batch, progress):
                     count.add(outcome)
                     yield outcome
         except RayError as error:
@@ -122,10 +122,12 @@ class _Begun:
         return self._times[name]
 
 
-def _outcomes(batch: Any) -> Iterator[Outcome]:
-    for photos, failed, unread, fatal in zip(*(batch[name] for name in (*COUNTS, UNREAD, FATAL)), strict=True):
+def _outcomes(batch: Any, progress: Progress) -> Iterator[Outcome]:
+    for photos, failed, begun, unread, fatal in zip(*(batch[name] for name in ANSWER), strict=True):
         if fatal:
             raise SearcherError(str(fatal))
+        if begun > 1:
+            progress.notice("a worker was lost, and another one has embedded its shard again")
         yield Outcome(int(photos), int(failed), str(unread) if unread else None)
 
 
@@ -140,13 +142,25 @@ def _joined(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    folder = None
+    folder = None if address is not None else tempfile.mkdtemp(prefix="searcher-ray-", dir="/tmp")  # a short path
     try:
-        if address is not None:
-            _knock(address)
-        with _silence():
-            if address is None:
-                folder = tempfile.mkdtemp(prefix="searcher-ray-", dir="/tmp")  # a socket in it has a short path
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints there that a worker was lost
+            if folder is not None:
+                _start(folder)
+            elif address is not None:
+                _join(address)
+            yield
+    finally:
+        ray.shutdown()
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(folder: str) -> None:
+    """Start Ray on this machine, with its sockets and log files in `folder`. Raises SearcherError."""
+    for tries in range(1, STARTS + 1):
+        try:
+            with _silence():
                 ray.init(
                     num_cpus=usable_cores(),
                     object_store_memory=STORE_BYTES,
@@ -155,24 +169,23 @@ def _joined(address: str | None) -> Iterator[None]:
                     logging_level=logging.ERROR,
                     _temp_dir=folder,
                 )
-            else:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (RayError, OSError, RuntimeError, ValueError, TypeError) as error:
-        where = "on this machine" if address is None else f"at {address}"
-        raise SearcherError(f"no Ray answers {where}: {first_line(error)}") from error
+            return
+        except Exception as error:  # Ray raises bare Exception, too
+            ray.shutdown()
+            if tries == STARTS:
+                raise SearcherError(f"Ray does not start on this machine: {first_line(error)}") from error
+
+
+def _join(address: str) -> None:
+    """Join a cluster. Raises SearcherError."""
     try:
-        yield
-    finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nothing accepts a connection at HOST:PORT or ray://HOST:PORT."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        if host and port.isdigit():  # Ray itself would wait for minutes
+            socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        with _silence():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        raise SearcherError(f"no Ray answers at {address}: {first_line(error)}") from error
 
 
 @contextmanager

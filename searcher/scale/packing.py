@@ -37,5 +37,5 @@ def open_model(facts: Facts, threads: int, packed: bytes | None) -> Model:
         with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
             tar.extractall(folder, filter="data")
         model = Model.open(Path(folder), precision=facts.precision, threads=threads)
-        _ = model.on_cpu
+        _ = model.digest, model.on_cpu  # reads what is only read when it is needed
     return model

@@ -15,8 +15,11 @@ from searcher.scale.plan import Job
 from searcher.scale.reading import SourceError
 
 JOB = "job"  # a column with pickled jobs, in the batches that go to a worker
-COUNTS = ("photos", "failed")  # columns of the batches that come back: see `Outcome`
-UNREAD, FATAL = "unread", "fatal"  # texts, empty if there is none. FATAL ends the run.
+ANSWER = ("photos", "failed", "begun", "unread", "fatal")
+"""Columns of the batches that come back. photos, failed, unread: see `Outcome`. begun: how often workers have begun the
+piece. fatal: what ends the run. A text is empty if there is none."""
+
+ATTEMPTS = 4  # at one piece, if each worker that takes it is lost; Ray itself would try without end
 
 Batch = dict[str, np.ndarray[Any, np.dtype[Any]]]
 
@@ -24,16 +27,16 @@ Batch = dict[str, np.ndarray[Any, np.dtype[Any]]]
 class Link(NamedTuple):
     """What a worker asks the cluster for.
 
-    fetch_model: the packed model, None if all workers have its folder. begin: told that a piece is begun, by the name of
-    its shard; False if that was too often, because each time the worker was lost.
+    fetch_model: the packed model, None if all workers have its folder. begin: told that a piece is begun, by the name
+    of its shard. Returns how often that was: more than once after a worker was lost.
     """
 
     fetch_model: Callable[[], bytes | None]
-    begin: Callable[[str], bool]
+    begin: Callable[[str], int]
 
 
 class Worker:
-    """Called by Ray Data with batches of jobs. Nothing is raised for what a person can understand: see FATAL."""
+    """Called by Ray Data with batches of jobs. Nothing is raised for what a person can understand: see ANSWER."""
 
     def __init__(self, settings: Settings, threads: int, link: Link) -> None:
         """threads: cores that this worker may use."""
@@ -48,18 +51,18 @@ class Worker:
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [self._one(pickle.loads(job)) for job in batch[JOB].tolist()]
-        columns = (*COUNTS, UNREAD, FATAL)
-        return {name: np.array([row[number] for row in rows]) for number, name in enumerate(columns)}
+        return {name: np.array([row[number] for row in rows]) for number, name in enumerate(ANSWER)}
 
-    def _one(self, job: Job) -> tuple[int, int, str, str]:
+    def _one(self, job: Job) -> tuple[int, int, int, str, str]:
         if self._model is None:
-            return 0, 0, "", self._problem
-        if not self._begin(job.name):
-            return 0, 0, f"{job.name}: each worker that embedded it was lost, so memory may be short", ""
+            return 0, 0, 0, "", self._problem
+        begun = self._begin(job.name)
+        if begun > ATTEMPTS:
+            return 0, 0, begun, f"{job.name}: each worker that embedded it was lost, so memory may be short", ""
         try:
             written = write_shard(self._model, job, self._settings)
         except SourceError as error:
-            return 0, 0, str(error), ""
+            return 0, 0, begun, str(error), ""
         except SearcherError as error:
-            return 0, 0, "", str(error)
-        return written.photos, written.failed, "", ""
+            return 0, 0, begun, "", str(error)
+        return written.photos, written.failed, begun, "", ""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -19,10 +20,13 @@ from searcher.scale.milvus.address import TOKEN_VARIABLE, Address
 
 CONNECT_S = 10.0
 TIMEOUT_S = 30.0  # of one call
+LOAD_S = 600.0  # of a call that waits until a collection is in the memory of the server
 ATTEMPTS = 4  # of a call that a server may answer later
+PATIENCE_S = 60.0  # after which there is no further attempt
 FIRST_PAUSE_S = 0.5  # before the second attempt; doubled before each further one
 MOST_ROWS = 16_384  # that Milvus returns from one query or search
 BATCH = 1000  # rows that are read at a time by an iterator, or by their ids
+COUNTS_AT_ONCE = 8
 OLDEST = (2, 5)  # the version of Milvus that has nullable fields
 
 Row = dict[str, Any]
@@ -98,6 +102,11 @@ class Connection:
         (row,) = self.call("query", collection, consistency_level=_level(strong), **options)
         return int(row["count(*)"])
 
+    def counts(self, collection: str, filters: Sequence[str]) -> list[int]:
+        """How many rows meet each of many filter expressions. Some are counted at the same time."""
+        with ThreadPoolExecutor(COUNTS_AT_ONCE) as pool:
+            return list(pool.map(lambda filter: self.count(collection, filter), filters))
+
     def upsert(self, collection: str, rows: Sequence[Row]) -> None:
         """Write rows. All of them replace those with the same primary keys, or none does."""
         if rows:
@@ -112,12 +121,14 @@ class Connection:
 
         Writes are upserts and deletions, so that one that was made twice has the same result as once.
         """
-        pause = FIRST_PAUSE_S
+        pause, started = FIRST_PAUSE_S, time.monotonic()
+        timeout = LOAD_S if method in ("load_collection", "create_collection") else TIMEOUT_S
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return getattr(self._open(), method)(*args, timeout=TIMEOUT_S, **options)
+                return getattr(self._open(), method)(*args, timeout=timeout, **options)
             except (MilvusException, grpc.RpcError, ConnectionError) as error:
-                if attempt == ATTEMPTS or not _may_answer_later(_reason(error)):
+                last = attempt == ATTEMPTS or time.monotonic() - started > PATIENCE_S
+                if last or not _may_answer_later(_reason(error)):
                     raise self._error(error) from error
             time.sleep(pause)
             pause *= 2

@@ -1,7 +1,7 @@
 """How many photos of a library in Milvus there are, and which labels they have."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from heapq import nlargest, nsmallest
 
@@ -40,8 +40,10 @@ class CountMethods(MilvusCore):
                 tags = standing(read_marks(row["marks"]))
                 counted.update((tag.label, tag.source) for tag in tags if _counts(tag.source, filter))
         else:
-            pairs = [(label, source) for label in self._below() for source in SOURCES if _counts(source, filter)]
-            counted = Counter({pair: self._with_any(compiled, [mark(pair[1], pair[0])]) for pair in pairs})
+            sources = [source for source in self.label_sources() if _counts(source, filter)]
+            pairs = [(label, source) for label in self._below() for source in sources]
+            numbers = self._with_each(compiled, [[mark(source, label)] for label, source in pairs])
+            counted = Counter(dict(zip(pairs, numbers, strict=True)))
         found = [LabelCount(label, source, photos) for (label, source), photos in counted.items() if photos]
         return sorted(found, key=lambda each: (-each.photos, each.label, each.source))
 
@@ -58,7 +60,7 @@ class CountMethods(MilvusCore):
             counted = {label: (len(photos), _by_source(photos)) for label, photos in having.items()}
         else:
             having = {}
-            counted = {label: self._count_label(compiled, label, sources) for label in self._below()}
+            counted = self._count_labels(compiled, sources)
         found = [(label, photos, counts) for label, (photos, counts) in counted.items() if photos]
         overview = []
         for label, photos, counts in nsmallest(most, found, key=lambda each: (-each[1], each[0])):
@@ -75,12 +77,16 @@ class CountMethods(MilvusCore):
                     having.setdefault(tag.label, {}).setdefault(row["content"], {})[tag.source] = tag.probability
         return having
 
-    def _count_label(self, compiled: Compiled, label: str, sources: Iterable[str]) -> tuple[int, dict[str, int]]:
-        counts = {source: self._with_any(compiled, [mark(source, label)]) for source in sources}
-        there = {source: photos for source, photos in counts.items() if photos}
-        if len(there) < 2:
-            return sum(there.values()), there
-        return self._with_any(compiled, [mark(source, label) for source in there]), there
+    def _count_labels(self, compiled: Compiled, sources: Sequence[str]) -> dict[str, tuple[int, dict[str, int]]]:
+        """label → how many photos have it, and how many from each source."""
+        labels, there = [*self._below()], [source for source in self.label_sources() if source in sources]
+        totals = self._with_each(compiled, [tokens_of([label], there) for label in labels] if there else [])
+        had = [(label, total) for label, total in zip(labels, totals, strict=False) if total]
+        pairs = [(label, source) for label, _ in had for source in there]
+        numbers = iter(self._with_each(compiled, [[mark(source, label)] for label, source in pairs]))
+        return {
+            label: (total, {source: photos for source in there if (photos := next(numbers))}) for label, total in had
+        }
 
     def _some_of(self, compiled: Compiled, label: str, sources: Iterable[str]) -> Tagged:
         """Some of very many photos with a label."""
@@ -93,14 +99,15 @@ class CountMethods(MilvusCore):
 
     def label_sources(self) -> tuple[str, ...]:
         """The sources of the tags that there are."""
-        everything = self._compile(EVERYTHING)
-        return tuple(source for source in SOURCES if self._with_any(everything, [mark(source, "")]))
+        numbers = self._with_each(self._compile(EVERYTHING), [[mark(source, "")] for source in SOURCES])
+        return tuple(source for source, photos in zip(SOURCES, numbers, strict=True) if photos)
 
     def given_by_runs(self, labels: Collection[str]) -> dict[str, int]:
         """label → how many photos a run gave it to."""
         compiled = self._compile(EVERYTHING)
         if not self._are_few(compiled):
-            return {label: self._with_any(compiled, tokens_of([label], RUNS)) for label in labels}
+            numbers = self._with_each(compiled, [tokens_of([label], RUNS) for label in labels])
+            return dict(zip(labels, numbers, strict=True))
         counted = dict.fromkeys(labels, 0)
         for row in self._matching(compiled, ("marks",)):
             given = {tag.label for tag in standing(read_marks(row["marks"])) if tag.source in RUNS}
@@ -114,10 +121,11 @@ class CountMethods(MilvusCore):
             return True
         return self._connection.count(self._images, compiled.expression) <= FEW
 
-    def _with_any(self, compiled: Compiled, tokens: Iterable[str]) -> int:
-        """How many photos that meet a filter have one of these tags."""
-        wanted = ", ".join(map(literal, tokens))
-        return self._connection.count(self._images, f"{compiled.expression} and ARRAY_CONTAINS_ANY(tags, [{wanted}])")
+    def _with_each(self, compiled: Compiled, tokens: Sequence[Sequence[str]]) -> list[int]:
+        """How many photos that meet a filter have one of some tags, for each list of tags."""
+        lists = (", ".join(map(literal, some)) for some in tokens)
+        filters = [f"{compiled.expression} and ARRAY_CONTAINS_ANY(tags, [{some}])" for some in lists]
+        return self._connection.counts(self._images, filters)
 
 
 def _by_source(photos: Tagged) -> dict[str, int]:

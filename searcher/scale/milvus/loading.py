@@ -36,6 +36,7 @@ from searcher.scale.milvus.schema import (
 )
 from searcher.scale.shards import Facts, list_shards, read_facts, read_rows
 
+PICTURES_AT_ONCE = 256  # of up to 64 KB: a call of Milvus has 64 MB
 TAIL = 65_536  # bytes at the end of a shard that tell it from others
 
 
@@ -140,7 +141,10 @@ def _load_batch(
     labels.store()
     notes.add(images)
     notes.store()
-    connection.upsert(thumbnails_of(connection.address.collection), _thumbnails(images))
+    pictures = _thumbnails(images)
+    for start in range(0, len(pictures), PICTURES_AT_ONCE):
+        part = pictures[start : start + PICTURES_AT_ONCE]
+        connection.upsert(thumbnails_of(connection.address.collection), part)
     connection.upsert(connection.address.collection, merged.rows)
     remove(connection, merged.gone)
     report.added += merged.added

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from searcher.catalog.read.overview import MOST_CELLS, Place
@@ -83,16 +83,10 @@ class OverviewMethods(CountMethods):
         """What searches look for vectors in: an index of Milvus."""
         return VectorState("milvus", self._connection.count(self._images, "first == true"), 0)
 
-    def _count(self, expression: str, names: Iterable[str], fold: bool = False) -> Counter[str]:
+    def _count(self, expression: str, names: Sequence[str], fold: bool = False) -> Counter[str]:
         """How many rows meet an expression with each of these names in it."""
-        return Counter(
-            {
-                name: self._connection.count(
-                    self._images, expression.format(literal(name.casefold() if fold else name))
-                )
-                for name in names
-            }
-        )
+        filters = [expression.format(literal(name.casefold() if fold else name)) for name in names]
+        return Counter(dict(zip(names, self._connection.counts(self._images, filters), strict=True)))
 
 
 def _level(folder: str, roots: Iterable[str]) -> int:

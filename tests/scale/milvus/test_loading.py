@@ -1,5 +1,6 @@
 """Loading shards into Milvus: whatever happens in between, the library holds each photo once, with its tags."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from searcher.commands import main
 from searcher.errors import InvalidInput
 from searcher.filters import Filter
 from searcher.progress import Progress
@@ -228,3 +230,30 @@ def test_rows_are_found_when_the_index_returns_too_few(shards: Shards, monkeypat
         scores = [[score for _, score in row] for row in expected]
         np.testing.assert_allclose([[score for _, score in row] for row in found], scores, atol=1e-6)
         assert mark("user", "x") == "user:x"
+
+
+def test_the_command_loads_searches_and_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    rows = [image(1), image(2), broken("/photos/broken.jpg")]
+    write_shard(folder / "0.parquet", FACTS, rows)
+    address = f"milvus:{tmp_path}/a.db/photos"
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["load", str(folder), *arguments])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    code, out, _ = run("--to", address)
+    assert code == 0 and out.startswith("2 added, 1 failed from 1 Parquet file (")
+    code, out, _ = run("--to", address)
+    assert code == 0 and out.startswith("No photos from 0 Parquet files, and 1 had been loaded before (")
+    (folder / "1.parquet").write_bytes(b"")
+    code, out, err = run("--to", address, "--json")
+    assert code == 1 and json.loads(out)["skipped"] == 1
+    assert "1.parquet is not a shard" in err
+    code, out, err = run("--to", "milvus://ann:secret@host/no-name")
+    assert code == 1 and not out and "no name of a collection" in err and "secret" not in err
+    code, _, err = run("--to", address, "--library", str(tmp_path))
+    assert code == 2 and "exclude each other" in err
