@@ -15,7 +15,6 @@ import faiss
 import numpy as np
 
 from searcher.catalog.rows import VectorFile
-from searcher.progress import SILENT, Progress
 from searcher.vectors.part import DIGEST_BYTES, THREADS
 
 _FAISS: Any = faiss  # its types lack much of it
@@ -48,27 +47,19 @@ class _Digested:
         return digest, self._file.tell()
 
 
-def write(
-    path: Path,
-    count: int,
-    dim: int,
-    chunks: Chunks,
-    *,
-    after: int = 0,
-    graph: bool = False,
-    progress: Progress = SILENT,
-) -> VectorFile:
+def write(path: Path, count: int, dim: int, chunks: Chunks, *, after: int = 0, graph: bool = False) -> VectorFile:
     """Write `count` vectors to a new file, with a graph or flat. after: the id after which the file begins.
 
-    The file is on the disk when this returns. The caller renames it after the catalog knows it. Raises OSError, for
-    example when the disk is full; then no file is left behind.
+    A thread takes in a chunk of a graph at once, at 1 to 3 ms a vector: make the chunks small. The file is on the disk
+    when this returns. The caller renames it after the catalog knows it. Raises OSError, for example when the disk is
+    full; then no file is left behind.
     """
     ids = np.empty(count, np.int64)
     try:
         with path.open("wb") as file:
             target = _Digested(file)
             write_body = _write_graph if graph else _write_flat
-            done = write_body(target, ids, dim, chunks, progress)
+            done = write_body(target, ids, dim, chunks)
             if done != count:
                 raise ValueError(f"expected {count} vectors, got {done}")
             digest, size = target.finish(after)
@@ -78,7 +69,7 @@ def write(
     return VectorFile(digest, after, int(ids[-1]) if count else after, count, size)
 
 
-def _write_flat(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks, progress: Progress) -> int:
+def _write_flat(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks) -> int:
     before_codes, before_ids = _header(len(ids), dim)
     done = 0
     target.put(before_codes)
@@ -91,7 +82,7 @@ def _write_flat(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks, pr
     return done
 
 
-def _write_graph(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks, progress: Progress) -> int:
+def _write_graph(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks) -> int:
     index = _FAISS.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_fp16, LINKS, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction = EF_CONSTRUCTION
     index.train(np.zeros((1, dim), np.float32))
@@ -105,7 +96,6 @@ def _write_graph(target: _Digested, ids: np.ndarray, dim: int, chunks: Chunks, p
         ids[done : done + len(some)] = some
         done += len(some)
         index.add(vectors.astype(np.float32))
-        progress.advance(done, len(ids))
     faiss.copy_array_to_vector(ids[:done], whole.id_map)
     whole.ntotal = done
     faiss.write_index(whole, _FAISS.PyCallbackIOWriter(target.put))

@@ -427,7 +427,9 @@ def test_new_embeddings_become_files_of_their_own_and_are_merged(catalog: Catalo
             assert len(view.models.vector_files(vectors.model.id)) <= 2 * len(files(vectors))
 
 
-def test_building_a_graph_is_announced_and_shows_its_progress(catalog: Catalog) -> None:
+def test_building_graphs_is_announced_and_is_a_phase_with_its_own_count(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[object] = []
 
     class Recording(Progress):
@@ -437,9 +439,23 @@ def test_building_a_graph_is_announced_and_shows_its_progress(catalog: Catalog) 
         def notice(self, message: str) -> None:
             seen.append(message.split(",")[0])
 
+        @contextmanager
+        def phase(self, title: str) -> Iterator[Progress]:
+            seen.append(title)
+            yield self
+            seen.append("end")
+
+    monkeypatch.setattr(store, "AT_ONCE", 4)
     with many_files():
-        VectorStore(catalog.folder, add(catalog, 15)).rebuild_if_needed(catalog, Recording())
-    assert seen == ["arranging 10 vectors for fast searches", (10, 10), "arranging 5 vectors for fast searches", (5, 5)]
+        vectors = VectorStore(catalog.folder, add(catalog, 15))
+        assert vectors.needs_graph(catalog)
+        vectors.rebuild_if_needed(catalog, Recording())
+        assert not vectors.needs_graph(catalog)
+    counts = [(done, 15) for done in (4, 8, 10, 14, 15)]
+    assert seen == ["arranging 15 vectors for fast searches", "Arranging vectors", *counts, "end"]
+    seen.clear()
+    vectors.rebuild(catalog, Recording())
+    assert not seen  # an exact file takes no time
 
 
 def test_a_file_whose_photos_are_gone_becomes_smaller(catalog: Catalog) -> None:
