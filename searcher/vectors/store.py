@@ -7,7 +7,7 @@ there are enough of them for a new file. So files can be incomplete, and no phot
 import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,10 +186,10 @@ class VectorStore:
     def rebuild_if_needed(self, catalog: Catalog, progress: Progress = SILENT) -> bool:
         """Write files anew if many embeddings are in none, or are in one and gone. Returns whether it did.
 
-        It does nothing while another process is at it.
+        It does nothing while another process is at it. Raises SearcherError, for example if the disk is full.
         """
         try:
-            with catalog.lock(progress, BUILD_LOCK, wait=False):
+            with catalog.lock(progress, BUILD_LOCK, wait=False), self._writing():
                 with catalog.read() as view:
                     parts = _chain(self._parts_on_disk(view, self._state.parts))
                     spans = self._to_write(view, parts)
@@ -204,7 +204,7 @@ class VectorStore:
 
         Raises SearcherError, for example if the disk is full.
         """
-        with catalog.lock(progress, BUILD_LOCK):
+        with catalog.lock(progress, BUILD_LOCK), self._writing():
             with catalog.read() as view:
                 newest = view.embeddings.newest_id()
             self._write(catalog, [Span(0, newest, 0, None)], progress)
@@ -221,7 +221,7 @@ class VectorStore:
 
         Raises SearcherError, for example if the disk is full.
         """
-        with catalog.lock(progress, BUILD_LOCK):
+        with catalog.lock(progress, BUILD_LOCK), self._writing():
             with catalog.read() as view:
                 sound, found = self._verified(view)
                 parts, newest = _chain(sound), view.embeddings.newest_id()
@@ -254,11 +254,19 @@ class VectorStore:
         """
         for left in self._folder.glob(f"{self.model.vector_stem}*{_SUFFIX}.new"):
             left.unlink(missing_ok=True)  # of a process that was killed
+        for span in spans:
+            self._write_span(catalog, span, progress)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            for span in spans:
-                self._write_span(catalog, span, progress)
-        except OSError as error:
-            raise SearcherError(f"cannot write {self.path()}: {error.strerror}") from error
+            yield
+        except (OSError, MemoryError) as error:
+            reason = "not enough memory" if isinstance(error, MemoryError) else error.strerror or error
+            raise SearcherError(
+                f"cannot write the vector files in {self._folder}: {reason}; nothing is lost, and searches go on: solve "
+                "this, and run `searcher index` again"
+            ) from error
 
     def _phase(self, count: int, progress: Progress) -> AbstractContextManager[Progress]:
         """Where the progress of writing `count` vectors is shown: only that of graphs, which take minutes."""

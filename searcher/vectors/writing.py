@@ -4,7 +4,9 @@ The codes of a float16 flat index are the float16 vectors themselves. So a flat 
 FAISS's header, the vectors, their ids. A test compares the result with FAISS's own writer. A graph is built in memory.
 """
 
+import errno
 import os
+import shutil
 import struct
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -54,6 +56,8 @@ def write(path: Path, count: int, dim: int, chunks: Chunks, *, after: int = 0, g
     when this returns. The caller renames it after the catalog knows it. Raises OSError, for example when the disk is
     full; then no file is left behind.
     """
+    if graph and shutil.disk_usage(path.parent).free < count * (2 * dim + 8 * LINKS):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # now, and not after the minutes that a graph takes
     ids = np.empty(count, np.int64)
     try:
         with path.open("wb") as file:
