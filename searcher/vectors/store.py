@@ -264,8 +264,8 @@ class VectorStore:
         except (OSError, MemoryError) as error:
             reason = "not enough memory" if isinstance(error, MemoryError) else error.strerror or error
             raise SearcherError(
-                f"cannot write the vector files in {self._folder}: {reason}; nothing is lost, and searches go on: solve "
-                "this, and run `searcher index` again"
+                f"cannot write the vector files in {self._folder}: {reason}; nothing is lost, and searches go on: "
+                "solve this, and run `searcher index` again"
             ) from error
 
     def _phase(self, count: int, progress: Progress) -> AbstractContextManager[Progress]:

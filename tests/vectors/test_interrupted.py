@@ -1,6 +1,8 @@
 """Files are written while the process is interrupted or killed, or the disk fails: nothing is lost, searches go on."""
 
+import errno
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -8,12 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from searcher.catalog import Catalog
+from searcher.errors import SearcherError
 from searcher.progress import Progress
-from searcher.vectors.store import VectorStore
+from searcher.vectors import store, writing
+from searcher.vectors.store import StoreStatus, VectorStore
 from tests.vectors.filling import add, remove
 from tests.vectors.stores import check, damage, files, many_files, status
 
@@ -82,6 +88,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from searcher.catalog import Catalog
+from searcher.errors import SearcherError
 from searcher.progress import Progress
 from searcher.vectors import store
 from tests.vectors.stores import many_files
@@ -94,7 +101,8 @@ def step():
         os.kill(os.getpid(), 9)
 
 def seen(event, arguments):
-    if event in ("open", "os.rename", "os.remove") and "faiss" in str(arguments[0]):
+    path = str(arguments[0]) if arguments else ""
+    if (event == "open" and path.endswith(".new")) or (event in ("os.rename", "os.remove") and "faiss" in path):
         step()
 
 class Steps(Progress):
@@ -146,6 +154,7 @@ def builder() -> Iterator[Callable[[Path, int, Callable[[], None]], int]]:
         yield build
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", BEFORE)
 def test_a_build_that_is_killed_at_any_step_loses_nothing_and_searches_go_on(tmp_path: Path, before: str) -> None:
     origin = tmp_path / "origin"
@@ -181,3 +190,71 @@ def test_a_build_that_is_killed_at_any_step_loses_nothing_and_searches_go_on(tmp
         else:
             pytest.fail("it was never done")
         assert last > 10
+
+
+class Failing:
+    """The call number `at` of those that write fails, and all after it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, at: int) -> None:
+        self.calls, self.at = 0, at
+        patch.setattr(writing._Digested, "put", self._failing(writing._Digested.put))
+        patch.setattr(os, "fsync", self._failing(os.fsync))
+        patch.setattr(Path, "replace", self._failing(Path.replace))
+        patch.setattr(Path, "unlink", self._failing(Path.unlink))
+
+    def _failing(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
+            self.calls += 1
+            if self.at <= self.calls:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return call(*arguments, **options)
+
+        return called
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_disk_that_fails_at_any_call_costs_one_line_and_the_next_run_writes_the_files(
+    tmp_path: Path, before: str
+) -> None:
+    with many_files(), closing(Catalog(tmp_path / "origin")) as catalog:
+        BEFORE[before](catalog)
+    done = False
+    at = 1
+    while not done:
+        folder = shutil.copytree(tmp_path / "origin", tmp_path / f"failed-{at}")
+        with many_files(), closing(Catalog(folder)) as catalog:
+            with catalog.read() as view:
+                model = view.models.current()
+            assert model is not None
+            vectors = VectorStore(folder, model)
+            with pytest.MonkeyPatch.context() as patch:
+                failing = Failing(patch, at)
+                try:
+                    done = vectors.rebuild_if_needed(catalog)
+                except SearcherError as error:
+                    assert re.fullmatch("cannot write the vector files in .*: No space left on device; .*", str(error))
+            check(catalog, vectors)
+            check(catalog, VectorStore(folder, model))
+            assert done or failing.calls >= at
+            vectors.rebuild_if_needed(catalog)
+            found = status(catalog, vectors)
+            assert (found.kind, found.pending, found.gone) == ("hnsw", 0, 0)
+            assert not list(folder.glob("*.new"))
+            with catalog.read() as view:
+                assert vectors.problems(view) == []
+        at += 1 if at < 5 else 7  # a graph has many small writes
+    assert at > 20
+
+
+def test_a_graph_for_which_the_disk_has_no_room_is_refused_before_it_is_built(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = VectorStore(catalog.folder, add(catalog, 30))
+    vectors.rebuild(catalog)
+    add(catalog, 10, start=30)
+    monkeypatch.setattr(store, "GRAPH_FROM", 5)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=40 * 2 * vectors.model.dim))
+    with pytest.raises(SearcherError, match="No space left on device"):
+        vectors.rebuild_if_needed(catalog)
+    assert status(catalog, vectors) == StoreStatus("flat", 30, 10, 0)
+    check(catalog, vectors)
