@@ -31,7 +31,7 @@ from searcher.vectors.part import Part
 from searcher.vectors.store import GRAPH_FROM
 from searcher.vectors.writing import write
 
-K, QUERIES, PROCESSES = 20, 60, 5
+K, QUERIES, PROCESSES = 20, 60, 3
 SAVES_MS = 5.0
 """A graph pays if a search in a process that goes on takes so much less."""
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from searcher import Library, OptionChange, SearcherError
 from searcher.catalog.rows import VectorFile
 from searcher.indexer import IndexReport
 from searcher.library import indexing
-from searcher.vectors import store
+from searcher.vectors import store, writing
 from tests.histogram_model import COLOURS
 from tests.library.conftest import Album
 from tests.photos.test_metadata import bag, packet
@@ -215,7 +216,7 @@ class SlowBuild:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
-        real = store.write
+        real = writing.write
 
         def slow(path: Path, count: int, dim: int, chunks: Iterator[Any], **options: Any) -> VectorFile:
             def waited() -> Iterator[Any]:
@@ -230,6 +231,10 @@ class SlowBuild:
         monkeypatch.setattr(store, "write", slow)
 
 
+def _is_found(watched: Watched, name: str) -> bool:
+    return name in watched.paths()
+
+
 def test_new_photos_are_found_while_a_graph_is_built(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
     album.fill()
     build = SlowBuild(monkeypatch)
@@ -238,7 +243,7 @@ def test_new_photos_are_found_while_a_graph_is_built(album: Album, monkeypatch: 
         watched.until(build.begun.is_set)
         for number, colour in enumerate(("black", "red", "green"), 6):
             album.add(f"{number}.png", colour, number)
-            watched.until(lambda number=number: f"{number}.png" in watched.paths())
+            watched.until(partial(_is_found, watched, f"{number}.png"))
         assert album.library.status().kind == "flat"
         build.go_on.set()
         watched.until(lambda: (album.library.status().kind, album.library.status().pending) == ("hnsw", 0))
