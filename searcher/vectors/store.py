@@ -26,8 +26,11 @@ from searcher.vectors.writing import write
 
 log = logging.getLogger(__name__)
 
-GRAPH_FROM = 100_000
-"""From this many vectors on, a file has a graph: see benchmarks/ann.py. A smaller one is searched exactly."""
+GRAPH_FROM = 200_000
+"""From this many vectors on, a file has a graph. A smaller one is searched exactly, which finds every photo, and is
+written in a second. benchmarks/graph_from.py: a search saves 5 ms there, and less or nothing in a smaller file. A file
+of long vectors can hold only some more than this, or fewer: it has a graph when it is half full.
+"""
 AT_ONCE = 512
 """Vectors that are written between two looks at whether the work shall stop: a second on a busy machine."""
 BUILD_LOCK = "vectors.lock"
@@ -213,7 +216,11 @@ class VectorStore:
         """Whether `rebuild_if_needed` would build a graph now, which takes minutes."""
         with catalog.read() as view:
             spans = self._to_write(view, _chain(self._parts_on_disk(view, self._state.parts)))
-        return any(min(span.live, max_vectors(self.model.dim)) >= GRAPH_FROM for span in spans)
+        return any(self._has_graph(span.live) for span in spans)
+
+    def _has_graph(self, count: int) -> bool:
+        """Whether a file with so many vectors has a graph. Of more than a file can hold: whether the first one has."""
+        return count >= min(GRAPH_FROM, max_vectors(self.model.dim) // 2)
 
     def repair(self, catalog: Catalog, progress: Progress = SILENT) -> None:
         """Write what is missing or wrong, and all embeddings that no file covers. Reads the files whole, and keeps the
@@ -270,7 +277,7 @@ class VectorStore:
 
     def _phase(self, count: int, progress: Progress) -> AbstractContextManager[Progress]:
         """Where the progress of writing `count` vectors is shown: only that of graphs, which take minutes."""
-        if min(count, max_vectors(self.model.dim)) < GRAPH_FROM:
+        if not self._has_graph(count):
             return nullcontext(SILENT)
         progress.notice(f"arranging {count:,} vectors for fast searches, which go on meanwhile")
         return progress.phase("Arranging vectors")
@@ -286,7 +293,7 @@ class VectorStore:
                     some = ids[start : start + most]
                     fresh = self.path(after).with_suffix(f"{_SUFFIX}.new")
                     rows = _counted(_committed(catalog, self.model, some), start, len(ids), phase)
-                    file = write(fresh, len(some), self.model.dim, rows, after=after, graph=len(some) >= GRAPH_FROM)
+                    file = write(fresh, len(some), self.model.dim, rows, after=after, graph=self._has_graph(len(some)))
                     written.append((fresh, file))
                     after = file.last_id
             with catalog.write() as change:  # before the files appear: a reader never meets an unknown one

@@ -9,7 +9,7 @@ import pytest
 
 from searcher.catalog import Catalog
 from searcher.progress import Progress
-from searcher.vectors import store
+from searcher.vectors import plan, store
 from searcher.vectors.store import StoreStatus, VectorStore
 from tests.vectors.filling import add, remove
 from tests.vectors.stores import check, damage, files, many_files, put, status
@@ -176,3 +176,11 @@ def test_files_that_a_killed_process_has_not_removed_are_removed_by_the_next_run
         path.write_bytes(data)
     assert not vectors.rebuild_if_needed(catalog)
     assert files(vectors) == [vectors.path()]
+
+
+@pytest.mark.parametrize(("dim", "least"), [(384, 200_000), (512, 200_000), (1536, 87_381)])
+def test_the_largest_files_have_a_graph_whatever_the_length_of_the_vectors(
+    catalog: Catalog, dim: int, least: int
+) -> None:
+    vectors = VectorStore(catalog.folder, add(catalog, 1)._replace(dim=dim))
+    assert [vectors._has_graph(count) for count in (least - 1, least, plan.max_vectors(dim))] == [False, True, True]
