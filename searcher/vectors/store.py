@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 
 GRAPH_FROM = 200_000
 """From this many vectors on, a file has a graph. A smaller one is searched exactly, which finds every photo, and is
-written in a second. Of 100,000 vectors of 512 numbers, a search with a graph saves 3 ms, and a new process loses more when
-it opens the file: see benchmarks/graph_from.py. A file of long vectors can hold only some more than this, or fewer: it
-has a graph when it is half full.
+written in a second. Of 100,000 vectors of 512 numbers, a search with a graph saves 3 ms, and a new process loses more
+when it opens the file: see benchmarks/graph_from.py. A file of long vectors can hold only some more than this, or
+fewer: it has a graph when it is half full.
 """
 AT_ONCE = 512
 """Vectors that are written between two looks at whether the work shall stop: a second on a busy machine."""
