@@ -8,7 +8,9 @@ from searcher.commands.common import json_option, library_option, plural, print_
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Build the FAISS files again, and remove damaged embeddings.")
+@click.option(
+    "--repair", is_flag=True, help="Write damaged or missing FAISS files again, and remove damaged embeddings."
+)
 @click.option("--photos", is_flag=True, help="Also read all photos, and list those that are not what was indexed.")
 @library_option
 @json_option
@@ -22,7 +24,7 @@ def command(repair: bool, photos: bool, library_dir: Path | str | None, as_json:
     """
     from searcher.library import Library
 
-    with Library.open(library_dir) as library, reporting("Checking", quiet=not photos) as progress:
+    with Library.open(library_dir) as library, reporting("Checking", quiet=not (photos or repair)) as progress:
         report = library.check(repair=repair, photos=photos, progress=progress)
     if as_json:
         print_json(report.as_dict())

@@ -170,6 +170,19 @@ class Terminal(Progress):
             bar, task = self._bar
             bar.update(task, completed=done, total=total)
 
+    @contextmanager
+    def phase(self, title: str) -> "Iterator[Terminal]":
+        """Shows a second bar below the first one."""
+        if self._bar is None:
+            yield self
+            return
+        bar, _ = self._bar
+        task = bar.add_task(title, total=None)
+        try:
+            yield Terminal(self.quiet, (bar, task))
+        finally:
+            bar.remove_task(task)
+
     def notice(self, message: str) -> None:
         note(message, self.quiet)
 

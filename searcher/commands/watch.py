@@ -2,6 +2,7 @@
 
 import signal
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -41,8 +42,11 @@ def command(paths: tuple[Path, ...], tag: bool, library_dir: Path | str | None, 
     signal.signal(signal.SIGINT, _stop)  # a shell lets programs in the background ignore it
     told: tuple[str, ...] = ()
     try:
-        with Library.open(library_dir, create=bool(paths)) as library:
-            for number, report in enumerate(library.watch(*paths, progress=Terminal(quiet))):
+        with (
+            Library.open(library_dir, create=bool(paths)) as library,
+            closing(library.watch(*paths, progress=Terminal(quiet))) as reports,
+        ):
+            for number, report in enumerate(reports):
                 if report.notices != told:
                     told = report.notices
                     for line in told:

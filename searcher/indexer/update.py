@@ -111,7 +111,7 @@ class _Update:
                 log.debug("committed %d files, from %s", len(batch), batch[0].key.relpath)
                 self._advance(len(batch))
                 if self.done >= next_rebuild:
-                    self.store.rebuild_if_needed(self.look.catalog)  # silent: the progress is that of photos
+                    self.store.rebuild_if_needed(self.look.catalog, self.progress)
                     next_rebuild = 2 * self.done
         committer.finish(self.progress)
         return committer.vacated

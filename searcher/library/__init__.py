@@ -8,7 +8,7 @@
 `encoders`    which model belongs to a library
 `refresh`     what derives from the embeddings is brought up to date
 `check`       is a library sound? `photo_check`: are the photos still what was indexed?
-`watching`    the library follows its folders
+`watching`    the library follows its folders; `background`: graphs are built meanwhile
 `overview`    a library at a glance; `remembered`: counts, until the catalog changes
 `backup`      what a person has typed, to a file and back
 `searching`   searches, and pages of their hits

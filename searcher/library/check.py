@@ -47,7 +47,7 @@ def repair(catalog: Catalog, store: VectorStore, found: CheckReport, progress: P
     with catalog.write(progress) as change:
         change.embeddings.remove(bad_embeddings(change.view, store))
         change.files.read_again(store.model.id)
-    store.rebuild(catalog, progress)
+    store.repair(catalog, progress)
     with catalog.read() as view:
         without = view.embeddings.images_without(store.model.id)
     left = find_problems(catalog, store).problems

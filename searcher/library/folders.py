@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,18 +53,32 @@ class FolderMethods(LocalCore):
 
     def watch(
         self, *paths: str | Path, stop: threading.Event | None = None, progress: Progress = SILENT
-    ) -> "Iterator[IndexReport]":
+    ) -> "Generator[IndexReport]":
         """Index `paths` (folders; none means all known folders), and again whenever something in them changes.
 
         Yields the report of each run, until `stop` is set. Raises SearcherError if the first run fails; later errors
         become notices. Needs the extra `watch`.
         """
+        from searcher.library import indexing
+        from searcher.library.background import Background
         from searcher.library.watching import watch
 
-        def index(touched: Sequence[str]) -> "IndexReport":
-            return self.index(*touched, progress=progress)
+        background = Background()
 
-        return watch(self._catalog, index, paths, stop or threading.Event(), progress)
+        def update(touched: Sequence[str]) -> "IndexReport":
+            return indexing.index(
+                self._catalog,
+                self._encoders,
+                self._store_of,
+                touched,
+                progress,
+                options=NO_CHANGE,
+                retry=False,
+                check_content=False,
+                renew=background.refresh,
+            )
+
+        return watch(self._catalog, update, background, paths, stop or threading.Event(), progress)
 
     def forget(self, folder: str | Path, progress: Progress = SILENT) -> int:
         """Forget what was indexed in a folder. No photo is touched. Returns how many images."""

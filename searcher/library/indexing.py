@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from searcher.models.encoder import DualEncoder
     from searcher.vectors.store import VectorStore
 
+    Refresh = Callable[[Catalog, VectorStore, Progress], None]
+
 
 def index(
     catalog: Catalog,
@@ -30,8 +32,9 @@ def index(
     options: OptionChange,
     retry: bool,
     check_content: bool,
+    renew: "Refresh | None" = None,
 ) -> IndexReport:
-    """See `Library.index`."""
+    """See `Library.index`. renew: is called instead of `refresh`."""
     started = time.monotonic()
     named = named_paths(catalog, paths)
     new_model = encoders.new()
@@ -58,7 +61,7 @@ def index(
     if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
         from searcher.library.refresh import refresh
 
-        refresh(catalog, store_of(row_now), progress)
+        (renew or refresh)(catalog, store_of(row_now), progress)
     with catalog.read() as view:
         older = view.metadata.unread_count()
     if found.changes.sidecars or older:

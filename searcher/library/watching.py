@@ -17,6 +17,7 @@ from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.filters.uri import is_uri
 from searcher.indexer.places import absolute, holds_something
 from searcher.indexer.report import IndexReport
+from searcher.library.background import Background
 from searcher.photos.rules import IGNORE_FILE, Rules
 from searcher.photos.scan import mount_points_below
 from searcher.photos.suffixes import READ_SUFFIXES, SIDECAR_SUFFIX, suffix_of
@@ -45,18 +46,33 @@ class _Root(NamedTuple):
 
 
 def watch(
-    catalog: Catalog, index: Index, paths: Sequence[str | Path], stop: Event, progress: Progress
-) -> Iterator[IndexReport]:
+    catalog: Catalog,
+    index: Index,
+    background: Background,
+    paths: Sequence[str | Path],
+    stop: Event,
+    progress: Progress,
+) -> Generator[IndexReport]:
     """Index `paths` (folders; none means all known folders) now and whenever something in them changes.
 
-    index: indexes the paths that it is given, or everything. Yields the report of each run until `stop` is set. Raises
-    SearcherError if the first run fails. Errors of later runs become notices, and the run is repeated.
+    index: indexes the paths that it is given, or everything. background: what it does beside. Yields the report of each
+    run until `stop` is set. Raises SearcherError if the first run fails. Errors of later runs become notices, and the
+    run is repeated.
     """
     _watchfiles()
     named = [absolute(path) for path in paths]
     for path in named:
         if os.path.isfile(path):
             raise InvalidInput(f"{os.fsdecode(path)} is a file: name folders to watch")
+    try:
+        yield from _runs(catalog, index, background, named, stop, progress)
+    finally:
+        background.stop()
+
+
+def _runs(
+    catalog: Catalog, index: Index, background: Background, named: Sequence[bytes], stop: Event, progress: Progress
+) -> Generator[IndexReport]:
     whole = [os.fsdecode(path) for path in named]
     yield index(whole)
     while not stop.is_set():
@@ -76,7 +92,16 @@ def watch(
                     stop.wait(RETRY_S)
                     break
                 yield report
-                due = _wait(catalog, named, places, changes)
+                due = _wait(catalog, named, places, _telling(changes, background, progress))
+
+
+def _telling(
+    changes: Iterator[set[bytes] | None], background: Background, progress: Progress
+) -> Iterator[set[bytes] | None]:
+    """The same changes. Between them, the notices from the background are passed on."""
+    for changed in changes:
+        background.tell(progress)
+        yield changed
 
 
 def _wait(

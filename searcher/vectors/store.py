@@ -6,8 +6,8 @@ there are enough of them for a new file. So files can be incomplete, and no phot
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,14 @@ from searcher.vectors.writing import write
 
 log = logging.getLogger(__name__)
 
-GRAPH_FROM = 100_000
-"""From this many vectors on, a file has a graph: see benchmarks/ann.py. A smaller one is searched exactly."""
+GRAPH_FROM = 200_000
+"""From this many vectors on, a file has a graph. A smaller one is searched exactly, which finds every photo, and is
+written in a second. Of 100,000 vectors of 512 numbers, a search with a graph saves 3 ms, and a new process loses more
+when it opens the file: see benchmarks/graph_from.py. A file of long vectors can hold only some more than this, or
+fewer: it has a graph when it is half full.
+"""
+AT_ONCE = 512
+"""Vectors that are written between two looks at whether the work shall stop: a second on a busy machine."""
 BUILD_LOCK = "vectors.lock"
 _SUFFIX = ".faiss"
 _END = 2**63 - 1  # no id is larger
@@ -159,32 +165,39 @@ class VectorStore:
 
     def problems(self, view: View) -> list[str]:
         """What is wrong with the files. Reads them whole."""
-        known, found, parts = self._known(view), [], []
+        sound, found = self._verified(view)
+        named = {path for path, _ in self._files()}
+        missing = {self.path(after) for after, last in _gaps(_chain(sound)) if self._live(view, after, last)} - named
+        written = {self.path(file.after_id) for file in self._known(view).values()}
+        return list(found.values()) + [f"{path.name}: missing" for path in sorted(missing & written)]
+
+    def _verified(self, view: View) -> tuple[list[Part], dict[Path, str]]:
+        """The files whose every byte is right, and what is wrong with the others."""
+        known, sound, found = self._known(view), [], {}
         for path, after in self._files():
             file = known.get(read_digest(path) or b"")
             if not verify(path):
-                found.append(f"{path.name}: damaged")
+                found[path] = f"{path.name}: damaged"
             elif file is None or file.after_id != after:
-                found.append(f"{path.name}: does not belong to this catalog")
+                found[path] = f"{path.name}: does not belong to this catalog"
             else:
                 try:
-                    parts.append(Part.open(path, file, self.model.dim))
+                    sound.append(Part.open(path, file, self.model.dim))
                 except Damaged as error:
-                    found.append(str(error))
-        named = {path for path, _ in self._files()}
-        missing = {self.path(after) for after, _ in _gaps(_chain(parts))} - named
-        written = {self.path(file.after_id) for file in known.values()}
-        return found + [f"{path.name}: missing" for path in sorted(missing & written)]
+                    found[path] = str(error)
+        return sound, found
 
     def rebuild_if_needed(self, catalog: Catalog, progress: Progress = SILENT) -> bool:
         """Write files anew if many embeddings are in none, or are in one and gone. Returns whether it did.
 
-        It does nothing while another process is at it.
+        It does nothing while another process is at it. Raises SearcherError, for example if the disk is full.
         """
         try:
-            with catalog.lock(progress, BUILD_LOCK, wait=False):
+            with catalog.lock(progress, BUILD_LOCK, wait=False), self._writing():
                 with catalog.read() as view:
-                    spans = self._to_write(view)
+                    parts = _chain(self._parts_on_disk(view, self._state.parts))
+                    spans = self._to_write(view, parts)
+                self._remove_unused(parts)
                 self._write(catalog, spans, progress)
         except Busy:
             return False
@@ -195,13 +208,46 @@ class VectorStore:
 
         Raises SearcherError, for example if the disk is full.
         """
-        with catalog.lock(progress, BUILD_LOCK):
+        with catalog.lock(progress, BUILD_LOCK), self._writing():
             with catalog.read() as view:
                 newest = view.embeddings.newest_id()
             self._write(catalog, [Span(0, newest, 0, None)], progress)
 
-    def _to_write(self, view: View) -> list[Span]:
-        parts, newest = _chain(self._parts_on_disk(view, self._state.parts)), view.embeddings.newest_id()
+    def needs_graph(self, catalog: Catalog) -> bool:
+        """Whether `rebuild_if_needed` would build a graph now, which takes minutes."""
+        with catalog.read() as view:
+            spans = self._to_write(view, _chain(self._parts_on_disk(view, self._state.parts)))
+        return any(self._has_graph(span.live) for span in spans)
+
+    def _has_graph(self, count: int) -> bool:
+        """Whether a file with so many vectors has a graph. Of more than a file can hold: whether the first one has."""
+        return count >= min(GRAPH_FROM, max_vectors(self.model.dim) // 2)
+
+    def repair(self, catalog: Catalog, progress: Progress = SILENT) -> None:
+        """Write what is missing or wrong, and all embeddings that no file covers. Reads the files whole, and keeps the
+        good ones.
+
+        Raises SearcherError, for example if the disk is full.
+        """
+        with catalog.lock(progress, BUILD_LOCK), self._writing():
+            with catalog.read() as view:
+                sound, found = self._verified(view)
+                parts, newest = _chain(sound), view.embeddings.newest_id()
+                gaps = [(after, min(last, newest)) for after, last in _gaps(parts) if after < newest]
+                spans = [Span(*gap, live, None) for gap in gaps if (live := self._live(view, *gap))]
+            for path in found:  # first: a search finds the same in the catalog
+                path.unlink(missing_ok=True)
+            self._remove_unused(parts)
+            self._write(catalog, spans, progress)
+
+    def _remove_unused(self, parts: Sequence[Part]) -> None:
+        """Remove the files that begin inside of a good one. A process that was killed has left them."""
+        for path, after in self._files():
+            if any(part.file.after_id < after < part.file.last_id for part in parts):
+                path.unlink(missing_ok=True)
+
+    def _to_write(self, view: View, parts: Sequence[Part]) -> list[Span]:
+        newest = view.embeddings.newest_id()
         covered = [(part.file.after_id, part.file.last_id, len(part)) for part in parts]
         gaps = [(after, min(last, newest), None) for after, last in _gaps(parts) if after < newest]
         spans = [
@@ -216,11 +262,26 @@ class VectorStore:
         """
         for left in self._folder.glob(f"{self.model.vector_stem}*{_SUFFIX}.new"):
             left.unlink(missing_ok=True)  # of a process that was killed
+        for span in spans:
+            self._write_span(catalog, span, progress)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         try:
-            for span in spans:
-                self._write_span(catalog, span, progress)
-        except OSError as error:
-            raise SearcherError(f"cannot write {self.path()}: {error.strerror}") from error
+            yield
+        except (OSError, MemoryError) as error:
+            reason = "not enough memory" if isinstance(error, MemoryError) else error.strerror or error
+            raise SearcherError(
+                f"cannot write the vector files in {self._folder}: {reason}; nothing is lost, and searches go on: "
+                "solve this, and run `searcher index` again"
+            ) from error
+
+    def _phase(self, count: int, progress: Progress) -> AbstractContextManager[Progress]:
+        """Where the progress of writing `count` vectors is shown: only that of graphs, which take minutes."""
+        if not self._has_graph(count):
+            return nullcontext(SILENT)
+        progress.notice(f"arranging {count:,} vectors for fast searches, which go on meanwhile")
+        return progress.phase("Arranging vectors")
 
     def _write_span(self, catalog: Catalog, span: Span, progress: Progress) -> None:
         with catalog.read() as view:
@@ -228,16 +289,14 @@ class VectorStore:
         most, after = max_vectors(self.model.dim), span.after
         written: list[tuple[Path, VectorFile]] = []
         try:
-            for start in range(0, max(1, len(ids)), most):
-                some = ids[start : start + most]
-                fresh = self.path(after).with_suffix(f"{_SUFFIX}.new")
-                rows = _committed(catalog, self.model, some)
-                graph = len(some) >= GRAPH_FROM
-                if graph:
-                    progress.notice(f"arranging {len(some):,} vectors for fast searches, which go on meanwhile")
-                file = write(fresh, len(some), self.model.dim, rows, after=after, graph=graph, progress=progress)
-                written.append((fresh, file))
-                after = file.last_id
+            with self._phase(len(ids), progress) as phase:
+                for start in range(0, max(1, len(ids)), most):
+                    some = ids[start : start + most]
+                    fresh = self.path(after).with_suffix(f"{_SUFFIX}.new")
+                    rows = _counted(_committed(catalog, self.model, some), start, len(ids), phase)
+                    file = write(fresh, len(some), self.model.dim, rows, after=after, graph=self._has_graph(len(some)))
+                    written.append((fresh, file))
+                    after = file.last_id
             with catalog.write() as change:  # before the files appear: a reader never meets an unknown one
                 change.models.add_vector_files(self.model.id, [file for _, file in written])
             for fresh, file in reversed(written):  # the first one replaces the one that covered all of them
@@ -252,6 +311,18 @@ class VectorStore:
         finally:
             for fresh, _ in written:
                 fresh.unlink(missing_ok=True)
+
+
+def _counted(
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]], done: int, total: int, progress: Progress
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The same rows in smaller chunks. progress: is told when each is written. done: how many were before."""
+    for ids, vectors in chunks:
+        for start in range(0, len(ids), AT_ONCE):
+            some = ids[start : start + AT_ONCE]
+            yield some, vectors[start : start + AT_ONCE]
+            done += len(some)
+            progress.advance(done, total)
 
 
 def _committed(catalog: Catalog, model: ModelRow, ids: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

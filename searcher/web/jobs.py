@@ -5,8 +5,8 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,7 +37,8 @@ class Job(BaseModel):
     kind: Kind
     title: str = Field(description="What it does, for people.")
     state: State = "running"
-    done: int = Field(default=0, description="How many photos are done.")
+    phase: str | None = Field(default=None, description="What is done now, if it is not photos that are counted.")
+    done: int = Field(default=0, description="How many photos are done, or how much of the phase.")
     total: int | None = Field(default=None, description="How many there are; null while they are counted.")
     notices: list[str] = Field(default=[], description="What the user should know.")
     error: str | None = Field(default=None, description="Why it failed, or that it was stopped; one line.")
@@ -197,6 +198,15 @@ class _Run(Progress):
         if now - self._shown >= UPDATE_S or done == total or total != self.job.total:
             self._shown = now
             self._change(done=done, total=total)
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Progress]:
+        before = {"done": self.job.done, "total": self.job.total, "phase": self.job.phase}
+        self._change(phase=title, done=0, total=None)
+        try:
+            yield self
+        finally:
+            self._change(**before)
 
     def notice(self, message: str) -> None:
         self._go_on()

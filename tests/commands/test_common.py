@@ -144,8 +144,15 @@ def test_the_progress_bar_shows_the_progress(monkeypatch: pytest.MonkeyPatch, tm
         with reporting("Indexing", quiet=False) as progress:
             progress.advance(0, None)
             progress.advance(40, 100)
+            with progress.phase("Arranging vectors") as phase:
+                phase.advance(70, 500)
+                phase.notice("this takes minutes")
+            progress.advance(50, 100)
         terminal.seek(0)
-        assert "40/100" in terminal.read()
+        shown = terminal.read()
+    # a bar of its own, below that of the photos
+    assert re.search("Indexing.*40/100.*Arranging vectors.*70/500", shown, re.DOTALL)
+    assert re.search("Indexing.*50/100", shown) and "this takes minutes" in shown
 
 
 def test_a_table_in_a_pipe_has_one_whole_row_per_line(capsys: pytest.CaptureFixture[str]) -> None:

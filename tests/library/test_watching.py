@@ -7,13 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from searcher import Library, OptionChange, SearcherError
+from searcher.catalog.rows import VectorFile
 from searcher.indexer import IndexReport
+from searcher.library import indexing
+from searcher.vectors import store, writing
 from tests.histogram_model import COLOURS
 from tests.library.conftest import Album
 from tests.photos.test_metadata import bag, packet
@@ -193,17 +198,90 @@ def test_an_error_of_a_later_run_is_a_notice_and_the_run_is_repeated(
     album.fill()
     monkeypatch.setattr("searcher.library.watching.RETRY_S", 0.1)
     with watching(album) as watched:
-        real, failures = album.library.index, iter([True, True])
+        real, failures = indexing.index, iter([True, True])
 
-        def fail(*paths: str, **options: object) -> IndexReport:
+        def fail(*arguments: object, **options: object) -> IndexReport:
             if next(failures, False):
                 raise SearcherError("the disk is full")
-            return real(*paths, **options)  # type: ignore[arg-type]
+            return real(*arguments, **options)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(album.library, "index", fail)
+        monkeypatch.setattr(indexing, "index", fail)
         album.add("yellow.png", "yellow", 5)
         watched.until(lambda: "yellow.png" in watched.paths())
     assert watched.progress.notices == ["the disk is full; trying again in 0 seconds"] * 2
+
+
+class SlowBuild:
+    """Graphs are built for this: it waits before it writes a file."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        real = writing.write
+
+        def slow(path: Path, count: int, dim: int, chunks: Iterator[Any], **options: Any) -> VectorFile:
+            def waited() -> Iterator[Any]:
+                for chunk in chunks:
+                    self.begun.set()
+                    self.go_on.wait(20)
+                    yield chunk
+
+            return real(path, count, dim, waited(), **options)
+
+        monkeypatch.setattr(store, "GRAPH_FROM", 5)
+        monkeypatch.setattr(store, "write", slow)
+
+
+def _is_found(watched: Watched, name: str) -> bool:
+    return name in watched.paths()
+
+
+def test_new_photos_are_found_while_a_graph_is_built(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    album.fill()
+    build = SlowBuild(monkeypatch)
+    with watching(album) as watched:
+        album.add("yellow.png", "yellow", 5)
+        watched.until(build.begun.is_set)
+        for number, colour in enumerate(("black", "red", "green"), 6):
+            album.add(f"{number}.png", colour, number)
+            watched.until(partial(_is_found, watched, f"{number}.png"))
+        assert album.library.status().kind == "flat"
+        build.go_on.set()
+        watched.until(lambda: (album.library.status().kind, album.library.status().pending) == ("hnsw", 0))
+        watched.until(lambda: bool(watched.progress.notices))
+        assert watched.progress.notices[0].startswith("arranging 5 vectors for fast searches")
+    with album.library._catalog.read() as view:
+        assert view.models.is_refreshed()
+
+
+def test_a_build_that_watching_stops_is_done_by_the_next_run(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    album.fill()
+    build = SlowBuild(monkeypatch)
+    with watching(album) as watched:
+        album.add("yellow.png", "yellow", 5)
+        watched.until(build.begun.is_set)
+        watched.stop.set()
+        threading.Timer(0.3, build.go_on.set).start()
+    assert album.library.status().kind == "flat" and album.library.status().pending == 1
+    assert not list(album.library.folder.glob("*.new"))
+    assert album.counts() == {"unchanged": 5}
+    assert album.library.status().kind == "hnsw" and album.library.status().pending == 0
+
+
+def test_a_build_that_fails_while_watching_is_a_notice(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    album.fill()
+    monkeypatch.setattr(store, "GRAPH_FROM", 5)
+
+    def full(*arguments: object, **options: object) -> VectorFile:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write", full)
+        with watching(album) as watched:
+            album.add("yellow.png", "yellow", 5)
+            watched.until(lambda: any("No space left" in notice for notice in watched.progress.notices))
+            assert "yellow.png" in watched.paths()
+    assert album.counts() == {"unchanged": 5}
+    assert album.library.status().kind == "hnsw"
 
 
 def test_a_folder_that_goes_before_it_is_indexed_does_not_hold_up_the_rest(
@@ -211,14 +289,14 @@ def test_a_folder_that_goes_before_it_is_indexed_does_not_hold_up_the_rest(
 ) -> None:
     album.fill()
     with watching(album) as watched:
-        real, folders = album.library.index, iter([album.folder / "new"])
+        real, folders = indexing.index, iter([album.folder / "new"])
 
-        def late(*paths: str, **options: object) -> IndexReport:
+        def late(*arguments: object, **options: object) -> IndexReport:
             if folder := next(folders, None):
                 shutil.rmtree(folder)
-            return real(*paths, **options)  # type: ignore[arg-type]
+            return real(*arguments, **options)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(album.library, "index", late)
+        monkeypatch.setattr(indexing, "index", late)
         album.add("new/yellow.png", "yellow", 5)
         album.add("black.png", "black", 6)
         watched.until(lambda: "black.png" in watched.paths())

@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -19,80 +17,14 @@ from hypothesis import strategies as st
 from searcher.catalog import Catalog
 from searcher.catalog.rows import ModelRow
 from searcher.errors import SearcherError
-from searcher.progress import Progress
-from searcher.vectors import plan, store
+from searcher.vectors import plan
 from searcher.vectors.part import verify
 from searcher.vectors.store import StoreStatus, VectorStore
 from searcher.vectors.writing import write
-from tests.vectors.filling import DIM, add, all_vectors, check_ranking, remove, unit_vectors
+from tests.vectors.filling import add, all_vectors, remove, unit_vectors
+from tests.vectors.stores import check, damage, files, many_files, put, status
 
 CHECKOUT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[Catalog]:
-    with closing(Catalog(tmp_path)) as catalog:
-        yield catalog
-
-
-@contextmanager
-def many_files(graphs: bool = True) -> Iterator[None]:
-    """In it, a file holds at most 10 vectors and takes in hardly any other, and has a graph."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "SMALL", 2)
-        patch.setattr(plan, "FAN", 1)
-        patch.setattr(plan, "MAX_BYTES", 10 * 2 * DIM)
-        if graphs:
-            patch.setattr(store, "GRAPH_FROM", 1)
-        yield
-
-
-def files(vectors: VectorStore) -> list[Path]:
-    """The vector files on disk."""
-    return [path for path, _ in vectors._files()]
-
-
-def check(catalog: Catalog, vectors: VectorStore, seed: int = 1) -> None:
-    """After `sync`, a search among all embeddings, and among some, equals an exact search in the catalog."""
-    queries = unit_vectors(2, seed)
-    with catalog.read() as view:
-        vectors.sync(view)
-        expected = all_vectors(view, vectors.model)
-        allowed = np.array(sorted(expected)[::3], np.int64)
-        for ids, wanted in ((None, expected), (allowed, {id: expected[id] for id in allowed.tolist()})):
-            everything = max(1, vectors.size)
-            scores, found = vectors.search(queries, everything, ids)
-            assert scores.shape == found.shape == (2, everything)
-            assert scores.dtype == np.float32 and found.dtype == np.int64
-            for query, row_scores, row_ids in zip(queries, scores.tolist(), found.tolist(), strict=True):
-                hits = [hit for hit in zip(row_ids, row_scores, strict=True) if hit[0] in wanted]
-                check_ranking(hits, wanted, query, everything)
-                if ids is not None:
-                    assert set(row_ids) - {-1} == set(wanted)
-
-
-def status(catalog: Catalog, vectors: VectorStore) -> StoreStatus:
-    with catalog.read() as view:
-        return vectors.status(view)
-
-
-def put(path: Path, data: bytes) -> None:
-    """Replace a file as a copy program does: whoever has the old one open keeps it."""
-    new = path.with_name("new")
-    new.write_bytes(data)
-    new.replace(path)
-
-
-def damage(path: Path, kind: str) -> None:
-    """Damage a vector file."""
-    data = bytearray(path.read_bytes())
-    if kind == "header":
-        data[8] ^= 1  # the number of vectors
-    elif kind == "cut":
-        del data[-20:]
-    else:
-        data = bytearray(b"not an index" * 100)
-    put(path, bytes(data))
 
 
 STEPS = (
@@ -403,167 +335,3 @@ def test_a_thread_with_an_older_view_takes_nothing_away_from_the_others(catalog:
                 vectors.sync(old)
                 _, ids = vectors.search(unit_vectors(1, 1), 1000)
                 assert all_vectors(new, model).keys() <= set(ids[0].tolist())
-
-
-# several files
-
-
-def test_new_embeddings_become_files_of_their_own_and_are_merged(catalog: Catalog) -> None:
-    with many_files():
-        vectors = VectorStore(catalog.folder, add(catalog, 25))
-        assert vectors.rebuild_if_needed(catalog)
-        assert len(files(vectors)) == 3
-        assert status(catalog, vectors) == StoreStatus("hnsw", 25, 0, 0)
-        kept = {path: path.read_bytes() for path in files(vectors)[:2]}
-        for start in range(25, 100, 5):
-            add(catalog, 5, start)
-            vectors.rebuild_if_needed(catalog)
-            check(catalog, vectors)
-        assert {path: path.read_bytes() for path in kept} == kept  # what is full is not written again
-        assert status(catalog, vectors) == StoreStatus("hnsw", 100, 0, 0)
-        assert 10 <= len(files(vectors)) <= 16
-        with catalog.read() as view:
-            assert vectors.problems(view) == []
-            assert len(view.models.vector_files(vectors.model.id)) <= 2 * len(files(vectors))
-
-
-def test_building_a_graph_is_announced_and_shows_its_progress(catalog: Catalog) -> None:
-    seen: list[object] = []
-
-    class Recording(Progress):
-        def advance(self, done: int, total: int | None) -> None:
-            seen.append((done, total))
-
-        def notice(self, message: str) -> None:
-            seen.append(message.split(",")[0])
-
-    with many_files():
-        VectorStore(catalog.folder, add(catalog, 15)).rebuild_if_needed(catalog, Recording())
-    assert seen == ["arranging 10 vectors for fast searches", (10, 10), "arranging 5 vectors for fast searches", (5, 5)]
-
-
-def test_a_file_whose_photos_are_gone_becomes_smaller(catalog: Catalog) -> None:
-    with many_files():
-        vectors = VectorStore(catalog.folder, add(catalog, 40))
-        vectors.rebuild(catalog)
-        assert len(files(vectors)) == 4
-        remove(catalog, range(10, 30))
-        assert vectors.rebuild_if_needed(catalog)
-        assert status(catalog, vectors) == StoreStatus("hnsw", 20, 0, 0)
-        check(catalog, vectors)
-        vectors.rebuild(catalog)
-        assert len(files(vectors)) == 2
-        remove(catalog, range(40))
-        vectors.rebuild(catalog)
-        check(catalog, vectors)
-        assert status(catalog, VectorStore(catalog.folder, vectors.model)) == StoreStatus("none", 0, 0, 0)
-
-
-@pytest.mark.parametrize("lost", range(4))
-def test_each_of_several_files_is_named_and_written_again_when_it_is_lost(catalog: Catalog, lost: int) -> None:
-    with many_files():
-        vectors = VectorStore(catalog.folder, add(catalog, 40))
-        vectors.rebuild(catalog)
-        others = {path: path.read_bytes() for path in files(vectors)}
-        path = files(vectors)[lost]
-        del others[path]
-        path.unlink()
-        check(catalog, VectorStore(catalog.folder, vectors.model))
-        with catalog.read() as view:
-            assert vectors.problems(view) == [f"{path.name}: missing"]
-        assert VectorStore(catalog.folder, vectors.model).rebuild_if_needed(catalog)
-        assert {path: path.read_bytes() for path in others} == others
-        with catalog.read() as view:
-            assert vectors.problems(view) == []
-
-
-def test_a_damaged_graph_is_noticed_and_written_again(catalog: Catalog) -> None:
-    with many_files():
-        vectors = VectorStore(catalog.folder, add(catalog, 40))
-        vectors.rebuild(catalog)
-        path = files(vectors)[1]
-        data = bytearray(path.read_bytes())
-        link = data.index(struct.pack("<3i", -1, -1, -1))  # unused links of a node
-        data[link : link + 4] = struct.pack("<i", 10**9)
-        put(path, bytes(data))
-        fresh = VectorStore(catalog.folder, vectors.model)
-        check(catalog, fresh)
-        assert status(catalog, fresh) == StoreStatus("hnsw", 30, 10, 0)
-        with catalog.read() as view:
-            assert fresh.problems(view) == [f"{path.name}: damaged"]
-        assert fresh.rebuild_if_needed(catalog)
-        assert status(catalog, fresh) == StoreStatus("hnsw", 40, 0, 0)
-
-
-@pytest.mark.parametrize("moment", [1, 2, 3])
-def test_an_interrupted_build_keeps_the_old_files(catalog: Catalog, moment: int) -> None:
-    with many_files():
-        vectors = VectorStore(catalog.folder, add(catalog, 25))
-        vectors.rebuild(catalog)
-        old = {path: path.read_bytes() for path in files(vectors)}
-        add(catalog, 15, start=25)
-
-        class Interrupting(Progress):
-            calls = 0
-
-            def advance(self, done: int, total: int | None = None) -> None:
-                self.calls += 1
-                if self.calls == moment:
-                    raise KeyboardInterrupt
-
-        with pytest.raises(KeyboardInterrupt):
-            vectors.rebuild(catalog, Interrupting())
-        assert {path: path.read_bytes() for path in files(vectors)} == old
-        assert not list(catalog.folder.glob("*.new"))
-        check(catalog, VectorStore(catalog.folder, vectors.model))
-        with catalog.read() as view:
-            assert vectors.problems(view) == []
-        vectors.rebuild(catalog)
-        check(catalog, vectors)
-
-
-KILLED = """
-import os, sys
-from pathlib import Path
-from searcher.catalog import Catalog
-from searcher.vectors import plan, store
-from tests.vectors.filling import DIM
-plan.SMALL, plan.FAN, plan.MAX_BYTES, store.GRAPH_FROM = 2, 1, 10 * 2 * DIM, 1
-calls, last = 0, int(sys.argv[2])
-def seen(event, arguments):
-    global calls
-    ours = str(arguments[0]) if arguments else ""
-    if event in ("open", "os.rename", "os.remove") and ("faiss" in ours or "sqlite" in ours):
-        calls += 1
-        if calls == last:
-            os.kill(os.getpid(), 9)
-catalog = Catalog(Path(sys.argv[1]))
-with catalog.read() as view:
-    model = view.models.current()
-sys.addaudithook(seen)
-store.VectorStore(catalog.folder, model).rebuild(catalog)
-print("done")
-"""
-
-
-@pytest.mark.slow
-def test_a_build_that_is_killed_at_any_step_loses_nothing(catalog: Catalog) -> None:
-    with many_files():
-        vectors = VectorStore(catalog.folder, add(catalog, 35))
-        vectors.rebuild(catalog)
-        environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-        for last in range(1, 60, 3):
-            remove(catalog, [last % 35])
-            add(catalog, 1, start=1000 + last)
-            command = [sys.executable, "-c", KILLED, str(catalog.folder), str(last)]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True)
-            check(catalog, VectorStore(catalog.folder, vectors.model))
-            with catalog.read() as view:
-                assert vectors.problems(view) == []
-            if done.stdout:
-                break
-            assert done.returncode == -9
-        else:
-            pytest.fail("it was never done")
-        assert last > 5
-        assert not list(catalog.folder.glob("*.new"))

@@ -132,6 +132,29 @@ def test_a_library_has_one_job_at_a_time(own_client: TestClient, album: Album) -
     assert finished(own_client)["state"] == "done"
 
 
+def test_a_phase_of_a_job_has_a_count_of_its_own(own_client: TestClient, album: Album) -> None:
+    shown: list[tuple[object, ...]] = []
+
+    def show() -> None:
+        job = own_client.get("/api/status").json()["job"]
+        shown.append((job["phase"], job["done"], job["total"]))
+
+    def work(progress: Progress) -> Outcome:
+        progress.advance(3, 8)
+        show()
+        with progress.phase("Arranging vectors") as phase:
+            phase.advance(20, 500)
+            show()
+        show()
+        return Outcome({})
+
+    assert isinstance(own_client.app, FastAPI)
+    jobs = own_client.app.state.jobs
+    jobs.start(album.library, "index", "Indexing", work)
+    jobs.join(PATIENCE_S)
+    assert shown == [(None, 3, 8), ("Arranging vectors", 20, 500), (None, 3, 8)]
+
+
 def test_a_job_that_is_stopped_says_so(own_client: TestClient, album: Album) -> None:
     assert own_client.delete("/api/index").json() is None
     with held(own_client, album):

@@ -88,7 +88,7 @@ export function card(kinds = null) {
   const draw = (now) => {
     element.hidden = !now || now.state !== "running" || (kinds !== null && !kinds.includes(now.kind));
     if (element.hidden) return;
-    title.textContent = now.title;
+    title.textContent = now.phase ? `${now.title}: ${now.phase}` : now.title;
     count.textContent = now.total ? `${number(now.done)} of ${number(now.total)}` : now.done ? number(now.done) : "starting …";
     if (now.total) {
       bar.max = now.total;
