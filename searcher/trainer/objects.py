@@ -117,7 +117,7 @@ class _Object(io.RawIOBase):
             except Exception as error:
                 self._forget()
                 line = _lasting(self.url, error)
-                if wait is None:
+                if not line and wait is None:
                     line = (
                         f"{shown(self.url)} cannot be read ({_first_line(error)}): check the network, then use --resume"
                     )

@@ -37,6 +37,7 @@ from searcher.trainer.distributed import Processes
 from searcher.trainer.objects import ObjectError, open_object, shown
 
 BUFFER = 1000  # size of the shuffle buffer, in records
+DRAWS = 100_000  # sources of records that are drawn at once
 CONNECTIONS = 8  # shards of which a process counts the records at a time
 NOT_ADJACENT = "the image and its caption are not next to each other in the tar file; write it sorted by name"
 META = re.compile("__[^/]*__($|/)")  # files that webdataset leaves out
@@ -226,15 +227,14 @@ class _Stream(IterableDataset[Sample | SearcherError]):
 
     def _records(self, slot: int, slots: int, used: int = 0) -> Iterator[Record]:
         """The records of a slot, without the first `used` ones."""
+        if len(self.sources) == 1:
+            yield from self._endless(0, slot, slots, used)
         rng = np.random.default_rng((self.layout.seed, slot))
-        several = len(self.sources) > 1
-        # Drawing the sources of all records at once gives the same as one by one.
-        drawn = rng.choice(len(self.sources), size=used, p=self.shares) if several else np.zeros(used, int)
-        streams = [
-            self._endless(number, slot, slots, int((drawn == number).sum())) for number in range(len(self.sources))
-        ]
-        if not several:
-            yield from streams[0]
+        taken = np.zeros(len(self.sources), int)
+        for start in range(0, used, DRAWS):  # many draws at once give the same as one by one
+            drawn = rng.choice(len(taken), size=min(DRAWS, used - start), p=self.shares)
+            taken += np.bincount(drawn, minlength=len(taken))
+        streams = [self._endless(number, slot, slots, int(n)) for number, n in enumerate(taken)]
         while True:
             yield next(streams[rng.choice(len(streams), p=self.shares)])
 

@@ -100,6 +100,7 @@ def test_a_later_start_leaves_out_whole_epochs_and_reads_none_of_their_shards(
         return open_files(files)
 
     monkeypatch.setattr(shards, "_opened", noted)
+    monkeypatch.setattr(shards, "DRAWS", 100)
     for sources, slots in (([source], 1), ([source], 4), ([source, read_source(folder / "pairs.csv")], 1)):
         data = streams(sources, weights=[1.0, 3.0][: len(sources)])
         whole = list(islice(data.dataset._records(0, slots), 320))
