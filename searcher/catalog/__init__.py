@@ -9,6 +9,7 @@
 `schema`      the tables, for SQLAlchemy
 `migrations/` how the tables came to be, one file per version
 `filtering`   a Filter as SQL
+`tagged`      photos with the labels that runs and a person gave them
 """
 
 from searcher.catalog.catalog import Catalog

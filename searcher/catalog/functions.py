@@ -12,16 +12,16 @@ from searcher.filters.near import km_between
 def register(connection: sqlite3.Connection) -> None:
     """Add the functions to a connection."""
     connection.create_function("km_between", 4, km_between, deterministic=True)
-    connection.create_function("has_part", 2, _has_part, deterministic=True)
-    connection.create_function("name_matches", 2, _name_matches, deterministic=True)
+    connection.create_function("has_part", 2, has_part, deterministic=True)
+    connection.create_function("name_matches", 2, name_matches, deterministic=True)
 
 
-def _has_part(text: str, part: str) -> bool:
+def has_part(text: str, part: str) -> bool:
     """Whether `part` is in `text`, whatever their case."""
     return " ".join(part.split()).casefold() in text.casefold()
 
 
-def _name_matches(relpath: bytes, pattern: bytes) -> bool:
+def name_matches(relpath: bytes, pattern: bytes) -> bool:
     """Whether the last part of a path is what a pattern says: "*" is any characters, and "?" is one."""
     return _expression(pattern).fullmatch(_text(relpath[relpath.rfind(b"/") + 1 :])) is not None
 

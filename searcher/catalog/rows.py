@@ -1,13 +1,17 @@
 """The rows of the catalog that other packages see."""
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from searcher.filters import FILE as FILE
 from searcher.filters import TAUGHT as TAUGHT
 from searcher.filters import USER as USER
 from searcher.filters import ZERO_SHOT as ZERO_SHOT
 from searcher.photos.rules import FolderOptions
+
+if TYPE_CHECKING:
+    from searcher.photos.decode import PhotoFacts
+    from searcher.photos.likeness import Likeness
 
 UNREAD = -1  # the size and time of a file that could not be examined, or that the next run must read again
 
@@ -27,6 +31,17 @@ class KnownFile(NamedTuple):
     size: int
     mtime_ns: int
     failed: bool
+
+
+class StoredFile(NamedTuple):
+    """A file of the catalog: its digest, None if it failed, whether a model has embedded that, its modification time in
+    ns, and why it failed.
+    """
+
+    digest: bytes | None
+    embedded: bool
+    mtime_ns: int
+    error: str | None
 
 
 class Place(NamedTuple):
@@ -88,6 +103,27 @@ class Content(NamedTuple):
     description: str | None = None
     phash: int | None = None
     sharpness: float | None = None
+
+    @classmethod
+    def of(cls, digest: bytes, facts: "PhotoFacts", likeness: "Likeness | None") -> Self:
+        """The row of a file with this digest, from what it says and what it looks like."""
+        said = facts.metadata
+        return cls(
+            digest=digest,
+            width=facts.width,
+            height=facts.height,
+            format=facts.format,
+            taken_at=None if said.taken_at is None else said.taken_at.isoformat(),
+            camera=said.camera,
+            latitude=said.latitude,
+            longitude=said.longitude,
+            taken_offset=said.taken_offset,
+            lens=said.lens,
+            rating=said.rating,
+            description=said.description,
+            phash=None if likeness is None else likeness.phash,
+            sharpness=None if likeness is None else likeness.sharpness,
+        )
 
 
 class ContentFiles(NamedTuple):

@@ -12,7 +12,7 @@ from searcher.commands.common import json_option, library_option, plural, print_
 @click.option("--photos", is_flag=True, help="Also read all photos, and list those that are not what was indexed.")
 @library_option
 @json_option
-def command(repair: bool, photos: bool, library_dir: Path | None, as_json: bool) -> None:
+def command(repair: bool, photos: bool, library_dir: Path | str | None, as_json: bool) -> None:
     """Check the catalog and the vector index, and whether they match.
 
     With --photos, photos are found that a disk or a program has damaged or changed although their size and time are

@@ -36,7 +36,7 @@ def command(
     top: int | None,
     min_relevance: float | None,
     model: str | None,
-    library_dir: Path | None,
+    library_dir: Path | str | None,
     as_json: bool,
     as_csv: bool,
     quiet: bool,

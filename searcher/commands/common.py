@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from searcher.commands import suggestions
+from searcher.filters.uri import is_uri
 from searcher.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,13 +40,30 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
+class PathOrUri(FilePath):
+    """As FilePath. A URI, such as s3://bucket/folder, stays as it is written: a Path would have one slash."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if isinstance(value, str) and is_uri(value) else super().convert(value, param, ctx)
+
+
+class LibraryPlace(FilePath):
+    """As FilePath. The address of a library in Milvus stays as it is written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from searcher.library import is_address
+
+        return value if isinstance(value, str) and is_address(value) else super().convert(value, param, ctx)
+
+
 library_option = click.option(
     "--library",
     "library_dir",
-    type=FilePath(),
+    type=LibraryPlace(),
     shell_complete=suggestions.folders_of_disk,
     metavar="DIR",
-    help="Library folder (default: $SEARCHER_LIBRARY, or ./index_data in a checkout, or your user data folder).",
+    help="Library folder, or address of a Milvus collection (default: $SEARCHER_LIBRARY, or ./index_data in a "
+    "checkout, or your user data folder).",
 )
 model_option = click.option(
     "--model",
@@ -89,6 +107,12 @@ def show_bytes(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+def why_missing(folder: str) -> str:
+    """A remark about an indexed folder that is not there."""
+    uri = is_uri(folder)
+    return click.style("  (not on this machine)" if uri else "  (missing)", fg="yellow")
 
 
 def hit_number(hit: "Hit") -> str:

@@ -41,7 +41,7 @@ COLUMNS = ("group", "kind", "keep", "path", "similarity")
 @output_options("sheet", "paths", "null", "as_csv", "as_json")
 @library_option
 @quiet_option
-def command(folder: Path | None, output: Output, library_dir: Path | None, quiet: bool) -> None:
+def command(folder: Path | None, output: Output, library_dir: Path | str | None, quiet: bool) -> None:
     """List photos that are copies of one another: the same bytes, or resized, recompressed or cropped a little.
 
     The first photo of each group is the one to keep: the one with the most pixels, or else the sharpest. Nothing is

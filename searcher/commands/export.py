@@ -20,7 +20,7 @@ from searcher.commands.common import (
 @library_option
 @json_option
 @quiet_option
-def command(file: Path, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(file: Path, library_dir: Path | str | None, as_json: bool, quiet: bool) -> None:
     """Write labels given by hand, taught labels, and the indexed folders with their options to FILE, as JSON.
 
     Everything else can be made again from the photos. An earlier export in FILE is replaced.

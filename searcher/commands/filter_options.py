@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from searcher.commands import suggestions
-from searcher.commands.common import Command, FilePath
+from searcher.commands.common import Command, PathOrUri
 from searcher.errors import InvalidInput
 from searcher.filters import ORIENTATIONS, SOURCES, Filter, Near
 
@@ -36,7 +36,7 @@ _OPTIONS: Sequence[Callable[[Command], Command]] = [
     click.option(
         "--in",
         "folders",
-        type=FilePath(),
+        type=PathOrUri(),
         multiple=True,
         shell_complete=suggestions.indexed_folders,
         metavar="FOLDER",

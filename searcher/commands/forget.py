@@ -22,7 +22,7 @@ from searcher.commands.common import (
 @library_option
 @json_option
 @quiet_option
-def command(folder: Path, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(folder: Path, library_dir: Path | str | None, as_json: bool, quiet: bool) -> None:
     """Remove FOLDER and all data about its photos from the library. The photos are not deleted."""
     from searcher.library import Library
 

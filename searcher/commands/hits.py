@@ -13,6 +13,7 @@ from searcher.commands.common import hit_number, note, plural, print_json, print
 from searcher.commands.interactive import current_session
 from searcher.commands.output_options import Output
 from searcher.commands.terminal import NoPictures, Previews, bar, linked
+from searcher.filters.uri import is_uri
 
 if TYPE_CHECKING:
     from searcher.library import Hit, Library
@@ -118,10 +119,20 @@ def _previews(library: "Library", quiet: bool) -> "Callable[[Hit], bytes] | None
     return preview
 
 
-def draw_sheet(path: Path, title: str, hits: "Sequence[Hit]") -> None:
+def draw_sheet(path: Path, title: str, hits: "Sequence[Hit]", library: "Library") -> None:
     """Draw a contact sheet of the hits, and save it at `path`."""
     from searcher.drawing.page import save_sheet
     from searcher.drawing.sheet import SheetCell, SheetRow
+    from searcher.errors import NotFound
 
-    cells = [SheetCell(hit.path, hit_number(hit).strip()) for hit in hits]
+    def picture(hit: "Hit") -> bytes | None:
+        """What the library has of a photo whose file is not on this machine."""
+        if not is_uri(hit.path):
+            return None
+        try:
+            return library.thumbnail(hit.id, 512)
+        except NotFound:
+            return None
+
+    cells = [SheetCell(hit.path, hit_number(hit).strip(), picture(hit)) for hit in hits]
     save_sheet([SheetRow(title, cells)], path)

@@ -71,7 +71,7 @@ def command(
     raw: str | None,
     check_content: bool,
     tag: bool,
-    library_dir: Path | None,
+    library_dir: Path | str | None,
     model: str | None,
     as_json: bool,
     quiet: bool,

@@ -32,12 +32,12 @@ _NOT_KEPT = ("words", "interactive")  # parameters of the start that do not hold
 class Session:
     """The library that the prompt holds open, and how it was named."""
 
-    def __init__(self, library: "Library", folder: Path | None, model: str | None) -> None:
+    def __init__(self, library: "Library", folder: Path | str | None, model: str | None) -> None:
         self.library, self.folder, self.model = library, folder, model
 
 
 @contextmanager
-def opened(folder: Path | None, model: str | None) -> "Iterator[Library]":
+def opened(folder: Path | str | None, model: str | None) -> "Iterator[Library]":
     """The library for one search: the one that the prompt holds open, or else its own."""
     from searcher.library import Library
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from searcher.commands import suggestions
-from searcher.commands.common import Command, print_json, print_table, printable
+from searcher.commands.common import Command, plural, print_json, print_table, printable
 from searcher.filters import FILE, SOURCES, TAUGHT, USER
 
 if TYPE_CHECKING:
-    from searcher.library import PhotoTag
+    from searcher.library import PhotoTag, TagReport
 
 BAR = 24  # characters
 LONGEST_LABEL = 40
+SHOWN_LABELS = 20
 SOURCE_NOTES = {USER: " (yours)", FILE: " (from files)", TAUGHT: " (taught)"}  # a zero-shot label has none
 
 json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one line per photo (NDJSON).")
@@ -118,6 +119,14 @@ def print_counts(rows: Sequence[tuple[str, int]], most: int | None = None) -> No
         print_table(("", "", ""), table, bars=True)
     if len(rows) > len(shown):
         click.echo(f"{len(rows) - len(shown):,} more labels; list them all with: searcher tags --all")
+
+
+def print_report(report: "TagReport") -> None:
+    """Print what a run of `tag` did, with the labels that most photos have."""
+    print_counts([(label, count) for label, count in report.tagged.items() if count], SHOWN_LABELS)
+    given = sum(report.tagged.values())
+    asked = "nothing new" if not report.asked else f"{report.asked:,} checked now"
+    click.echo(f"{plural(report.photos, 'photo')} ({asked}), {plural(given, 'label')} given")
 
 
 def _short(label: str) -> str:

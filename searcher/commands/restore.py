@@ -21,7 +21,7 @@ from searcher.commands.common import (
 @library_option
 @json_option
 @quiet_option
-def command(file: Path, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(file: Path, library_dir: Path | str | None, as_json: bool, quiet: bool) -> None:
     """Add the labels given by hand, taught labels and folders in FILE to the library. What is there already stays.
 
     After that, `searcher index` embeds the photos of the folders. Tags wait until their photos are found.

@@ -13,6 +13,7 @@ from searcher.commands.common import (
     print_json,
     printable,
     reporting,
+    why_missing,
 )
 
 
@@ -20,7 +21,7 @@ from searcher.commands.common import (
 @library_option
 @json_option
 @click.pass_context
-def command(context: click.Context, library_dir: Path | None, as_json: bool) -> None:
+def command(context: click.Context, library_dir: Path | str | None, as_json: bool) -> None:
     """List the indexed folders, with their options and the number of photos in them.
 
     To say that a folder is now at another path, use `searcher roots move`.
@@ -41,7 +42,7 @@ def command(context: click.Context, library_dir: Path | None, as_json: bool) -> 
         parts += [f"{folder.failed:,} failed"] if folder.failed else []
         parts += [] if folder.whole else ["single files only"]
         parts += [describe_options(folder.options)] if describe_options(folder.options) else []
-        missing = click.style("  (missing)", fg="yellow") if folder.missing else ""
+        missing = why_missing(folder.path) if folder.missing else ""
         click.echo(f"{printable(folder.path)}  {printable(', '.join(parts))}{missing}")
 
 
@@ -50,7 +51,7 @@ def command(context: click.Context, library_dir: Path | None, as_json: bool) -> 
 @click.argument("new", type=FilePath(), shell_complete=suggestions.folders_of_disk)
 @library_option
 @json_option
-def move_command(old: Path, new: Path, library_dir: Path | None, as_json: bool) -> None:
+def move_command(old: Path, new: Path, library_dir: Path | str | None, as_json: bool) -> None:
     """Say that the indexed folder OLD, or all indexed folders below it, are now at NEW.
 
     Use it after a mount point has changed or a folder was renamed. No photo is embedded again. A sample of the photos

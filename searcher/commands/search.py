@@ -67,7 +67,7 @@ def command(
     diverse: bool,
     output: Output,
     interactive: bool,
-    library_dir: Path | None,
+    library_dir: Path | str | None,
     model: str | None,
     quiet: bool,
 ) -> None:
@@ -119,7 +119,7 @@ def command(
         for notice in hits.notices:
             note(notice, quiet)
         if output.sheet is not None and hits:  # before the hits: after an error, stdout is empty
-            draw_sheet(output.sheet, subject, hits)
+            draw_sheet(output.sheet, subject, hits, library)
         dates = sort == "time" or (not asked and sort is None)
         print_hits(library, hits, output, dates=dates, numbers=asked or bool(filter.tags), quiet=quiet)
 

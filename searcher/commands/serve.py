@@ -8,12 +8,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from searcher.commands.common import FilePath, model_option, note, printable, quiet_option
+from searcher.commands.common import LibraryPlace, model_option, note, printable, quiet_option
 from searcher.errors import SearcherError
+
+if TYPE_CHECKING:
+    from searcher.library import Library
 
 LEAST_TOKEN = 16  # characters
 
@@ -26,11 +29,11 @@ LEAST_TOKEN = 16  # characters
 @click.option("--no-open", is_flag=True, help="Do not open the browser.")
 @click.option(
     "--library",
-    "folders",
-    type=FilePath(),
+    "places",
+    type=LibraryPlace(),
     multiple=True,
     metavar="DIR",
-    help="Library folder; repeat it for several (default: as for other commands).",
+    help="Library folder, or address of a Milvus collection; repeat it for several (default: as for other commands).",
 )
 @model_option
 @quiet_option
@@ -40,7 +43,7 @@ def command(
     hosts: tuple[str, ...],
     base_path: str,
     no_open: bool,
-    folders: tuple[Path, ...],
+    places: tuple[Path | str, ...],
     model: str | None,
     quiet: bool,
 ) -> None:
@@ -54,7 +57,7 @@ def command(
     base = _base(base_path)
     token = _token()
 
-    from searcher.library import Library, default_library_dir
+    from searcher.library import Library, default_library
     from searcher.web import create_app
     from searcher.web.security import Access, host_names, new_token
     from searcher.web.server import DEFAULT_PORT, Server, listen
@@ -62,11 +65,11 @@ def command(
     access = Access(token or new_token(), _is_loopback(host), host_names(hosts), base)
     with ExitStack() as stack:
         listener = stack.enter_context(listen(host, DEFAULT_PORT if port is None else port))
-        libraries = {
-            name: stack.enter_context(Library.open(folder, model=model, create=True))
-            for name, folder in _named(folders or (default_library_dir(),)).items()
-        }
-        server = Server(create_app(libraries, access))
+        opened = [
+            stack.enter_context(Library.open(place, model=model, create=True))
+            for place in dict.fromkeys(places or (default_library(),))
+        ]
+        server = Server(create_app(_named(opened), access))
         address = _address(host, listener.getsockname()[1]) + base + "/"
         link = f"{address}?token={access.token}" if access.needs_token else address
         click.echo(f"The page is at {printable(link)}")
@@ -102,16 +105,17 @@ def _open_browser(link: str) -> None:
     threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
 
 
-def _named(folders: Sequence[Path]) -> dict[str, Path]:
-    """Each library under the name of its folder, with a number if others have the same name."""
-    named: dict[str, Path] = {}
-    for folder in dict.fromkeys(Path(os.path.abspath(os.path.expanduser(folder))) for folder in folders):  # noqa: PTH100
-        plain = printable(os.fsencode(folder.name).decode(errors="replace")) or "library"
+def _named(libraries: "Sequence[Library]") -> "dict[str, Library]":
+    """Each library under the name of its folder or collection, with a number if others have the same name."""
+    named: dict[str, Library] = {}
+    for library in {os.path.normpath(library.location): library for library in libraries}.values():
+        last = os.path.basename(os.path.normpath(library.location))  # noqa: PTH119
+        plain = printable(os.fsencode(last).decode(errors="replace")) or "library"
         name, number = plain, 1
         while name in named:
             number += 1
             name = f"{plain} {number}"
-        named[name] = folder
+        named[name] = library
     return named
 
 

@@ -11,6 +11,7 @@ from searcher.commands.common import (
     print_json,
     printable,
     show_bytes,
+    why_missing,
 )
 
 
@@ -20,7 +21,7 @@ from searcher.commands.common import (
 )
 @library_option
 @json_option
-def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
+def command(list_failed: bool, library_dir: Path | str | None, as_json: bool) -> None:
     """Show the library's folders, its number of photos, its model and its size."""
     from searcher.library import Library
 
@@ -41,10 +42,11 @@ def command(list_failed: bool, library_dir: Path | None, as_json: bool) -> None:
         return
     pending = f", {plural(status.pending, 'newer vector')} not in it yet" if status.pending else ""
     failed = f", {plural(status.failed, 'file')} failed (searcher status --failed)" if status.failed else ""
-    click.echo(f"Library  {printable(status.library)} ({show_bytes(status.bytes)})")
+    size = "" if status.bytes is None else f" ({show_bytes(status.bytes)})"
+    click.echo(f"Library  {printable(status.library)}{size}")
     click.echo(f"Model    {status.model or 'none yet'}")
     click.echo(f"Photos   {status.images:,}{failed}")
     click.echo(f"Index    {status.kind}, {plural(status.vectors, 'vector')}{pending}")
     for number, root in enumerate(status.roots):
-        missing = click.style("  (missing)", fg="yellow") if root in status.missing else ""
+        missing = why_missing(root) if root in status.missing else ""
         click.echo(f"{'' if number else 'Folders':<9}{printable(root)}{missing}")

@@ -87,10 +87,10 @@ def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     return _files(incomplete)
 
 
-def _library(ctx: click.Context) -> Path | None:
+def _library(ctx: click.Context) -> Path | str | None:
     """The library that the line names so far."""
-    folder = ctx.params.get("library_dir")
-    return folder if isinstance(folder, Path) else None
+    place: Path | str | None = ctx.params.get("library_dir")
+    return place
 
 
 def _starting(names: Iterable[str], incomplete: str) -> Items:

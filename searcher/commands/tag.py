@@ -9,6 +9,7 @@ import click
 from searcher.commands import suggestions
 from searcher.commands.common import (
     FilePath,
+    PathOrUri,
     Terminal,
     library_option,
     note,
@@ -22,22 +23,22 @@ from searcher.commands.labelled import (
     check_question,
     csv_option,
     json_lines_option,
-    print_counts,
     print_photos,
+    print_report,
     question_options,
 )
+from searcher.commands.tag_shards import refuse, shards_options, tag_shards
 from searcher.errors import SearcherError
 from searcher.filters import USER
 
 if TYPE_CHECKING:
     from searcher.library import Library, Photo, Question, SidecarChange, TagEdit
 
-SHOWN_LABELS = 20
 SHOWN_FAILURES = 5
 
 
 @click.command()
-@click.argument("photos", nargs=-1, type=FilePath(), metavar="[PHOTO]...")
+@click.argument("photos", nargs=-1, type=PathOrUri(), metavar="[PHOTO]...")
 @question_options
 @click.option(
     "--add",
@@ -61,12 +62,13 @@ SHOWN_FAILURES = 5
 @click.option("--link-to", type=FilePath(), metavar="DIR", help="Also create links to the photos in DIR/<label>/.")
 @click.option("--clear", is_flag=True, help="Remove labels that searcher gave: all of them, or those in --labels.")
 @click.option("--dry-run", is_flag=True, help="Show what would change, but change nothing.")
+@shards_options
 @library_option
 @json_lines_option
 @csv_option
 @quiet_option
 def command(
-    photos: tuple[Path, ...],
+    photos: tuple[Path | str, ...],
     labels: str | None,
     one: bool,
     top: int | None,
@@ -79,7 +81,11 @@ def command(
     link_to: Path | None,
     clear: bool,
     dry_run: bool,
-    library_dir: Path | None,
+    parquet: str | None,
+    engine: str | None,
+    address: str | None,
+    model: str | None,
+    library_dir: Path | str | None,
     as_json: bool,
     as_csv: bool,
     quiet: bool,
@@ -96,11 +102,20 @@ def command(
 
     Photos are never modified. --xmp writes the labels to a small file next to each photo. Later runs remove only what
     searcher wrote there. If a sidecar could not be written, the exit code is 1.
+
+    With --parquet, add labels to the photos in Parquet files that `searcher embed` wrote, not to a library. Each file
+    gets the columns `labels` and `probabilities`.
     """
     if as_json and as_csv:
         raise click.UsageError("Use either --json or --csv, not both.")
     if adobe and not xmp:
         raise click.UsageError("--adobe works only together with --xmp.")
+    if parquet is None and (engine or address or model is not None):
+        raise click.UsageError("--engine, --address and --model work only together with --parquet.")
+    if parquet is not None:
+        others = {"PHOTO": photos, "--add": add, "--remove": remove, "--list": as_list, "--xmp": xmp}
+        others |= {"--link-to": link_to, "--clear": clear, "--dry-run": dry_run, "--library": library_dir}
+        refuse(others)
     by_hand = bool(add or remove)
     asked = labels is not None or one or top or min_relevance is not None
     if by_hand and (asked or clear or link_to or as_list or as_csv):
@@ -127,6 +142,9 @@ def command(
     from searcher.library import Library
 
     question = None if labels is None else Library.ask(labels, one=one, top=top, min_relevance=min_relevance)
+    if parquet is not None and question is not None:
+        tag_shards(parquet, question, model, engine, address, as_json, as_csv, quiet)
+        return
     with Library.open(library_dir) as library:
         outputs = _Outputs(library, xmp, adobe, link_to, dry_run, as_json, as_csv, as_list, quiet)
         if by_hand:
@@ -160,6 +178,8 @@ class _Outputs:
         quiet: bool,
     ) -> None:
         self.library, self.xmp, self.adobe, self.link_to = library, xmp, adobe, link_to
+        if xmp:
+            self.write_sidecars = library.write_sidecars  # now: a library without a folder has none, and says so
         self.problem: str | None = None  # what could not be written
         self.dry_run, self.as_json, self.as_csv, self.as_list, self.quiet = dry_run, as_json, as_csv, as_list, quiet
 
@@ -182,11 +202,7 @@ class _Outputs:
         if self.as_list or not self.for_people or report is None:
             print_photos(self.photos(question, Terminal(self.quiet)), self.as_json, self.as_csv)
         elif not self.quiet:
-            counts = [(label, count) for label, count in report.tagged.items() if count]
-            print_counts(counts, SHOWN_LABELS)
-            given = sum(report.tagged.values())
-            asked = "nothing new" if not report.asked else f"{report.asked:,} checked now"
-            click.echo(f"{plural(report.photos, 'photo')} ({asked}), {plural(given, 'label')} given")
+            print_report(report)
         parents = {label.name: label.parent for label in question.labels}
         if self.xmp:
             self._write_sidecars(self.photos(question, Terminal(quiet=True)), parents)
@@ -203,7 +219,7 @@ class _Outputs:
         if self.xmp:
             self._write_sidecars(map(_only_yours, self.library.tagged(chosen)), dict.fromkeys(chosen), "cleared")
 
-    def edit(self, photos: Sequence[Path], add: Sequence[str], remove: Sequence[str]) -> None:
+    def edit(self, photos: Sequence[Path | str], add: Sequence[str], remove: Sequence[str]) -> None:
         edit = self.library.edit_tags(
             photos, add=add, remove=remove, dry_run=self.dry_run, progress=Terminal(self.quiet)
         )
@@ -247,7 +263,7 @@ class _Outputs:
         """parents: each label with its broader label, or with None to look it up in the catalog. done: what happens to
         the sidecars. insist: see `Library.write_sidecars`.
         """
-        report = self.library.write_sidecars(
+        report = self.write_sidecars(
             photos, parents, adobe=self.adobe, insist=insist, dry_run=self.dry_run, progress=Terminal(self.quiet)
         )
         for change in report.changes:

@@ -16,7 +16,9 @@ SHOWN_LABELS = 50
 @library_option
 @json_option
 @quiet_option
-def command(show_all: bool, sources: tuple[str, ...], library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(
+    show_all: bool, sources: tuple[str, ...], library_dir: Path | str | None, as_json: bool, quiet: bool
+) -> None:
     """List the labels and the number of photos that have each. Copies of a photo count once.
 
     A label that photos have from several sources has a line for each source.

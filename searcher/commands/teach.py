@@ -40,7 +40,7 @@ def command(
     examples: tuple[Path, ...],
     against: tuple[Path, ...],
     forget: bool,
-    library_dir: Path | None,
+    library_dir: Path | str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:

@@ -7,6 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from searcher.filters.uri import is_uri
+
 if TYPE_CHECKING:
     from searcher.drawing.terminal import Protocol
 
@@ -41,10 +43,15 @@ def linked(path: str, text: str) -> str:
 
 
 def file_uri(path: str) -> str:
-    """The address of a file on this machine: its bytes, percent-encoded. A terminal compares the name of the host."""
+    """The address of a file on this machine: its bytes, percent-encoded. A terminal compares the name of the host.
+
+    That of a photo elsewhere is its URI.
+    """
     import socket
     from urllib.parse import quote
 
+    if is_uri(path):
+        return quote(os.fsencode(path), safe=":/?#[]@!$&'()*+,;=%~")
     return f"file://{quote(socket.gethostname())}{quote(os.fsencode(path))}"
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @library_option
 @json_option
 @quiet_option
-def command(paths: tuple[Path, ...], tag: bool, library_dir: Path | None, as_json: bool, quiet: bool) -> None:
+def command(paths: tuple[Path, ...], tag: bool, library_dir: Path | str | None, as_json: bool, quiet: bool) -> None:
     """Index PATHS, and index them again whenever something in them changes, until you press Ctrl-C.
 
     Without PATHS, all folders that were indexed before are watched. You can search, index and tag meanwhile. With

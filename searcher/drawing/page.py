@@ -13,6 +13,7 @@ from PIL import Image
 from searcher.drawing.lettering import shown
 from searcher.drawing.saving import save_page
 from searcher.drawing.sheet import SheetCell, SheetRow, contact_sheet, thumbnail
+from searcher.filters.uri import is_uri
 from searcher.photos.own import PAGE_START, PAGE_SUFFIX
 
 MAX_PHOTOS = 2000
@@ -72,9 +73,9 @@ def draw_page(rows: Sequence[SheetRow]) -> str:
 def _item(cell: SheetCell) -> str:
     name = escape(shown(Path(cell.path).name))
     caption = f'<span class="caption">{escape(shown(cell.caption))}</span>'
-    image = f'<img src="{_data_uri(thumbnail(cell.path))}" alt="">'
-    address = f"file://{quote(os.fsencode(cell.path))}"
-    return f'<li><a href="{address}">{image}<span class="name">{name}</span>{caption}</a></li>\n'
+    image = f'<img src="{_data_uri(thumbnail(cell.path, cell.picture))}" alt="">'
+    link = "" if is_uri(cell.path) else f' href="file://{quote(os.fsencode(cell.path))}"'
+    return f'<li><a{link}>{image}<span class="name">{name}</span>{caption}</a></li>\n'
 
 
 def _data_uri(picture: Image.Image) -> str:

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from searcher.drawing.lettering import Font, ellipsis_end, ellipsis_middle, font_for, shown
 from searcher.drawing.saving import check_target, save_picture
-from searcher.photos.decode import PhotoError, open_photo
+from searcher.photos.decode import PhotoError, decode_guarded, open_photo
 
 MAX_LINES = 100
 """Most lines of thumbnails on one sheet. Further hits are counted but not drawn. The reason is that a JPEG has at most
@@ -31,11 +31,13 @@ INK, GREY, FAINT = "#1f1e1c", "#86827b", "#dedad3"
 class SheetCell:
     """One hit.
 
-    path: the photo. Its file name is drawn below it. caption: text on the next line, such as the score.
+    path: the photo. Its file name is drawn below it. caption: text on the next line, such as the score. picture: an
+    image file that shows the photo, if the one at `path` shall not be read.
     """
 
     path: str
     caption: str = ""
+    picture: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,23 +115,25 @@ def _bands(rows: Sequence[SheetRow], columns: int) -> list[_Band]:
 
 def _draw_cell(sheet: Image.Image, draw: ImageDraw.ImageDraw, cell: SheetCell, at: tuple[int, int]) -> None:
     left, top = at
-    sheet.paste(thumbnail(cell.path), at, _rounded_frame())
+    sheet.paste(thumbnail(cell.path, cell.picture), at, _rounded_frame())
     baseline = top + THUMB_HEIGHT + 23
     _write(draw, (left, baseline), Path(cell.path).name, NAME_SIZE, INK, THUMB_WIDTH, cut=ellipsis_middle)
     _write(draw, (left, baseline + 20), cell.caption, CAPTION_SIZE, GREY, THUMB_WIDTH)
 
 
-def thumbnail(path: str) -> Image.Image:
-    """Draw the thumbnail of a photo.
+def thumbnail(path: str, picture: bytes | None = None) -> Image.Image:
+    """Draw the thumbnail of a photo: see `SheetCell`.
 
     The photo fills the frame if that crops at most CROP_AT_MOST of it. Otherwise it is shown whole on a mat. If it
     cannot be read, the frame says so.
     """
     size = (THUMB_WIDTH, THUMB_HEIGHT)
     try:
-        photo = open_photo(path, min_side=THUMB_HEIGHT // 2).image
+        smallest = THUMB_HEIGHT // 2
+        read = open_photo(path, smallest) if picture is None else decode_guarded(picture, smallest)
     except PhotoError:
         return _unreadable(size)
+    photo = read.image
     seen = THUMB_WIDTH / THUMB_HEIGHT / (photo.width / photo.height)
     if min(seen, 1 / seen) >= 1 - CROP_AT_MOST:
         # Crop less at the top, because that is where heads usually are.

@@ -10,8 +10,6 @@ from searcher.catalog.write.transaction import Transaction
 from searcher.errors import Busy
 from searcher.indexer.places import is_gone
 from searcher.indexer.report import Counts
-from searcher.photos.decode import PhotoFacts
-from searcher.photos.likeness import Likeness
 from searcher.progress import Progress
 from searcher.vectors.pipeline import Embedded
 
@@ -27,6 +25,7 @@ class Committer:
     unread: the places of known images whose content has changed and that are not committed yet. If such a content turns
     up at the place of another known image (two files that changed names), the two images change places.
     vacated: places that an image was moved away from. They may hold an image whose file is gone.
+    looks: whether to look on the disk for what may have moved. Else every new place is a new image.
     """
 
     catalog: Catalog
@@ -34,6 +33,7 @@ class Committer:
     precision: str
     unread: set[Spot]
     counts: Counts
+    looks: bool = True
     vacated: list[Spot] = field(default_factory=list)
     _roots: dict[int, bytes] = field(default_factory=dict)  # as of this transaction
     _swapped: set[Spot] = field(default_factory=set)
@@ -48,12 +48,12 @@ class Committer:
         with self.catalog.write(progress) as change:
             current = change.view.models.current()
             if current is None or current.id != self.model.id:
-                raise Busy("the library was switched to another model during this run: run `searcher index` again")
+                raise Busy("the library was switched to another model during this run: run the command again")
             if self._newest < 0:
                 self._newest = change.view.files.newest_id()
             for read in batch:
                 if read.vector is not None and read.facts is not None and read.digest is not None:
-                    content = _content(read.digest, read.facts, read.likeness)
+                    content = Content.of(read.digest, read.facts, read.likeness)
                     added = change.files.add_content(content, read.facts.metadata.as_json())
                     change.embeddings.add(added, self.model.id, self.precision, read.vector)
                 elif read.digest is not None and read.error is not None and not read.try_again:
@@ -100,7 +100,7 @@ class Committer:
             else:
                 self.counts.unchanged += 1
             return
-        moved = self._moved_image(change.view, content_id, may_swap=there is not None)
+        moved = self._moved_image(change.view, content_id, may_swap=there is not None) if self.looks else None
         if moved is not None:
             change.files.move_image(moved, place)
             self._put_images.append(moved.id)
@@ -138,23 +138,3 @@ class Committer:
         if not may_swap:
             self._in_place[content_id] = images[-1].id if len(images) == COPIES_CHECKED else self._newest
         return None
-
-
-def _content(digest: bytes, facts: PhotoFacts, likeness: Likeness | None) -> Content:
-    said = facts.metadata
-    return Content(
-        digest=digest,
-        width=facts.width,
-        height=facts.height,
-        format=facts.format,
-        taken_at=None if said.taken_at is None else said.taken_at.isoformat(),
-        camera=said.camera,
-        latitude=said.latitude,
-        longitude=said.longitude,
-        taken_offset=said.taken_offset,
-        lens=said.lens,
-        rating=said.rating,
-        description=said.description,
-        phash=None if likeness is None else likeness.phash,
-        sharpness=None if likeness is None else likeness.sharpness,
-    )

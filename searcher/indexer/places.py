@@ -1,5 +1,5 @@
 # Paths are bytes here because names need not be UTF-8. pathlib does not support bytes.
-# ruff: noqa: PTH120, PTH100, PTH110, PTH112, PTH114, PTH116, PTH118
+# ruff: noqa: PTH120, PTH110, PTH112, PTH114, PTH116, PTH118
 """Map the user's paths to the roots of the library, and to the parts of roots to be indexed.
 
 No folder is in the library twice. A folder inside a known root is a part of that root. A known root inside a new root
@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from searcher.catalog import folders
 from searcher.catalog.folders import prefix_in
 from searcher.catalog.read.view import View
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound
+from searcher.filters.uri import is_uri, real
 from searcher.photos.rules import NO_CHANGE, FolderOptions, OptionChange, Rules, describe
 from searcher.photos.scan import BROKEN_LINK, is_mount_point
-from searcher.photos.spelling import as_on_disk, is_there
+from searcher.photos.spelling import is_there
 
 if TYPE_CHECKING:
     from searcher.catalog.write.transaction import Transaction
@@ -45,13 +47,13 @@ class Scope:
 
 
 def absolute(path: str | Path) -> bytes:
-    """Return the absolute path as bytes, spelled as on disk. `~`, "." and ".." are resolved, but links are not.
+    """Return the absolute path as bytes, spelled as on disk, or a URI: see `catalog.folders`.
 
     Raises InvalidInput for an empty text, which would mean the current folder.
     """
     if path == "":
         raise InvalidInput("the path is empty: name a folder, or . for the current one")
-    return as_on_disk(os.path.abspath(os.path.expanduser(os.fsencode(path))))
+    return folders.absolute(path)
 
 
 def holds_something(folder: bytes) -> bool:
@@ -77,9 +79,14 @@ def missing_disk(view: View, root_id: int, root: bytes, relpath: bytes) -> bytes
 
 
 def existing(paths: Sequence[str | Path], view: View | None) -> list[bytes]:
-    """Return the absolute paths. Raises NotFound if one of them neither exists nor is known to the library."""
+    """Return the absolute paths. Raises InvalidInput for a URI, NotFound for what neither exists nor is known."""
     found = [absolute(path) for path in paths]
     for path in found:
+        if is_uri(path):
+            raise InvalidInput(
+                f"{os.fsdecode(path)} is not on this machine: embed it with `searcher embed`, and add what that writes "
+                "with `searcher load`"
+            )
         if not os.path.exists(path) and not (view and _was_there(path, view)):
             if os.path.islink(path):
                 raise NotFound(f"{os.fsdecode(path)} is {BROKEN_LINK}")
@@ -88,30 +95,34 @@ def existing(paths: Sequence[str | Path], view: View | None) -> list[bytes]:
 
 
 def _was_there(path: bytes, view: View) -> bool:
-    home, prefix = _home(view.files.roots(), path)
+    home, prefix = home_of(view.files.roots(), path)
     if home is None:
         return False
     return not prefix or view.files.holds(home.id, prefix[:-1]) or bool(view.files.known(home.id, prefix))
 
 
 def known_scopes(view: View, paths: Sequence[bytes], notices: list[str]) -> list[Scope] | None:
-    """Return the scopes for `paths`, or for all known roots if there are none.
+    """Return the scopes for `paths`, or for all known roots that are folders if there are none.
 
     Returns None if one of the paths is not covered by a known root. A named file that its folder leaves out gets a line
     in `notices`.
     """
     known = view.files.roots()
     if not paths:
-        return [Scope(root, files=None if root.whole else tuple(sorted(view.files.known(root.id)))) for root in known]
+        return [
+            Scope(root, files=None if root.whole else tuple(sorted(view.files.known(root.id))))
+            for root in known
+            if not is_uri(root.path)
+        ]
     scopes = []
     for path in paths:
         folder, name = os.path.split(path)
-        home, prefix = _home(known, folder)
+        home, prefix = home_of(known, folder)
         is_file = not os.path.isdir(path) and (
             os.path.exists(path) or (home is not None and view.files.holds(home.id, prefix + name))
         )
         if not is_file:
-            home, prefix = _home(known, path)
+            home, prefix = home_of(known, path)
         if home is None or not (home.whole or (is_file and not prefix)):
             return None
         if not is_file:
@@ -139,14 +150,14 @@ def plan(
     # outer folders first, so that inner ones find their root
     for path in sorted(dict.fromkeys(paths)):
         if os.path.isdir(path):
-            _add_folder(change, path, options, notices)
+            add_folder(change, path, options, notices)
         elif options != NO_CHANGE:
             raise InvalidInput(
                 f"{os.fsdecode(path)} is no folder: --exclude, --hidden, --follow-links and --raw need one"
             )
         elif os.path.exists(path):
             folder = os.path.dirname(path)
-            home, prefix = _home(change.view.files.roots(), folder)
+            home, prefix = home_of(change.view.files.roots(), folder)
             if home is None or (prefix and not home.whole):
                 change.files.add_root(folder, whole=False)
     scopes = known_scopes(change.view, paths, notices)
@@ -164,9 +175,9 @@ def images_at(view: View, paths: Sequence[str | Path]) -> list[int]:
     ids, missing = [], []
     for path in [absolute(path) for path in paths]:
         image_id = None
-        for place in (path, os.path.realpath(path)):  # a link to a photo is that photo, unless it is one itself
+        for place in (path, real(path)):  # a link to a photo is that photo, unless it is one itself
             folder, name = os.path.split(place)
-            home, prefix = homes.get(folder) or homes.setdefault(folder, _home(roots, folder))
+            home, prefix = homes.get(folder) or homes.setdefault(folder, home_of(roots, folder))
             image = None if home is None else view.files.image_at(home.id, prefix + name)
             if image is not None and image.content_id is not None:
                 image_id = image.id
@@ -190,17 +201,18 @@ def known_parts(roots: Sequence[Root], path: bytes) -> list[tuple[Root, bytes]]:
     These are all roots inside `path`. If there are none, it is the innermost root that contains `path`, with the prefix
     of `path` in it, which ends in "/".
     """
-    real = os.path.realpath(path)
-    inner = [root for root in roots if prefix_in(os.path.realpath(root.path), real) is not None]
+    there = real(path)
+    inner = [root for root in roots if prefix_in(real(root.path), there) is not None]
     if inner:
         return [(root, b"") for root in inner]
-    outer = [(root, prefix_in(real, os.path.realpath(root.path))) for root in roots]
+    outer = [(root, prefix_in(there, real(root.path))) for root in roots]
     found = [(root, inside) for root, inside in outer if inside]
     return sorted(found, key=lambda part: -len(part[0].path))[:1]
 
 
-def _add_folder(change: "Transaction", path: bytes, options: OptionChange, notices: list[str]) -> None:
-    home, prefix = _home(change.view.files.roots(), path)
+def add_folder(change: "Transaction", path: bytes, options: OptionChange, notices: list[str]) -> None:
+    """Make a folder a root, unless it is in one already. Known roots inside of it become part of it."""
+    home, prefix = home_of(change.view.files.roots(), path)
     if home is not None and home.whole:
         if options == NO_CHANGE:
             return
@@ -220,9 +232,9 @@ def _add_folder(change: "Transaction", path: bytes, options: OptionChange, notic
         root = change.files.add_root(path, whole=True)
     root = root._replace(path=path if moved else root.path, options=options.applied_to(root.options))
     change.files.set_options(root.id, root.options)
-    real, rules = os.path.realpath(path), Rules(root.path, root.options)
+    whole, rules = real(path), Rules(root.path, root.options)
     for other in change.view.files.roots():
-        inside = prefix_in(os.path.realpath(other.path), real)
+        inside = prefix_in(real(other.path), whole)
         if other.id != root.id and inside and not rules.leave_out(inside, True):
             change.files.absorb_root(other, root, inside)
             if other.options not in (root.options, FolderOptions()):
@@ -232,14 +244,14 @@ def _add_folder(change: "Transaction", path: bytes, options: OptionChange, notic
                 )
 
 
-def _home(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
+def home_of(roots: Sequence[Root], path: bytes) -> tuple[Root | None, bytes]:
     """Return the innermost root that contains `path`, and the prefix of `path` in it (b"" or ending in "/")."""
     best: tuple[Root | None, bytes] = (None, b"")
     length = -1
-    real = os.path.realpath(path)
+    real_path = real(path)
     for root in roots:
-        real_root = os.path.realpath(root.path)
-        inside = prefix_in(real, real_root)
+        real_root = real(root.path)
+        inside = prefix_in(real_path, real_root)
         if inside is None and root.options.follow_links:  # behind a link in the root that a scan of it follows
             inside = prefix_in(path, root.path)
         # a folder that a scan of the root skips, such as a hidden one, becomes a separate root if the user names it

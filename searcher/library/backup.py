@@ -17,6 +17,7 @@ from searcher.catalog import Catalog
 from searcher.catalog.folders import prefix_in
 from searcher.catalog.rows import UNREAD, LabelExample, Place, TypedTag
 from searcher.errors import InvalidInput, NotFound, SearcherError
+from searcher.filters.uri import is_uri
 from searcher.photos.rules import FolderOptions, OptionChange
 from searcher.progress import SILENT, Progress
 from searcher.tagger.question import label_name
@@ -246,6 +247,8 @@ def _folder(row: Mapping[str, Any]) -> _Folder:
 
 def _path(text: str) -> bytes:
     path = os.fsencode(text)
+    if is_uri(path) and b"\0" not in path:  # of a photo that is not on the machine
+        return path
     if not os.path.isabs(path) or b"\0" in path:  # noqa: PTH117
         raise InvalidInput(f"{text!r} is no absolute path")
     return os.path.normpath(path)

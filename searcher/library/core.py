@@ -1,33 +1,29 @@
-"""What a library holds: its catalog, its model and its vectors. Shared by threads."""
+"""What the methods of every library share, wherever its photos are kept."""
 
 import threading
-from pathlib import Path
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-from searcher.catalog import Catalog
-from searcher.catalog.connect import CATALOG_NAME
-from searcher.catalog.rows import ModelRow
 from searcher.errors import NotFound
-from searcher.library.encoders import Encoders
 from searcher.library.remembered import Remembered
 from searcher.photos.cores import usable_cores
 
 if TYPE_CHECKING:
-    from searcher.library.thumbnails import Thumbnails
+    from searcher.catalog.rows import ModelRow
     from searcher.models.encoder import DualEncoder
-    from searcher.vectors.store import VectorStore
+    from searcher.search.collection import Collection, Records
 
 
-class LibraryCore:
-    """The parts of one library, opened when they are first used."""
+class LibraryCore(ABC):
+    """The parts of one library, opened when they are first used. Safe to share by threads."""
 
-    def __init__(self, folder: Path, model: "str | Path | DualEncoder | None") -> None:
-        self.folder = folder
-        self._catalog = Catalog(folder)
-        self._encoders = Encoders(self._catalog, model)
+    has_folder = True
+    """Whether it is a folder on this machine: only then photos can be indexed, compared and taught from here."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        """Where the library is: its folder, or its URL."""
         self._lock = threading.Lock()
-        self._store: VectorStore | None = None
-        self._thumbnails: Thumbnails | None = None
         self._remembered = Remembered()
         # more encodes or searches at once than cores only add memory and delay
         self._encoding = threading.BoundedSemaphore(usable_cores())
@@ -39,20 +35,19 @@ class LibraryCore:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @abstractmethod
     def close(self) -> None:
-        """Release the files. Call it when no other thread uses the library."""
-        self._store = None
-        self._catalog.close()
+        """Release what the library holds open. Call it when no other thread uses the library."""
 
     @property
+    @abstractmethod
     def exists(self) -> bool:
-        """Whether there is a catalog yet."""
-        return self._catalog.exists
+        """Whether there is a library yet."""
 
     @property
     def revision(self) -> str:
-        """A text that is another one after every change of the catalog, by any process. "" without a catalog. Cheap."""
-        return self._catalog.revision() if self._catalog.exists else ""
+        """A text that is another one after every change, by any process. "" if there is no library yet. Cheap."""
+        return self._records().revision if self.exists else ""
 
     @property
     def model(self) -> "DualEncoder":
@@ -60,45 +55,45 @@ class LibraryCore:
 
         Raises NotFound if it is gone, InvalidInput if another one was asked for.
         """
-        return self._encoders.of(self._current())
+        return self._encoder(self._current())
 
     @property
     def has_model(self) -> bool:
         """Whether anything was indexed yet, so that the library has a model of its own."""
         return self._current() is not None
 
-    def _current(self) -> ModelRow | None:
-        if not self._catalog.exists:
-            return None
-        with self._catalog.read() as view:
-            return view.models.current()
-
-    def _model_row(self) -> ModelRow:
+    def _model_row(self) -> "ModelRow":
         row = self._current()
         if row is None:
-            raise NotFound(f"no photos are indexed in {self.folder} yet: run `searcher index FOLDER` first")
+            raise NotFound(f"no photos are indexed in {self.location} yet: run `searcher index FOLDER` first")
         return row
 
-    def _store_of(self, row: ModelRow) -> "VectorStore":
-        with self._lock:
-            if self._store is None or self._store.model.digest != row.digest:
-                from searcher.vectors.store import VectorStore
+    # what depends on where the photos are kept
 
-                self._store = VectorStore(self.folder, row)
-            return self._store
+    @abstractmethod
+    def _current(self) -> "ModelRow | None":
+        """The model that searches use now."""
 
-    def _bytes(self) -> int:
-        """The size of the library on disk."""
-        from searcher.library.thumbnails import Thumbnails
+    @abstractmethod
+    def _encoder(self, row: "ModelRow | None") -> "DualEncoder":
+        """The open model of `row`, the current one."""
 
-        files = (
-            file for file in self.folder.iterdir() if file.name.startswith(CATALOG_NAME) or file.suffix == ".faiss"
-        )
-        return sum(_size(file) for file in files) + Thumbnails(self.folder).size()
+    @abstractmethod
+    def _records(self) -> "Records":
+        """What is known about the photos. Raises NotFound where it is read if there is no library yet."""
 
+    @abstractmethod
+    def _collection(self, row: "ModelRow") -> "Collection":
+        """The photos that a model has embedded."""
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:  # a journal or a replaced file that has just gone
-        return 0
+    @abstractmethod
+    def _bytes(self) -> int | None:
+        """The size of the library on disk. None if only a server knows it."""
+
+    @abstractmethod
+    def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:
+        """The thumbnail of a content if it was made before: see `thumbnail`."""
+
+    @abstractmethod
+    def _keep_thumbnail(self, digest: bytes, size: int, data: bytes) -> None:
+        """Store a thumbnail, if that is possible."""

@@ -46,6 +46,19 @@ class Encoders:
                 log.debug("opened the model %s (%s) in %s", model.name, self._open.precision, model.folder)
             return self._open
 
+    def on_this_machine(self, row: ModelRow) -> "DualEncoder | None":
+        """The model that `row` describes, None if it is not here. Raises InvalidInput if the user asked for another."""
+        if self._asked is None:
+            try:
+                return remembered(row)
+            except NotFound:
+                return None
+        with self._lock:
+            model = self._open_asked()
+        if model.digest != row.digest:
+            raise InvalidInput(f"the embeddings were made with the model {row.label}, not with {model.name}")
+        return model
+
     def new(self) -> "DualEncoder | None":
         """The model that was asked for, if it is not the library's. None if it is, or if none was asked for."""
         if self._asked is None or not self._catalog.exists:
@@ -77,10 +90,10 @@ class Encoders:
         """`model`, in the precision of the embeddings that are here if its own strays from them."""
         with self._catalog.read() as view:
             made = view.models.precision(row.id)
-        if made is None or made == model.precision or model.mixes_with(made):
-            return model
+        from searcher.models.remembered import in_precision_of
+
         try:
-            return model.in_precision(made)
+            return in_precision_of(model, made)
         except SearcherError as error:
             raise InvalidInput(
                 f"the photos in {self._catalog.folder} were embedded with {row.label} in {made}, and its "
@@ -91,19 +104,13 @@ class Encoders:
 
 def remembered(row: ModelRow) -> "DualEncoder":
     """The model that a library remembers, in its old place or anywhere in the store. Raises NotFound if it is gone."""
-    from searcher.models import Model
-    from searcher.models.store import find_digest
+    from searcher.models.remembered import open_remembered
 
-    try:
-        model = Model.open(Path(os.fsdecode(row.folder)))
-        if model.digest == row.digest:
-            return model
-    except SearcherError:
-        pass
-    folder = find_digest(row.digest)
-    if folder is None:
+    folder = Path(os.fsdecode(row.folder))
+    model = open_remembered(folder, row.digest)
+    if model is None:
         raise NotFound(
-            f"this library was made with the model {row.label}, which is no longer in {os.fsdecode(row.folder)}: "
+            f"this library was made with the model {row.label}, which is no longer in {folder}: "
             "pull or import it again, or give the library another model (searcher index --model)"
         )
-    return Model.open(folder)
+    return model

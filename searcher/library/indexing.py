@@ -52,7 +52,7 @@ def index(
 
         row, model = _remember(catalog, encoders, progress)
         update(found, store_of(row), model, progress)
-        _bind_waiting(catalog, progress)
+        bind_waiting(catalog, progress)
     with catalog.read() as view:
         row_now, refreshed = view.models.current(), view.models.is_refreshed()
     if row_now is not None and (found.changes.any or not refreshed):  # not refreshed: the last run was interrupted
@@ -69,7 +69,7 @@ def index(
     return found.report(time.monotonic() - started)
 
 
-def _bind_waiting(catalog: Catalog, progress: Progress) -> None:
+def bind_waiting(catalog: Catalog, progress: Progress) -> None:
     """Give tags from a backup to the photos that have come."""
     with catalog.read() as view:
         waiting = view.backup.waiting()
@@ -99,7 +99,7 @@ def _give_model(
     from searcher.indexer.reembed import reembed
     from searcher.library.refresh import refresh
 
-    kept = _kept(model, progress)
+    kept = kept_folder(model, progress)
     with catalog.write(progress) as change:
         change.models.add(model, kept)
     with catalog.read() as view:
@@ -114,7 +114,7 @@ def _give_model(
     return notices
 
 
-def _kept(model: "DualEncoder", progress: Progress) -> Path:
+def kept_folder(model: "DualEncoder", progress: Progress) -> Path:
     """The folder where the model will be found later: for the built-in one a copy, if the store can be written to."""
     from searcher.models.store import keep_copy
 
@@ -135,7 +135,7 @@ def _remember(catalog: Catalog, encoders: Encoders, progress: Progress) -> "tupl
         row = view.models.current()
     model = encoders.of(row)
     if row is None:
-        kept = _kept(model, progress)
+        kept = kept_folder(model, progress)
         with catalog.write(progress) as change:
             if change.view.models.current() is None:  # another process may have been first
                 change.models.use(change.models.add(model, kept))

@@ -6,6 +6,22 @@ from pathlib import Path
 from searcher.catalog.connect import CATALOG_NAME
 
 README_TITLE = "# index_data"  # the first line of the file that marks the library folder of a checkout
+VARIABLE = "SEARCHER_LIBRARY"
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether this names a library in Milvus, and not a folder."""
+    if not isinstance(path, str) or not path.startswith("milvus"):
+        return False
+    from searcher.scale.milvus import address
+
+    return address.is_address(path)
+
+
+def default_library() -> Path | str:
+    """The library that is used unless the user names one: the address in $SEARCHER_LIBRARY, or a folder."""
+    given = os.environ.get(VARIABLE, "")
+    return given if is_address(given) else default_library_dir()
 
 
 def default_library_dir() -> Path:
@@ -14,7 +30,8 @@ def default_library_dir() -> Path:
     It is $SEARCHER_LIBRARY, else ./index_data if that holds a library or belongs to a checkout, else the data folder of
     the user.
     """
-    if given := os.environ.get("SEARCHER_LIBRARY"):
+    given = os.environ.get(VARIABLE)
+    if given and not is_address(given):
         return Path(os.path.expanduser(given))
     local = Path("index_data")
     if (local / CATALOG_NAME).exists() or _is_checkout(local / "README.md"):

@@ -1,75 +1,106 @@
 """The part of Library that shows single photos."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from searcher.errors import NotFound
+from searcher.filters.uri import is_uri
 from searcher.library.core import LibraryCore
 
 if TYPE_CHECKING:
     from searcher.catalog.rows import Photo
-    from searcher.library.reports import PhotoDetails
-    from searcher.library.thumbnails import Thumbnails
+    from searcher.search.overview import PhotoDetails
 
 
 class PictureMethods(LibraryCore):
     """Photos of a library, one at a time."""
 
     def photo(self, image_id: int) -> "PhotoDetails":
-        """Everything the catalog knows about one photo, its tags included. Raises NotFound for an unknown id."""
-        from searcher.library.reports import PhotoDetails
-
-        with self._catalog.read() as view:
-            photo = view.photos.one(image_id)
-            if photo is None:
-                raise NotFound(f"no photo has the id {image_id}")
-            copies = view.photos.of_contents([photo.content_id])
-            tags = view.photos.tags([copy.id for copy in copies])
-            content = view.photos.content(photo.content_id)
-        tagged = [copy._replace(tags=tuple(tags.get(copy.id, ()))) for copy in copies]
-        (own,) = (copy for copy in tagged if copy.id == image_id)
-        return PhotoDetails(own, content, tuple(copy for copy in tagged if copy.id != image_id))
+        """Everything that is known about one photo, its tags included. Raises NotFound for an unknown id."""
+        details = self._records().details(image_id)
+        if details is None:
+            raise _unknown(image_id)
+        return details
 
     def digest(self, image_id: int) -> bytes:
         """The digest of what the file of an image holds. Raises NotFound for an unknown id."""
-        with self._catalog.read() as view:
-            digest = view.photos.digest(image_id)
+        digest = self._records().digest(image_id)
         if digest is None:
-            raise NotFound(f"no photo has the id {image_id}")
+            raise _unknown(image_id)
         return digest
 
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
         """A WebP file of one photo, its longer side `size` pixels at most (128, 256, 512 or 1024). Cached.
 
-        Raises NotFound for an unknown id, or if the photo cannot be read.
+        If the photo cannot be read, a cached one of another size stands for it, or NotFound is raised. Raises NotFound
+        for an unknown id, too.
         """
-        digest = self.digest(image_id)
-        stored = self.stored_thumbnail(digest, size)
-        if stored is not None:
-            return stored
-        return self._cache().make(self._files(image_id), digest, size)
+        from searcher.library.thumbnails import check_size
 
-    def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:
-        """The thumbnail of a content if it was made before: see `thumbnail`."""
-        return self._cache().stored(digest, size)
+        check_size(size)
+        digest = self.digest(image_id)
+        data = self.stored_thumbnail(digest, size)
+        if data is None:
+            try:
+                data = self._draw(image_id, size, "WEBP")
+            except NotFound:
+                if (other := self._thumbnail_of_other_size(digest, size)) is None:
+                    raise
+                return other  # not kept: the photo may be readable again
+            self._keep_thumbnail(digest, size, data)
+        return data
+
+    def _thumbnail_of_other_size(self, digest: bytes, size: int) -> bytes | None:
+        """The largest thumbnail that is stored, reduced to `size` pixels. None if there is none."""
+        from searcher.library.thumbnails import SIZES, resized
+        from searcher.photos.errors import PhotoError
+
+        for stored in reversed(SIZES):
+            data = self.stored_thumbnail(digest, stored)
+            if data is not None:
+                with suppress(PhotoError):
+                    return data if stored <= size else resized(data, size, "WEBP")
+        return None
 
     def preview(self, image_id: int, size: int = 2048) -> bytes:
         """A JPEG file of one photo, its longer side `size` pixels at most, for a program that cannot show its format.
 
         Raises NotFound for an unknown id, or if the photo cannot be read.
         """
+        return self._draw(image_id, size, "JPEG")
+
+    def content(self, image_id: int) -> bytes:
+        """The file of one photo, or that of a copy if only that can be read. Raises NotFound."""
+        from searcher.photos.errors import PhotoError
+
+        details = self.photo(image_id)
+        reason = ""
+        for photo in (details.photo, *details.copies):
+            try:
+                return _read(photo)
+            except PhotoError as error:
+                reason = reason or error.reason
+        raise NotFound(f"the file cannot be read: {details.photo.path} ({reason})")
+
+    def _draw(self, image_id: int, size: int, format: str) -> bytes:
         from searcher.library.thumbnails import draw
 
-        return draw(self._files(image_id), size, "JPEG")
-
-    def _files(self, image_id: int) -> "list[Photo]":
-        """An image, and the others with its content."""
         details = self.photo(image_id)
-        return [details.photo, *details.copies]
+        return draw([details.photo, *details.copies], _read, size, format)
 
-    def _cache(self) -> "Thumbnails":
-        with self._lock:
-            if self._thumbnails is None:
-                from searcher.library.thumbnails import Thumbnails
 
-                self._thumbnails = Thumbnails(self.folder)
-            return self._thumbnails
+def _read(photo: "Photo") -> bytes:
+    """The content of a photo's file, on this machine or at a URI. Raises PhotoError."""
+    from searcher.photos.decode import PhotoError, read_bytes
+
+    if not is_uri(photo.path_bytes):
+        return read_bytes(photo.path_bytes)
+    try:
+        from searcher.scale.reading import read_uri
+    except ModuleNotFoundError as error:
+        raise PhotoError(f"reading a URI needs {error.name}: run pip install 'searcher[scale]'") from error
+    return read_uri(photo.path)
+
+
+def _unknown(image_id: int) -> NotFound:
+    return NotFound(f"no photo has the id {image_id}")

@@ -1,11 +1,11 @@
 """What a library says about itself."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from searcher.catalog.rows import Content, Photo
 from searcher.errors import Failure
 from searcher.photos.rules import FolderOptions
+from searcher.search.overview import FolderState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +28,12 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoDetails:
-    """One photo with everything the catalog knows about it. copies: other images with the same content."""
-
-    photo: Photo
-    content: Content
-    copies: tuple[Photo, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """A library at a glance.
 
     missing: roots that are not there now. kind: "flat" or "none". vectors: how many are in the vector file. pending:
-    how many are not in it yet and are searched in the catalog. bytes: the size of the library on disk.
+    how many are not in it yet and are searched in the catalog. bytes: the size of the library on disk, None if
+    only a server knows it.
     """
 
     library: str
@@ -53,7 +45,7 @@ class Status:
     kind: str
     vectors: int
     pending: int
-    bytes: int
+    bytes: int | None
 
     def as_dict(self) -> dict[str, Any]:
         """The status as `status --json` prints it."""
@@ -68,45 +60,47 @@ class Status:
         }
 
 
-class FolderState(NamedTuple):
-    """An indexed folder: how many images and failed files it has, and whether it is not there now."""
-
-    path: str
-    images: int
-    failed: int
-    missing: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A library at a glance. revision: see `Library.revision`. bytes: its size on disk, at most a minute old."""
+    """A library at a glance. revision: see `Library.revision`. bytes: its size on disk, at most a minute old, None if
+    only a server knows it.
+    """
 
     revision: str
     model: str | None
-    bytes: int
+    bytes: int | None
     folders: tuple[FolderState, ...]
 
 
-class Counted(NamedTuple):
-    """How many photos something has."""
-
-    name: str
-    photos: int
-
-
 @dataclass(frozen=True, slots=True)
-class Facets:
-    """What photos can be narrowed to, most photos first.
+class LoadReport:
+    """What a run of `load` did, in photos.
 
-    folders: by path, the indexed folders and their first two levels, each with the photos in it and below; each copy
-    counts. sources: those of the labels that photos have.
+    failed: those that have an error in the shards. thumbnails: those whose thumbnail the library has now. damaged:
+    shards that could not be read, or not to their end, with the reason.
     """
 
-    cameras: tuple[Counted, ...]
-    formats: tuple[Counted, ...]
-    orientations: tuple[Counted, ...]
-    folders: tuple[Counted, ...]
-    sources: tuple[str, ...]
+    shards: int
+    added: int
+    changed: int
+    unchanged: int
+    failed: int
+    thumbnails: int
+    seconds: float
+    damaged: tuple[Failure, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as `load --json` prints it."""
+        return {
+            "shards": self.shards,
+            "added": self.added,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "failed": self.failed,
+            "thumbnails": self.thumbnails,
+            "seconds": round(self.seconds, 3),
+            "damaged": [failure.as_dict() for failure in self.damaged],
+        }
 
 
 @dataclass(frozen=True, slots=True)

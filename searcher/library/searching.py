@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from searcher.catalog.rows import ModelRow
 from searcher.errors import InvalidInput, NotFound
 from searcher.filters import EVERYTHING, Filter, Sort
 from searcher.library.core import LibraryCore
@@ -99,7 +98,7 @@ class SearchMethods(LibraryCore):
         from searcher.search.asked import read_picture
         from searcher.search.query import Embedded
 
-        model = self._encoders.of(self._model_row())
+        model = self._encoder(self._model_row())
         try:
             image = read_picture(model, picture)  # it may take long, and must not delay texts
         except PhotoError as error:
@@ -115,7 +114,7 @@ class SearchMethods(LibraryCore):
         from searcher.search.find import remarks
 
         while (row := self._current()) is not None:
-            model = self._encoders.of(row)
+            model = self._encoder(row)
             started = time.perf_counter()
             named = {term.like for term in query.terms if isinstance(term.like, int)}
             stored = self._collection(row).image_vectors(named) if named else {}
@@ -156,8 +155,3 @@ class SearchMethods(LibraryCore):
     def collection(self) -> "Collection":
         """The read side of this library, for the model that searches use now. Raises NotFound in an empty library."""
         return self._collection(self._model_row())
-
-    def _collection(self, row: ModelRow) -> "Collection":
-        from searcher.search.collection import LocalCollection
-
-        return LocalCollection(self._catalog, self._store_of(row), row)

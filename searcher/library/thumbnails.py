@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from searcher.catalog.rows import Photo
 from searcher.errors import InvalidInput, NotFound
-from searcher.photos.decode import PhotoError, decode_guarded, read_bytes
+from searcher.photos.decode import PhotoError, decode_guarded
 
 FOLDER = "thumbnails"
 SIZES = (128, 256, 512, 1024)  # pixels of the longer side
@@ -29,10 +30,7 @@ class Thumbnails:
         self._bytes: int | None = None  # of the cache, None until it was measured
 
     def stored(self, digest: bytes, size: int) -> bytes | None:
-        """The WebP file of a content whose longer side has at most `size` pixels, one of SIZES, if it was made before.
-
-        Raises InvalidInput for another size.
-        """
+        """The WebP file of a content whose longer side has at most `size` pixels, if it was kept before."""
         path = self._path(digest, size)
         with suppress(OSError):
             data = path.read_bytes()
@@ -40,24 +38,9 @@ class Thumbnails:
             return data
         return None
 
-    def make(self, photos: list[Photo], digest: bytes, size: int) -> bytes:
-        """What `stored` returns from now on.
-
-        photos: the images with this content; the first that can be read is decoded. Raises NotFound if no file can be
-        read.
-        """
+    def keep(self, digest: bytes, size: int, data: bytes) -> None:
+        """What `stored` returns from now on, if the library can be written to."""
         path = self._path(digest, size)
-        data = draw(photos, size, "WEBP")
-        self._keep(path, data)
-        return data
-
-    def _path(self, digest: bytes, size: int) -> Path:
-        if size not in SIZES:
-            raise InvalidInput(f"a thumbnail has {', '.join(map(str, SIZES))} pixels, not {size}")
-        return self.folder / digest.hex()[:2] / f"{digest.hex()}-{size}.webp"
-
-    def _keep(self, path: Path, data: bytes) -> None:
-        """Store a thumbnail, if the library can be written to."""
         partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +54,24 @@ class Thumbnails:
             self._bytes = self.size() if self._bytes is None else self._bytes + len(data)
             if self._bytes > self._max_bytes:
                 self._bytes = self._remove_oldest()
+
+    def add(self, digest: bytes, size: int, data: bytes) -> bool:
+        """Store a thumbnail that was made elsewhere, unless the cache would have to remove others for it soon.
+
+        data: what `is_thumbnail` accepts. Returns whether the cache has a thumbnail of this content and size now.
+        """
+        path = self._path(digest, size)
+        if path.exists():
+            return True
+        with self._lock:
+            self._bytes = self.size() if self._bytes is None else self._bytes
+            if self._bytes + len(data) > self._max_bytes * KEPT:
+                return False
+        self.keep(digest, size, data)
+        return path.exists()
+
+    def _path(self, digest: bytes, size: int) -> Path:
+        return self.folder / digest.hex()[:2] / f"{digest.hex()}-{size}.webp"
 
     def size(self) -> int:
         """The bytes of the cache."""
@@ -99,20 +100,42 @@ class Thumbnails:
         return left
 
 
-def draw(photos: list[Photo], size: int, format: str) -> bytes:
-    """A file ("WEBP" or "JPEG") whose longer side has at most `size` pixels, of the first photo that can be read.
+def is_thumbnail(data: bytes, size: int) -> bool:
+    """Whether a file is a WebP picture whose longer side has at most `size` pixels. Only its head is read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            return max(image.size) <= size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
+def check_size(size: int) -> None:
+    """Raise InvalidInput if thumbnails do not have so many pixels."""
+    if size not in SIZES:
+        raise InvalidInput(f"a thumbnail has {', '.join(map(str, SIZES))} pixels, not {size}")
+
+
+def draw(photos: Sequence[Photo], read: Callable[[Photo], bytes], size: int, format: str) -> bytes:
+    """A file ("WEBP" or "JPEG") whose longer side has at most `size` pixels, of the first photo that `read` can read.
 
     Raises NotFound if none can be.
     """
     reason = "the library contains no file with its content"
     for photo in photos:
         try:
-            image = decode_guarded(read_bytes(photo.path_bytes), size).image
+            return resized(read(photo), size, format)
         except PhotoError as error:
             reason = f"{photo.path}: {error.reason}"
-            continue
-        image.thumbnail((size, size), Image.Resampling.LANCZOS)
-        file = io.BytesIO()
-        image.save(file, format, quality=QUALITY)
-        return file.getvalue()
     raise NotFound(f"the photo cannot be read ({reason})")
+
+
+def resized(data: bytes, size: int, format: str) -> bytes:
+    """A file ("WEBP" or "JPEG") of the picture in `data`, whose longer side has at most `size` pixels.
+
+    Raises PhotoError.
+    """
+    image = decode_guarded(data, size).image
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, format, quality=QUALITY)
+    return file.getvalue()

@@ -14,6 +14,7 @@ from searcher.catalog import Catalog
 from searcher.catalog.folders import prefix_in
 from searcher.catalog.rows import Root
 from searcher.errors import InvalidInput, NotFound, SearcherError
+from searcher.filters.uri import is_uri
 from searcher.indexer.places import absolute, holds_something
 from searcher.indexer.report import IndexReport
 from searcher.photos.rules import IGNORE_FILE, Rules
@@ -158,7 +159,7 @@ def _roots(catalog: Catalog, named: Sequence[bytes]) -> list[_Root]:
     return [
         _Root(root.path, os.path.realpath(root.path), Rules(root.path, root.options), root.whole)
         for root in roots
-        if not named or any(_overlap(path, root) for path in named)
+        if not is_uri(root.path) and (not named or any(_overlap(path, root) for path in named))
     ]
 
 

@@ -167,6 +167,11 @@ class Model:
         """Whether `encode_texts` reads only the beginning of `text`, because it is longer than the context."""
         return self.tokenizer.cuts(text)
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the image encoder runs on the CPU, and not on a GPU. Opens it. Raises ModelError."""
+        return self._encoder("visual").provider in CPU
+
     def preprocess(self, image: "Image.Image") -> np.ndarray:
         """Convert an upright RGB image to float32 (3, H, W) for `encode_pixels`."""
         return self._folder.preprocess(image)

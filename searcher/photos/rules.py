@@ -11,6 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from searcher.errors import InvalidInput
+from searcher.filters.uri import real
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -163,7 +164,7 @@ class Rules:
 
     def __init__(self, root: bytes, options: FolderOptions) -> None:
         self.root, self.options = root, options
-        self._real_root = os.path.realpath(root)
+        self._real_root = real(root)
         self._below = self._real_root.rstrip(b"/") + b"/"
         self._patterns: dict[bytes, Patterns] = {}
 
@@ -212,10 +213,10 @@ class Rules:
 
     def inside(self, path: bytes) -> bytes | None:
         """The path relative to the root of what `path` really is, without links. None if that is elsewhere."""
-        real = os.path.realpath(path)
-        if real == self._real_root:
+        there = real(path)
+        if there == self._real_root:
             return b""
-        return real[len(self._below) :] if real.startswith(self._below) else None
+        return there[len(self._below) :] if there.startswith(self._below) else None
 
 
 def _ignore_file(path: bytes) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ pandas, DuckDB, LanceDB and clip-retrieval read them as they are. The metadata o
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,10 +13,15 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from searcher.errors import InvalidInput, NotFound
+from searcher.photos.metadata import Keyword
+from searcher.scale.files import first_line, location, shown
 
 FACTS = b"searcher"  # a key of the metadata of a file
+PIECE = b"searcher.piece"  # another one: what the file was made from, see `pieces`
 SUFFIX = ".parquet"
 ROWS = 1024  # that are read at a time
+READ_AT_ONCE = 1 << 25  # bytes of a row group
+READ_BUFFER = 1 << 20  # bytes of a column of a larger one
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,13 @@ class Facts:
 def schema(facts: Facts, thumbnails: bool = False) -> pa.Schema:
     """The columns of a shard. All but `id` and `path` are null if they are not known.
 
-    id: 32 hexadecimal digits, a digest of the path. path: an absolute path or a URI, with the name in an archive after
-    "#". path_bytes: the path of a file whose name is not UTF-8. embedding: float32 of unit length, null with an error.
-    width, height: pixels, as the photo is seen. taken_at: ISO 8601, local time of the camera. taken_offset: minutes
-    that it is ahead of UTC. latitude, longitude: degrees. rating: 0 to 5 stars, or -1 (rejected). keywords: those in
-    the file. digest: 32 hexadecimal digits, of the content; copies have the same. size: bytes. mtime_ns: modification
-    time. phash, sharpness: see `photos.likeness`. error: why the photo has no embedding. thumbnail: a WebP file.
+    id: 32 hexadecimal digits, a digest of the place that the photo was read from. path: an absolute path or a URI, with
+    the name in an archive after "#". path_bytes: the path of a file whose name is not UTF-8. embedding: float32 of unit
+    length, null with an error. width, height: pixels, as the photo is seen. taken_at: ISO 8601, local time of the
+    camera. taken_offset: minutes that it is ahead of UTC. latitude, longitude: degrees. rating: 0 to 5 stars, or -1
+    (rejected). keywords: those in the file, with "|" between a wider name and a narrower one. digest: 32 hexadecimal
+    digits, of the content; copies have the same. size: bytes. mtime_ns: modification time. phash, sharpness: see
+    `photos.likeness`. error: why the photo has no embedding. thumbnail: a WebP file.
     """
     columns: list[tuple[str, pa.DataType]] = [
         ("id", pa.string()),
@@ -72,28 +77,24 @@ def schema(facts: Facts, thumbnails: bool = False) -> pa.Schema:
     return pa.schema(columns, metadata={FACTS: json.dumps(asdict(facts)).encode()})
 
 
-def location(where: str) -> tuple[pafs.FileSystem, str]:
-    """The file system of a folder or a file, and its path there: a local path, or a URI such as s3://bucket/folder.
-
-    Raises InvalidInput for a URI that no file system has.
-    """
-    try:
-        if "://" in where:
-            files, path = pafs.FileSystem.from_uri(where)
-            return files, path
-        return pafs.LocalFileSystem(), str(Path(where).expanduser().absolute())
-    except (ValueError, OSError) as error:
-        raise InvalidInput(f"{where} cannot be opened: {str(error).splitlines()[0]}") from error
-
-
 def list_shards(where: str) -> tuple[pafs.FileSystem, list[str]]:
     """The shards in a folder, by name. Raises NotFound if there is none."""
     files, folder = location(where)
-    found = files.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
-    paths = sorted(info.path for info in found if info.is_file and info.base_name.endswith(SUFFIX))
+    paths = shards_in(files, folder)
     if not paths:
-        raise NotFound(f"no Parquet files are in {where}: write some with `searcher embed SOURCE --out {where}`")
+        place = shown(where)
+        raise NotFound(f"no Parquet files are in {place}: write some with `searcher embed SOURCE --out {place}`")
     return files, paths
+
+
+def shards_in(files: pafs.FileSystem, folder: str) -> list[str]:
+    """The paths of the shards in a folder, by name. Empty if it does not exist. Raises InvalidInput."""
+    try:
+        found = files.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
+    except OSError as error:
+        raise InvalidInput(f"{folder} cannot be read: {first_line(error)}") from error
+    shards = (info for info in found if info.is_file and info.base_name.endswith(SUFFIX))
+    return sorted(info.path for info in shards if not info.base_name.startswith("."))
 
 
 def read_facts(files: pafs.FileSystem, path: str) -> Facts:
@@ -103,13 +104,33 @@ def read_facts(files: pafs.FileSystem, path: str) -> Facts:
         fields: dict[str, Any] = json.loads(metadata[FACTS])
         return Facts(**fields)
     except (KeyError, ValueError, TypeError, OSError) as error:
-        raise InvalidInput(f"{path} is not a shard of `searcher embed`, or is damaged") from error
+        raise InvalidInput(f"{path} is not a shard of `searcher embed`, or is damaged: move it away") from error
 
 
 def read_rows(files: pafs.FileSystem, path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a shard, some at a time. Raises InvalidInput if it is damaged."""
+    """The rows of a shard, some at a time. Raises InvalidInput if it is damaged.
+
+    Memory is bounded: a row group is read at once only if it is small. This matters on a server, where each read takes
+    a while.
+    """
     try:
         with files.open_input_file(path) as file:
-            yield from pq.ParquetFile(file).iter_batches(ROWS, columns=columns)
+            footer = pq.read_metadata(file)
+            groups = range(footer.num_row_groups)
+            largest = max((footer.row_group(group).total_byte_size for group in groups), default=0)
+            at_once = largest <= READ_AT_ONCE
+            table = pq.ParquetFile(file, metadata=footer, pre_buffer=at_once, buffer_size=READ_BUFFER)
+            for group in groups:
+                yield from table.iter_batches(ROWS, row_groups=[group], columns=columns)
     except (ValueError, OSError) as error:
-        raise InvalidInput(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise InvalidInput(f"{path} cannot be read: {first_line(error)}") from error
+
+
+def keyword_text(keyword: Keyword) -> str:
+    """A keyword as the shards have it: ("Places", "Paris") → "Places|Paris"."""
+    return "|".join(name.replace("|", "/") for name in keyword)
+
+
+def keyword_of(text: str) -> Keyword:
+    """The opposite of `keyword_text`."""
+    return tuple(text.split("|"))

@@ -1,24 +1,98 @@
-"""Collection: the read side of a library, wherever it is kept. LocalCollection: a catalog and its vectors."""
+"""Records and Collection: the read side of a library, wherever it is kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from searcher.catalog import Catalog
+from searcher.catalog.read.labels import LabelOverview
+from searcher.catalog.read.overview import ImageFile, Place
 from searcher.catalog.read.photos import Month, Order
 from searcher.catalog.rows import LabelCount, ModelRow, Photo, PhotoTag
 from searcher.filters import EVERYTHING, Filter
+from searcher.search.overview import Facets, FolderState, PhotoDetails, VectorState
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from searcher.vectors.store import VectorStore
 
-# Deleted photos leave vectors behind until a new vector file is written: look a little further at once.
-SPARE = 16
+class Records(Protocol):
+    """What a library knows about its photos, whatever model embeds them. Ids are those of images."""
+
+    @property
+    def revision(self) -> str:
+        """A text that is another one after every change, by any process. Cheap."""
+        ...
+
+    # one photo, and some
+
+    def details(self, image_id: int) -> PhotoDetails | None:
+        """Everything that is known about one photo, its tags included. None for an unknown id."""
+        ...
+
+    def digest(self, image_id: int) -> bytes | None:
+        """The digest of what the file of an image holds. None for an unknown id."""
+        ...
+
+    def tags(self, image_ids: Iterable[int]) -> dict[int, list[PhotoTag]]:
+        """image id → its tags, most probable first. An image without tags may be left out."""
+        ...
+
+    def image_files(self, image_ids: Iterable[int]) -> dict[int, ImageFile]:
+        """image id → what and where it is. Unknown ids are left out."""
+        ...
+
+    def with_copies(self, image_ids: Iterable[int]) -> list[Photo]:
+        """These images and all others with the same contents, by id, without tags. Unknown ids are left out."""
+        ...
+
+    def tagged(self, names: Sequence[str]) -> Iterator[Photo]:
+        """Every photo, by id, with those of the labels `names` that runs or a person gave it."""
+        ...
+
+    # all of them
+
+    def labels(self) -> list[str]:
+        """All labels, by name."""
+        ...
+
+    def label_counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
+        """How many of the photos that meet `filter` have each label, by source, most first. Only tags from the sources
+        of the filter count.
+        """
+        ...
+
+    def label_overview(self, filter: Filter = EVERYTHING, samples: int = 4, most: int = 1000) -> list[LabelOverview]:
+        """The labels of the photos that meet `filter`, most photos first, each with the ids of a few of them."""
+        ...
+
+    def timeline(self, filter: Filter = EVERYTHING) -> list[Month]:
+        """How many of the photos that meet `filter` were taken in each month, newest first; without a date last."""
+        ...
+
+    def places(self, filter: Filter = EVERYTHING, precision: float = 1.0) -> list[Place]:
+        """Where the photos that meet `filter` were taken, in the cells of a grid, most photos first.
+
+        precision: the side of a cell in degrees. It is doubled until there are at most MOST_CELLS cells.
+        """
+        ...
+
+    def facets(self) -> Facets:
+        """What photos can be narrowed to."""
+        ...
+
+    def folders(self) -> list[FolderState]:
+        """The folders that were indexed, by path, each with how many images and failed files it has."""
+        ...
 
 
-class Collection(Protocol):
-    """What searches, tags and pages ask of a library. Ids are those of embeddings, unless an image is named."""
+class Collection(Records, Protocol):
+    """What searches ask of a library: the photos that one model has embedded. Ids are those of embeddings, unless an
+    image is named.
+    """
+
+    @property
+    def model(self) -> ModelRow:
+        """The model."""
+        ...
 
     def nearest(self, vectors: "np.ndarray", k: int, filter: Filter = EVERYTHING) -> "list[list[tuple[int, float]]]":
         """For each vector (n, dim) the `k` nearest photos that meet `filter`: (id, cosine), best first.
@@ -45,73 +119,12 @@ class Collection(Protocol):
     def browse(
         self, filter: Filter = EVERYTHING, order: Order = "newest", offset: int = 0, limit: int = 100
     ) -> list[tuple[int, float]]:
-        """One page of the photos that meet `filter`: (id, least probability of the tags asked for)."""
+        """One page of the photos that meet `filter`: (id, least probability of the tags asked for).
+
+        limit: -1 for all of them.
+        """
         ...
 
-    def tags(self, image_ids: Iterable[int]) -> dict[int, list[PhotoTag]]:
-        """image id → its tags, most probable first."""
+    def vector_state(self) -> VectorState:
+        """What searches look for vectors in."""
         ...
-
-    def label_counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
-        """How many of the photos that meet `filter` have each label, most first."""
-        ...
-
-    def timeline(self, filter: Filter = EVERYTHING) -> list[Month]:
-        """How many of the photos that meet `filter` were taken in each month, newest first."""
-        ...
-
-
-class LocalCollection:
-    """The photos of a catalog that one model has embedded. Safe to share by threads."""
-
-    def __init__(self, catalog: Catalog, store: "VectorStore", model: ModelRow) -> None:
-        self._catalog, self._store, self._model = catalog, store, model
-
-    def nearest(self, vectors: "np.ndarray", k: int, filter: Filter = EVERYTHING) -> "list[list[tuple[int, float]]]":
-        with self._catalog.read() as view:
-            self._store.sync(view)
-            allowed = view.embeddings.matching(filter, self._model.id)[0] if filter else None
-            size = self._store.size if allowed is None else len(allowed)
-            found: list[list[tuple[int, float]]] = [[] for _ in vectors]
-            asked = min(k + SPARE, size)
-            while asked:
-                scores, ids = self._store.search(vectors, asked, allowed)
-                existing = view.embeddings.existing({int(id) for id in ids.ravel() if id >= 0})
-                found = [
-                    [(id, score) for id, score in zip(row_ids, row_scores, strict=True) if id in existing][:k]
-                    for row_ids, row_scores in zip(ids.tolist(), scores.tolist(), strict=True)
-                ]
-                if asked == size or all(len(hits) >= k for hits in found):
-                    break
-                asked = min(4 * asked, size)
-            return found
-
-    def vectors(self, ids: Sequence[int]) -> "dict[int, np.ndarray]":
-        with self._catalog.read() as view:
-            return view.embeddings.of_ids(ids, self._model)
-
-    def image_vectors(self, image_ids: Iterable[int]) -> "dict[int, np.ndarray]":
-        with self._catalog.read() as view:
-            return view.embeddings.of_images(image_ids, self._model)
-
-    def photos(self, ids: Sequence[int], filter: Filter = EVERYTHING) -> dict[int, list[Photo]]:
-        with self._catalog.read() as view:
-            return view.photos.of_embeddings(ids, filter)
-
-    def browse(
-        self, filter: Filter = EVERYTHING, order: Order = "newest", offset: int = 0, limit: int = 100
-    ) -> list[tuple[int, float]]:
-        with self._catalog.read() as view:
-            return view.photos.browse(self._model, filter, order, offset, limit)
-
-    def tags(self, image_ids: Iterable[int]) -> dict[int, list[PhotoTag]]:
-        with self._catalog.read() as view:
-            return view.photos.tags(image_ids)
-
-    def label_counts(self, filter: Filter = EVERYTHING) -> list[LabelCount]:
-        with self._catalog.read() as view:
-            return view.tags.counts(filter)
-
-    def timeline(self, filter: Filter = EVERYTHING) -> list[Month]:
-        with self._catalog.read() as view:
-            return view.photos.timeline(filter)

@@ -9,9 +9,10 @@ import numpy as np
 
 from searcher.catalog.read.photos import Order
 from searcher.catalog.rows import Photo, PhotoTag
-from searcher.errors import NotFound, shortened
+from searcher.errors import NotFound
 from searcher.filters import Filter
 from searcher.models.relevance import FITS, Wordings, relevance
+from searcher.models.remarks import language_remark
 from searcher.search.asked import Asked
 from searcher.search.collection import Collection
 from searcher.search.diverse import MOST_POOL, diverse_order, pool_size
@@ -39,28 +40,6 @@ def remarks(model: "DualEncoder", query: Query) -> tuple[str, ...]:
     if any(model.cuts(text) for text in texts):
         found.append(f"The query is longer than the model {model.name} reads: only its beginning counts.")
     return tuple(found)
-
-
-def language_remark(model: "DualEncoder", text: str) -> str | None:
-    """A line that says that a model does not know the script or the language of a text. None if it seems to know it."""
-    if not model.languages:
-        return None
-    from searcher.models.available import MULTILINGUAL
-    from searcher.models.languages import LANGUAGE_NAMES, languages_of
-
-    def named(codes: Sequence[str], conjunction: str) -> str:
-        *rest, last = [LANGUAGE_NAMES.get(code, code) for code in codes]
-        return f"{', '.join(rest)} {conjunction} {last}" if rest else last
-
-    if not model.known_script(text):
-        said = f"“{shortened(text)}” has letters of another script"
-    else:
-        spoken = languages_of(text)
-        if not spoken or {code.split("-")[0].lower() for code in model.languages} & set(spoken):
-            return None
-        said = f"“{shortened(text)}” seems to be {named(spoken, 'or')}"
-    knows = f"the model {model.name} knows only {named(model.languages, 'and')}"
-    return f"{said}, but {knows}. For other languages: `searcher models pull {MULTILINGUAL}`"
 
 
 def find(collection: Collection, query: Query, asked: Asked | None) -> Hits:

@@ -29,8 +29,12 @@ class Answers:
 
     def entries(self) -> Iterator[tuple[int, int, float]]:
         """The entries as (index of the photo, index of the label, probability to six decimals)."""
-        chances = np.round(self.probabilities.astype(np.float64), 6)
-        return zip(self.rows.tolist(), self.labels.tolist(), chances.tolist(), strict=True)
+        return zip(self.rows.tolist(), self.labels.tolist(), self.rounded.tolist(), strict=True)
+
+    @property
+    def rounded(self) -> np.ndarray:
+        """The probabilities to six decimals, as they are stored: (k,) float64."""
+        return np.round(self.probabilities.astype(np.float64), 6)
 
 
 def answer(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:

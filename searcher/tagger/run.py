@@ -9,31 +9,40 @@ labels. New photos get a label only from the run that decides about it.
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
 
 from searcher.catalog import Catalog
-from searcher.catalog.rows import USER, Photo, PhotoTag, TagRun
-from searcher.datasets.kinds import kinds_digest
+from searcher.catalog.rows import Photo, PhotoTag, TagRun
+from searcher.catalog.tagged import with_tags
 from searcher.errors import NotFound
-from searcher.models.relevance import calibration
 from searcher.progress import SILENT, Progress
 from searcher.tagger.answers import Answers, answer
 from searcher.tagger.context import Context
 from searcher.tagger.prompts import StoredVectors
-from searcher.tagger.question import Question, digest, parents, read_definition
-from searcher.tagger.scorer import Scorer, is_calibrated, make_scorer
+from searcher.tagger.question import Question, parents, read_definition
+from searcher.tagger.scorer import Scorer, conditions_of, is_calibrated, make_scorer
 from searcher.tagger.taught import sources, taught_labels
 
 if TYPE_CHECKING:
     from searcher.catalog.read.tags import Tags
-    from searcher.catalog.read.view import View
     from searcher.catalog.write.transaction import Transaction
 
 SCORES_AT_ONCE = 1 << 22  # scores per block: 16 MB of float32
 MOST_ROWS = 8192
 COMMIT_EMBEDDINGS = 65_536  # commit after this many embeddings
 COMMIT_RESULTS = 500_000  # or after this many tags
-IMAGES_AT_ONCE = 4096
+
+
+class AnyRun(Protocol):
+    """A question that was put to a library, wherever that is kept: see `TagRun`."""
+
+    @property
+    def conditions(self) -> str: ...
+
+    @property
+    def retracted(self) -> Set[object]: ...
 
 
 class TagReport(NamedTuple):
@@ -58,22 +67,30 @@ def tag(context: Context, question: Question, progress: Progress = SILENT) -> Ta
     """
     catalog, row = context.catalog, context.row
     with catalog.read() as view:
-        conditions = _conditions(context, view.tags, question)
+        conditions = conditions_of(question, context.model, view.tags.taught())
         run = view.tags.run(question.key())
-        to_start = not _is_current(run, conditions)
+        to_start = not is_current(run, conditions)
         to_ask = to_start or (run is not None and view.embeddings.any_after(row.id, run.last_id))
     if to_start:
         with catalog.write(progress) as change:
-            if not _is_current(change.view.tags.run(question.key()), conditions):
+            if not is_current(change.view.tags.run(question.key()), conditions):
                 _start(change, question, conditions)
     asked = _ask_new(context, question, conditions, progress) if to_ask else 0
     with catalog.read() as view:
         photos = view.embeddings.count(row.id)
         ids = view.tags.label_ids(question.names)
         counts = view.tags.photos_with(ids.values())
-    tagged = {name: counts.get(ids.get(name, 0), 0) for name in question.names}
-    tagged = dict(sorted(tagged.items(), key=lambda item: -item[1]))
-    return TagReport(asked, photos, tagged, is_calibrated(question, context.model))
+    return TagReport(
+        asked,
+        photos,
+        most_first({name: counts.get(ids.get(name, 0), 0) for name in question.names}),
+        is_calibrated(question, context.model),
+    )
+
+
+def most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts in descending order."""
+    return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
 
 def tag_new(context: Context, progress: Progress = SILENT) -> int:
@@ -89,7 +106,7 @@ def tag_new(context: Context, progress: Progress = SILENT) -> int:
     for run in runs:
         question = read_definition(run.definition)
         with catalog.read() as view:
-            conditions = _conditions(context, view.tags, question)
+            conditions = conditions_of(question, context.model, view.tags.taught())
             new = view.embeddings.any_after(row.id, run.last_id)
         if run.conditions != conditions:
             with catalog.write(progress) as change:
@@ -122,7 +139,7 @@ def preview(context: Context, question: Question, progress: Progress = SILENT) -
         with catalog.read() as view:
             photos = view.photos.of_contents(block.contents)
             by_hand = view.tags.by_hand(photo.id for photo in photos)
-        yield from _tagged(photos, given, by_hand, frozenset(names))
+        yield from with_tags(photos, given, by_hand, frozenset(names))
         done += len(block.contents)
         progress.advance(done, total)
 
@@ -152,73 +169,7 @@ def _chosen(tags: "Tags", names: Sequence[str] | None) -> frozenset[int]:
     return frozenset(ids[name] for name in names)
 
 
-def tagged_photos(catalog: Catalog, names: Sequence[str]) -> Iterator[Photo]:
-    """Yield all photos in the order of their ids. Each has those of the labels `names` that a person or a run gave to
-    it. Labels that a person gave come first. Their source is USER, even if a run gave them too.
-    """
-    with catalog.read() as view:
-        wanted = {id: name for name, id in view.tags.label_ids(names).items()}
-    after = 0
-    while True:
-        with catalog.read() as view:
-            photos = view.photos.after(after, IMAGES_AT_ONCE)
-            tagged = _with_tags(view, photos, wanted)
-        if not photos:
-            return
-        after = photos[-1].id
-        yield from tagged
-
-
-def labelled_photos(catalog: Catalog, image_ids: Sequence[int]) -> Iterator[Photo]:
-    """Yield these images and their copies, each once, with all labels that a person or a run gave to it, as
-    `tagged_photos` does. Unknown ids are left out.
-    """
-    seen: set[int] = set()
-    for start in range(0, len(image_ids), IMAGES_AT_ONCE):
-        with catalog.read() as view:
-            names = {label.id: label.name for label in view.tags.labels().values()}
-            photos = view.photos.with_copies(image_ids[start : start + IMAGES_AT_ONCE])
-            tagged = _with_tags(view, [photo for photo in photos if photo.id not in seen], names)
-        seen |= {photo.id for photo in photos}
-        yield from tagged
-
-
-def _with_tags(view: "View", photos: Sequence[Photo], names: Mapping[int, str]) -> list[Photo]:
-    """Photos with those of the labels `names` (by id) that a person or a run gave."""
-    given: dict[int, list[PhotoTag]] = {}
-    for content_id, label_id, source, probability in view.tags.results(sorted({photo.content_id for photo in photos})):
-        if label_id in names:
-            given.setdefault(content_id, []).append(PhotoTag(names[label_id], source, probability))
-    by_hand = view.tags.by_hand(photo.id for photo in photos)
-    return list(_tagged(photos, given, by_hand, frozenset(names.values())))
-
-
-def _tagged(
-    photos: Sequence[Photo],
-    given: Mapping[int, Sequence[PhotoTag]],
-    by_hand: Mapping[int, Mapping[str, bool]],
-    names: Set[str],
-) -> Iterator[Photo]:
-    """Yield photos with what runs have given to their contents, corrected by what a person gave and refused.
-
-    given: content id → tags. by_hand: see `Tags.by_hand`. names: the labels that are asked for.
-    """
-    for photo in photos:
-        decided = by_hand.get(photo.id, {})
-        mine = [PhotoTag(name, USER, 1.0) for name, is_given in decided.items() if is_given and name in names]
-        others = (tag for tag in given.get(photo.content_id, ()) if tag.label not in decided)
-        yield photo._replace(tags=(*mine, *others))
-
-
-def _conditions(context: Context, tags: "Tags", question: Question) -> str:
-    """A digest of everything that affects the answers, except the question itself."""
-    names = set(question.names)
-    taught = {name: state for name, state in tags.taught().items() if name in names}
-    judged = None if question.one else (calibration(context.model), kinds_digest())
-    return digest(repr((context.row.digest, sorted(taught.items()), judged)))
-
-
-def _is_current(run: TagRun | None, conditions: str) -> bool:
+def is_current(run: AnyRun | None, conditions: str) -> bool:
     """Whether the answers of a run so far are what it would answer now, for all of its labels."""
     return run is not None and not run.retracted and run.conditions == conditions
 
@@ -309,6 +260,24 @@ def _commit(context: Context, key: str, conditions: str, pending: _Pending, prog
         return True
 
 
+def _rows_at_once(scorer: Scorer) -> int:
+    """How many photos to answer for at a time, so that their scores need little memory."""
+    return max(1, min(MOST_ROWS, SCORES_AT_ONCE // len(scorer.weights)))
+
+
+def answer_all(vectors: np.ndarray, scorer: Scorer, most: int) -> Answers:
+    """Like `answer`, for any number of photos: the scores of some at a time are computed."""
+    step = _rows_at_once(scorer)
+    starts = range(0, max(1, len(vectors)), step)
+    parts = [answer(vectors[start : start + step], scorer, most) for start in starts]
+    rows = [part.rows + start for part, start in zip(parts, starts, strict=True)]
+    return Answers(
+        np.concatenate(rows),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.probabilities for part in parts]),
+    )
+
+
 class _Block(NamedTuple):
     """Some embeddings in the order of their ids: the last id, the ids of their contents, and the answers for them."""
 
@@ -319,7 +288,7 @@ class _Block(NamedTuple):
 
 def _answered(context: Context, scorer: Scorer, most: int, after: int) -> Iterator[_Block]:
     """Answer for the embeddings with ids greater than `after`. Each block is read by itself and answered later."""
-    rows = max(1, min(MOST_ROWS, SCORES_AT_ONCE // len(scorer.weights)))
+    rows = _rows_at_once(scorer)
     while True:
         with context.catalog.read() as view:
             ids, contents, vectors = view.embeddings.block(context.row, after, rows)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from searcher.datasets.kinds import kinds_digest
 from searcher.models.relevance import calibration, logit, read_labels, stacked
 from searcher.tagger.prompts import StoredVectors, label_vectors, text_vectors
-from searcher.tagger.question import Question
+from searcher.tagger.question import Question, digest
 from searcher.tagger.taught import Taught
 
 if TYPE_CHECKING:
@@ -38,6 +39,17 @@ class Scorer:
 def is_calibrated(question: Question, model: "DualEncoder") -> bool:
     """Whether the model's relevance was measured on labelled photos. True with `one`, which does not need it."""
     return question.one or calibration(model).measured
+
+
+def conditions_of(question: Question, model: "DualEncoder", taught: Mapping[str, str]) -> str:
+    """A digest of everything that affects the answers, except the question itself.
+
+    taught: every taught label, with a text that changes when its examples do.
+    """
+    names = set(question.names)
+    states = {name: state for name, state in taught.items() if name in names}
+    judged = None if question.one else (calibration(model), kinds_digest())
+    return digest(repr((model.digest, sorted(states.items()), judged)))
 
 
 def make_scorer(

@@ -11,9 +11,10 @@ it takes the next one, and what waits is one preprocessed picture per file.
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
 from threading import Event, Lock
 from typing import Generic, TypeVar
 
@@ -32,6 +33,7 @@ from searcher.photos.decode import (
     read_bytes,
 )
 from searcher.photos.likeness import Likeness, measure
+from searcher.photos.thumbnail import draw_thumbnail
 
 BATCH_SIZE = 32  # photos per pass through the network
 REMEMBERED = 100_000  # contents of copies
@@ -59,8 +61,8 @@ class Embedded(Generic[Key]):
 
     digest: of its content, None if it cannot be read. facts: what the file says about the photo. likeness: what the
     photo looks like, for a catalog. vector: (dim,) float32, unit length. error: why it has no vector. try_again: the
-    error says nothing about the content. A file whose content is known already, or is being embedded under another
-    name, has neither facts nor vector nor error.
+    error says nothing about the content. thumbnail: a WebP file, if one was asked for. A file whose content is known
+    already, or is being embedded under another name, has neither facts nor vector nor error.
     """
 
     key: Key
@@ -70,12 +72,23 @@ class Embedded(Generic[Key]):
     vector: np.ndarray | None = None
     error: str | None = None
     try_again: bool = False
+    thumbnail: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Prepared(Generic[Key]):
+class Prepared(Generic[Key]):
+    """A photo that is ready to be embedded. pixels: (3, H, W) float32, None if it has an error or is known."""
+
     result: Embedded[Key]
-    pixels: np.ndarray | None = None  # (3, H, W) float32
+    pixels: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is made of a photo besides its pixels. thumbnail: pixels of the longer side, 0 for none."""
+
+    likeness: bool = False
+    thumbnail: int = 0
 
 
 class _Known:
@@ -119,18 +132,18 @@ def embed_photos(
     known = _Known(*skip_known) if skip_known is not None else None
     stop = Event()
 
-    def prepare(file: PhotoFile[Key]) -> _Prepared[Key]:
+    def prepare(file: PhotoFile[Key]) -> Prepared[Key]:
         return _prepare(model, file, known, stop)
 
-    batch: list[_Prepared[Key]] = []
+    batch: list[Prepared[Key]] = []
     for prepared in ahead(prepare, files, stop):
         batch.append(prepared)
         if len(batch) == BATCH_SIZE:
-            yield _embed(model, batch)
+            yield embed_prepared(model, batch)
             _release(known, batch)
             batch = []
     if batch:
-        yield _embed(model, batch)
+        yield embed_prepared(model, batch)
         _release(known, batch)
 
 
@@ -139,12 +152,14 @@ def hash_files(paths: Iterable[bytes]) -> Generator[bytes | None]:
     yield from ahead(_hash_file, paths)
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T], stop: Event | None = None) -> Generator[R]:
-    """`map(work, items)` in threads, in order, with at most AHEAD items under way.
+def ahead(
+    work: Callable[[T], R], items: Iterable[T], stop: Event | None = None, *, threads: int | None = None
+) -> Generator[R]:
+    """`map(work, items)` in threads (None: one per core), in order, with at most AHEAD items under way.
 
     It stops cleanly when it is closed or interrupted. Then it sets `stop`, so that `work` can end early.
     """
-    pool = ThreadPoolExecutor(usable_cores(), thread_name_prefix="photos")
+    pool = ThreadPoolExecutor(threads or usable_cores(), thread_name_prefix="photos")
     under_way: deque[Future[R]] = deque()
     try:
         for item in items:
@@ -166,7 +181,7 @@ def _hash_file(path: bytes) -> bytes | None:
         return None
 
 
-def _prepare(model: DualEncoder, file: PhotoFile[Key], known: _Known | None, stop: Event) -> _Prepared[Key]:
+def _prepare(model: DualEncoder, file: PhotoFile[Key], known: _Known | None, stop: Event) -> Prepared[Key]:
     """Read, hash and, if its content is new, decode and preprocess one file."""
     result = Embedded(file.key, error="cannot be read")
     for path in file.paths:
@@ -180,21 +195,32 @@ def _prepare(model: DualEncoder, file: PhotoFile[Key], known: _Known | None, sto
             result = Embedded(file.key, error="its content has changed")
             continue
         if known is not None and not known.claim(digest):
-            return _Prepared(Embedded(file.key, digest))
-        try:
-            photo = decode_guarded(data, model.image_size, stop)
-            del data
-            pixels = model.preprocess(photo.image)
-            likeness = measure(photo.image) if known is not None else None
-            return _Prepared(Embedded(file.key, digest, photo.facts, likeness), pixels)
-        except PhotoError as error:
-            reason, try_again = error.reason, isinstance(error, Unavailable)
-        except Stopped:
-            raise
-        except Exception as error:  # nothing that one file does may stop the run
-            reason, try_again = f"cannot be prepared: {error or type(error).__name__}", False
-        return _Prepared(Embedded(file.key, digest, error=storable(reason), try_again=try_again))
-    return _Prepared(result)
+            return Prepared(Embedded(file.key, digest))
+        return prepare(model, file.key, data, stop, Wanted(likeness=known is not None), digest)
+    return Prepared(result)
+
+
+def prepare(
+    model: DualEncoder, key: Key, data: bytes, stop: Event, wanted: Wanted, digest: bytes | None = None
+) -> Prepared[Key]:
+    """Decode and preprocess the bytes of a file. Never raises for a bad one. Raises Stopped after `stop` was set.
+
+    digest: of the bytes, if it is known.
+    """
+    digest = digest or content_digest(data)
+    try:
+        photo = decode_guarded(data, model.image_size, stop)
+        pixels = model.preprocess(photo.image)
+        likeness = measure(photo.image) if wanted.likeness else None
+        thumbnail = draw_thumbnail(data, photo, wanted.thumbnail, stop) if wanted.thumbnail else None
+        return Prepared(Embedded(key, digest, photo.facts, likeness, thumbnail=thumbnail), pixels)
+    except PhotoError as error:
+        reason, try_again = error.reason, isinstance(error, Unavailable)
+    except Stopped:
+        raise
+    except Exception as error:  # nothing that one file does may stop the run
+        reason, try_again = f"cannot be prepared: {error or type(error).__name__}", False
+    return Prepared(Embedded(key, digest, error=storable(reason), try_again=try_again))
 
 
 def storable(text: str) -> str:
@@ -202,16 +228,20 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _embed(model: DualEncoder, batch: list[_Prepared[Key]]) -> list[Embedded[Key]]:
+def embed_prepared(
+    model: DualEncoder, batch: Sequence[Prepared[Key]], at_once: int = BATCH_SIZE
+) -> list[Embedded[Key]]:
+    """Embed a batch, `at_once` photos at most in one call of the model. What has no pixels stays as it is."""
     pixels = [prepared.pixels for prepared in batch if prepared.pixels is not None]
-    vectors = iter(model.encode_pixels(np.stack(pixels)) if pixels else ())
+    passes = (pixels[start : start + at_once] for start in range(0, len(pixels), at_once))
+    vectors = chain.from_iterable(model.encode_pixels(np.stack(part)) for part in passes)
     return [
         prepared.result if prepared.pixels is None else replace(prepared.result, vector=next(vectors))
         for prepared in batch
     ]
 
 
-def _release(known: _Known | None, batch: list[_Prepared[Key]]) -> None:
+def _release(known: _Known | None, batch: list[Prepared[Key]]) -> None:
     if known is None:
         return
     # A copy of a content under way did not claim it. The file that did can be in a later batch.

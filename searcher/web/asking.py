@@ -80,7 +80,7 @@ class Rankings:
     def get(self, library: Library, asked: SearchParameters, uploads: Uploads, picture: str | None = None) -> "Ranking":
         """The ranking for a search in a library. Raises as `Library.rank` does."""
         plain = asked.model_dump(exclude={"offset", "limit"})
-        key = json.dumps([str(library.folder), library.revision, picture, plain])
+        key = json.dumps([library.location, library.revision, picture, plain])
         digest = blake2b(key.encode(errors="surrogatepass"), digest_size=16).digest()
         with self._lock:
             if digest in self._kept:

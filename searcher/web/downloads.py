@@ -11,7 +11,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
-from searcher.errors import NotFound
+from searcher.errors import NotFound, SearcherError
+from searcher.filters.uri import is_uri
 from searcher.library import Library
 from searcher.web.texts import shown
 
@@ -65,12 +66,12 @@ def zip_photos(library: Library, ids: Sequence[int]) -> Iterator[bytes]:
     """
     target, missing, names = _Target(), list[str](), Names()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for files in _files(library, ids):
-            opened, reason = _open_first(files)
-            if opened is None:
-                missing.append(f"{shown(files[0])}: {reason}")
+        for id, files in _files(library, ids):
+            source = _open_first(library, id, files)
+            if isinstance(source, str):
+                missing.append(f"{shown(files[0])}: {source}")
                 continue
-            with opened as source:
+            with source.file:
                 try:
                     yield from _add(archive, target, source, names.new(files[0]))
                 except OSError as error:  # what has been sent cannot be taken back
@@ -80,8 +81,8 @@ def zip_photos(library: Library, ids: Sequence[int]) -> Iterator[bytes]:
     yield target.take()
 
 
-def _files(library: Library, ids: Sequence[int]) -> Iterator[list[str]]:
-    """The paths of each photo: its own, then those of its copies."""
+def _files(library: Library, ids: Sequence[int]) -> Iterator[tuple[int, list[str]]]:
+    """The id of each photo with its paths: its own, then those of its copies."""
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         photos = {photo.id: photo for photo in library.with_copies(some)}
@@ -91,11 +92,25 @@ def _files(library: Library, ids: Sequence[int]) -> Iterator[list[str]]:
         for id in some:
             if id in photos:
                 own = photos[id].path
-                yield [own, *(path for path in by_content[photos[id].content_id] if path != own)]
+                yield id, [own, *(path for path in by_content[photos[id].content_id] if path != own)]
 
 
-def _open_first(paths: Sequence[str]) -> tuple[IO[bytes] | None, str]:
-    """The first file that can be opened, or the reason why the first cannot."""
+class _Source(NamedTuple):
+    """An open file, its size in bytes, and when it was modified, in seconds since 1970."""
+
+    file: IO[bytes]
+    size: int
+    modified: float
+
+
+def _open_first(library: Library, id: int, paths: Sequence[str]) -> _Source | str:
+    """The first file of a photo that can be opened, or the reason why the first cannot."""
+    if all(map(is_uri, paths)):
+        try:
+            data = library.content(id)
+        except SearcherError as error:
+            return str(error)
+        return _Source(io.BytesIO(data), len(data), time.time())
     reason = ""
     for path in paths:
         try:
@@ -105,21 +120,21 @@ def _open_first(paths: Sequence[str]) -> tuple[IO[bytes] | None, str]:
             reason = reason or error.strerror or str(error)
             continue
         file = os.fdopen(number, "rb")
-        if stat.S_ISREG(os.fstat(number).st_mode):
-            return file, ""
+        status = os.fstat(number)
+        if stat.S_ISREG(status.st_mode):
+            return _Source(file, status.st_size, status.st_mtime)
         file.close()
         reason = reason or "it is no file"
-    return None, reason
+    return reason
 
 
-def _add(archive: zipfile.ZipFile, target: "_Target", source: IO[bytes], name: str) -> Iterator[bytes]:
-    status = os.fstat(source.fileno())
-    year, *rest = time.localtime(status.st_mtime)[:6]
+def _add(archive: zipfile.ZipFile, target: "_Target", source: _Source, name: str) -> Iterator[bytes]:
+    year, *rest = time.localtime(source.modified)[:6]
     entry = zipfile.ZipInfo(name, (min(max(year, 1980), 2107), *rest))  # type: ignore[arg-type]
     entry.external_attr = 0o644 << 16
-    entry.file_size = status.st_size  # decides whether 64-bit sizes are needed
-    with archive.open(entry, "w", force_zip64=status.st_size > 1 << 30) as part:
-        while chunk := source.read(CHUNK):
+    entry.file_size = source.size  # decides whether 64-bit sizes are needed
+    with archive.open(entry, "w", force_zip64=source.size > 1 << 30) as part:
+        while chunk := source.file.read(CHUNK):
             part.write(chunk)
             yield target.take()
 

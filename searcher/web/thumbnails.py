@@ -36,7 +36,7 @@ class SentThumbnails:
 
     def key(self, library: Library, id: int, size: int) -> tuple[str, str, int, int]:
         """What a thumbnail is kept under. An image can get another content, but not without a change of the library."""
-        return (str(library.folder), library.revision, id, size)
+        return (library.location, library.revision, id, size)
 
     def get(self, key: tuple[str, str, int, int]) -> SentThumbnail | None:
         """The thumbnail, None if it is not kept."""

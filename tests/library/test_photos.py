@@ -61,8 +61,7 @@ def test_the_cache_keeps_the_thumbnails_that_were_used_last(album: Album) -> Non
     cache = Thumbnails(album.library.folder, max_bytes=300)
     sizes = []
     for number in (1, 2, 3, 4) * 3:
-        details = album.library.photo(number)
-        cache.make([details.photo], details.content.digest, 128)
+        cache.keep(album.library.digest(number), 128, album.library.thumbnail(number, 128))
         sizes.append(cache.size())
     assert 0 < max(sizes) <= 300
     newest = album.library.photo(4).content.digest.hex()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from searcher.models.available import MULTILINGUAL, available_models
 from searcher.models.languages import _LANGUAGES, LANGUAGE_NAMES, languages_of
-from searcher.search.find import language_remark
+from searcher.models.remarks import language_remark
 from tests.histogram_model import HistogramModel
 
 # With foreign names, dishes and loanwords, and with English words that are function words elsewhere.

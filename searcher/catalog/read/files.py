@@ -1,7 +1,7 @@
 """Roots and the files in them: what a run compares with the disk."""
 
 from searcher.catalog.read.queries import IN_LIST, Queries, in_list, root
-from searcher.catalog.rows import ImageAt, IndexedPhoto, KnownFile, Root, after_prefix
+from searcher.catalog.rows import ImageAt, IndexedPhoto, KnownFile, Root, StoredFile, after_prefix
 
 
 class Files(Queries):
@@ -80,6 +80,16 @@ class Files(Queries):
         )
         row = self._row(sql, root_id, relpath)
         return None if row is None else row[0]
+
+    def stored(self, root_id: int, relpath: bytes, model_id: int) -> StoredFile | None:
+        """What is known about the file at a place, and whether a model has embedded it. None if it is not known."""
+        sql = (
+            "SELECT c.digest, e.id IS NOT NULL, i.mtime_ns, i.error FROM images i "
+            "LEFT JOIN contents c ON c.id = i.content_id "
+            "LEFT JOIN embeddings e ON e.content_id = c.id AND e.model_id = ? WHERE i.root_id = ? AND i.relpath = ?"
+        )
+        row = self._row(sql, model_id, root_id, relpath)
+        return None if row is None else StoredFile(row[0], bool(row[1]), *row[2:])
 
     def content_id(self, digest: bytes) -> int | None:
         """The id of a content, None if it is not known."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from searcher.catalog.rows import VectorFile
+from searcher.catalog.rows import ModelRow, VectorFile
 from searcher.catalog.schema import embeddings, library, models, vector_files
 
 if TYPE_CHECKING:
@@ -23,8 +23,11 @@ class ModelChanges:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, model: "DualEncoder", folder: Path) -> int:
-        """Remember a model, to be found in `folder`. Returns its id."""
+    def add(self, model: "DualEncoder | ModelRow", folder: Path) -> int:
+        """Remember a model, to be found in `folder`. Returns its id.
+
+        A ModelRow describes a model that is not on this machine; its id and folder do not matter.
+        """
         found = {"name": model.name, "version": model.version or "", "folder": os.fsencode(folder.absolute())}
         row = insert(models).values(digest=model.digest, slug=model.slug, dim=model.dim, **found)
         row = row.on_conflict_do_update(index_elements=["digest"], set_={**found, "retired": False})

@@ -52,8 +52,10 @@ class Duplicates(BaseModel):
 def compare(library: ChosenLibrary, request: Request) -> Job:
     """Look for photos that are copies of one another, as a job. Nothing is deleted."""
 
+    find = library.duplicates  # now: a library without a folder has none, and says so
+
     def work(progress: Progress) -> Outcome:
-        groups = library.duplicates(progress=progress)
+        groups = find(progress=progress)
         return Outcome({"groups": len(groups), "others": sum(len(group.others) for group in groups)}, groups)
 
     jobs: Jobs = request.app.state.jobs

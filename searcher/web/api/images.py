@@ -3,12 +3,14 @@
 import os
 from enum import IntEnum
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel
 
 from searcher.errors import NotFound
+from searcher.filters.uri import is_uri
 from searcher.library import Library
 from searcher.web.lanes import Lanes
 from searcher.web.libraries import ChosenLibrary
@@ -16,7 +18,7 @@ from searcher.web.texts import shown
 from searcher.web.thumbnails import CACHE_CONTROL, SentThumbnail
 
 if TYPE_CHECKING:
-    from searcher.library import PhotoDetails
+    from searcher.library import Photo, PhotoDetails
 
 router = APIRouter(tags=["photos"])
 
@@ -86,7 +88,7 @@ class Details(BaseModel):
 async def image(request: Request, library: ChosenLibrary, id: ImageId) -> Details:
     """Everything that is known about a photo."""
     lanes: Lanes = request.app.state.lanes
-    return await lanes.read.run(lambda: _details(library.photo(id)))
+    return await lanes.read.run(lambda: _details(library, id))
 
 
 @router.get("/images/{id}/thumbnail", response_class=Response, responses={200: _PICTURE, 304: {}})
@@ -121,7 +123,7 @@ async def preview(request: Request, library: ChosenLibrary, id: ImageId) -> Resp
 
 @router.get(
     "/images/{id}/original",
-    response_class=FileResponse,
+    response_class=Response,
     responses={200: _FILE, 206: _FILE, 304: {}, 416: {}},
 )
 async def original(
@@ -131,12 +133,15 @@ async def original(
     lanes: Lanes = request.app.state.lanes
     details, path = await lanes.read.run(lambda: _file(library, id))
     kind = None if download else _SHOWN.get(details.content.format)
+    disposition, headers = "inline" if kind else "attachment", {"Cache-Control": "private, no-cache"}
+    media_type = kind or "application/octet-stream"
+    name = shown(os.path.basename(path))  # noqa: PTH119
+    if is_uri(path):
+        data = await lanes.decode.run(lambda: library.content(id))
+        headers["Content-Disposition"] = f"{disposition}; filename*=utf-8''{quote(name, safe='')}"
+        return Response(data, media_type=media_type, headers=headers)
     return FileResponse(
-        path,
-        media_type=kind or "application/octet-stream",
-        filename=shown(os.path.basename(path)),  # noqa: PTH119
-        content_disposition_type="inline" if kind else "attachment",
-        headers={"Cache-Control": "private, no-cache"},
+        path, media_type=media_type, filename=name, content_disposition_type=disposition, headers=headers
     )
 
 
@@ -146,17 +151,22 @@ def _stored(library: Library, id: int, size: int) -> tuple[bytes, bytes | None]:
 
 
 def _file(library: Library, id: int) -> "tuple[PhotoDetails, str]":
-    """A photo, and the first of its files that is there."""
+    """A photo, and the path of the first of its files that is there, or that may be there if it is a URI."""
     details = library.photo(id)
     for photo in (details.photo, *details.copies):
-        if os.path.isfile(photo.path_bytes):  # noqa: PTH113
+        if is_uri(photo.path) or os.path.isfile(photo.path_bytes):  # noqa: PTH113
             return details, photo.path
     raise NotFound(f"the file is not there now: {shown(details.photo.path)}")
 
 
-def _details(details: "PhotoDetails") -> Details:
+def _details(library: Library, id: int) -> Details:
+    details = library.photo(id)
     photo, content = details.photo, details.content
-    sizes = [_size(each.path_bytes) for each in (photo, *details.copies)]
+    files = (photo, *details.copies)
+    size = next((size for size in map(_size, files) if size is not None), None)
+    elsewhere = size is None and any(is_uri(each.path) for each in files)
+    if elsewhere:
+        size = next((file.bytes for file in library.image_files([id]).values()), None)
     folder, name = os.path.split(photo.path)
     return Details(
         id=photo.id,
@@ -165,7 +175,7 @@ def _details(details: "PhotoDetails") -> Details:
         folder=shown(folder),
         width=content.width,
         height=content.height,
-        bytes=next((size for size in sizes if size is not None), None),
+        bytes=size,
         format=content.format,
         taken_at=content.taken_at,
         camera=content.camera,
@@ -176,12 +186,12 @@ def _details(details: "PhotoDetails") -> Details:
         description=content.description,
         tags=[Tag(label=tag.label, source=tag.source, probability=tag.probability) for tag in photo.tags],
         copies=[Copy(id=copy.id, path=shown(copy.path)) for copy in details.copies],
-        missing=all(size is None for size in sizes),
+        missing=size is None and not elsewhere,
     )
 
 
-def _size(path: bytes) -> int | None:
+def _size(photo: "Photo") -> int | None:
     try:
-        return os.stat(path).st_size  # noqa: PTH116
+        return os.stat(photo.path_bytes).st_size  # noqa: PTH116
     except OSError:
         return None

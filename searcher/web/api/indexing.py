@@ -43,12 +43,13 @@ class FailedFile(BaseModel):
 @router.post("/index", status_code=202)
 def index(library: ChosenLibrary, request: Request, wanted: ToIndex) -> Job:
     """Index folders, or index all known folders again, as a job. The first one creates the library."""
+    run = library.index  # now: a library without a folder has none, and says so
     folders = [_folder(text) for text in wanted.folders]
     if not folders and not (library.exists and library.folders()):
         raise InvalidInput("nothing is indexed yet: name a folder")
 
     def work(progress: Progress) -> Outcome:
-        report = library.index(*folders, check_content=wanted.check_content, retry=wanted.retry, progress=progress)
+        report = run(*folders, check_content=wanted.check_content, retry=wanted.retry, progress=progress)
         if wanted.tag and library.has_model:
             library.tag_new(progress)
         for line in report.notices:

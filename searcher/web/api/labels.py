@@ -118,13 +118,14 @@ def untag(library: ChosenLibrary, chosen: LabelList) -> Removed:
 @router.post("/teach", status_code=202)
 def teach(library: ChosenLibrary, request: Request, lesson: Lesson) -> Job:
     """Teach a label from a few photos, and give it to all photos that fit, as a job. Replaces its examples."""
+    learn = library.teach  # now: a library without a folder has none, and says so
     name = " ".join(lesson.label.split())
     library.ask([name])  # before the job: a name that no label can have
     if both := set(lesson.ids) & set(lesson.against):
         raise InvalidInput(f"the photo {min(both)} is both an example and a counterexample: remove one of the two")
 
     def work(progress: Progress) -> Outcome:
-        examples, against = library.teach(name, lesson.ids, lesson.against, progress)
+        examples, against = learn(name, lesson.ids, lesson.against, progress)
         report = library.tag([name], progress=progress)
         return Outcome({"label": name, "examples": examples, "against": against, "photos": report.tagged[name]})
 

@@ -24,12 +24,13 @@ class LibraryStatus(BaseModel):
     """A library at a glance."""
 
     library: str = Field(description="Its name.")
-    folder: str = Field(description="Where it is on disk.")
+    folder: str = Field(description="Where it is: a folder, or the address of a Milvus collection.")
+    has_folder: bool = Field(description="If not, nothing can be indexed, compared, taught, or written to XMP.")
     exists: bool = Field(description="False until something was indexed.")
     model: str | None = None
     images: int = Field(default=0, description="Each copy of a photo counts.")
     failed: int = Field(default=0, description="Files that could not be indexed.")
-    bytes: int = Field(default=0, description="Its size on disk, at most a minute old.")
+    bytes: int | None = Field(default=0, description="Its size on disk, at most a minute old; null if unknown.")
     revision: str = Field(default="", description="Another text after each change of photos or labels.")
     roots: list[IndexedFolder] = []
     job: Job | None = Field(default=None, description="The job that is running, or the last one.")
@@ -42,9 +43,9 @@ def status(library: ChosenLibrary, request: Request) -> LibraryStatus:
     jobs: Jobs = request.app.state.jobs
     name = next(name for name, served in libraries.by_name.items() if served is library)
     job = jobs.latest(library)
-    folder = shown(str(library.folder))
+    folder = shown(library.location)
     if not library.exists:
-        return LibraryStatus(library=name, folder=folder, exists=False, job=job)
+        return LibraryStatus(library=name, folder=folder, has_folder=library.has_folder, exists=False, job=job)
     return _status(library, name, folder, job)
 
 
@@ -57,6 +58,7 @@ def _status(library: Library, name: str, folder: str, job: Job | None) -> Librar
     return LibraryStatus(
         library=name,
         folder=folder,
+        has_folder=library.has_folder,
         exists=True,
         model=summary.model,
         images=sum(root.images for root in roots),

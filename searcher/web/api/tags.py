@@ -51,9 +51,10 @@ def write_xmp(library: ChosenLibrary, request: Request, photos: Photos) -> Job:
 
     Only entries that searcher wrote before are removed. No photo is modified.
     """
+    write = library.write_labels  # now: a library without a folder has none, and says so
 
     def work(progress: Progress) -> Outcome:
-        report = library.write_labels(photos.ids, progress)
+        report = write(photos.ids, progress)
         return Outcome(
             {
                 "changed": report.changed,

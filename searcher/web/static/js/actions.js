@@ -21,8 +21,8 @@ export function actionBar({ onall, onchanged }) {
     h("span", { class: "space" }),
     button("download", "Download", download, { title: "Download the photos as a zip file" }),
     button("labels", "Label", () => label(onchanged), { title: "Add or remove a label by hand" }),
-    button("teach", "Teach", teach, { title: "Teach a label from these photos" }),
-    button("file", "Write XMP", xmp, { title: "Write the labels into XMP sidecars beside the photos" }),
+    button("teach", "Teach", teach, { class: "needs-folder", title: "Teach a label from these photos" }),
+    button("file", "Write XMP", xmp, { class: "needs-folder", title: "Write the labels into XMP sidecars beside the photos" }),
     button("copy", "Copy paths", paths, { title: "Copy the paths of the photos" }),
   );
   selection.whenChanged(() => {

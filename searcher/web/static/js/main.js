@@ -45,7 +45,7 @@ main.append(photos.element, other);
 
 // the frame
 
-const links = VIEWS.map(([view, words]) => h("a", { href: "./", dataset: { view, go: "" } }, icon(view), h("span", {}, words)));
+const links = VIEWS.map(([view, words]) => h("a", { href: "./", class: view === "duplicates" ? "needs-folder" : null, dataset: { view, go: "" } }, icon(view), h("span", {}, words)));
 
 function toggleTheme() {
   const root = document.documentElement;
@@ -147,6 +147,7 @@ async function look(changed = false) {
   try {
     const status = await jobs.poll();
     jobs.follow(status.job?.id === jobs.job()?.id && status.job?.state === jobs.job()?.state ? null : status.job);
+    document.body.classList.toggle("without-folder", !status.has_folder);
     changed ||= lost || (revision !== null && revision !== status.revision);
     revision = status.revision;
     lost = false;

@@ -10,6 +10,7 @@ import { Zoom } from "./zoom.js";
 
 const SHOWN = new Set(["JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"]); // browsers show these as they are
 const SIDE = "searcher-details";
+const URI = /^[a-z][a-z0-9+.-]+:\/\//i;
 
 export class Viewer {
   #abort = null;
@@ -114,7 +115,9 @@ export class Viewer {
     } else {
       this.problem.textContent = this.photo?.missing
         ? "The file is no longer there. Connect its disk, or index its folder again."
-        : "The photo cannot be read. The page `Folders` lists files that failed.";
+        : URI.test(this.photo?.path ?? "")
+          ? "The photo is not on this machine, and cannot be read from where it is."
+          : "The photo cannot be read. The page `Folders` lists files that failed.";
     }
   }
 

@@ -10,7 +10,7 @@ export function folderForm(first) {
   const path = h("input", { name: "folder", id: "folder", placeholder: "~/Pictures", required: true, autocomplete: "off", spellcheck: "false" });
   const form = h(
     "form",
-    { class: "panel" },
+    { class: "panel needs-folder" },
     h("label", { for: "folder" }, first ? "Where are your photos?" : "Add a folder"),
     h("div", { class: "line" }, path, h("button", { type: "submit", class: "primary" }, "Index")),
     h("p", { class: "muted" }, "A folder on the machine where searcher runs. Photos are only read; nothing leaves the machine."),
@@ -24,7 +24,8 @@ export function folderForm(first) {
 }
 
 export async function view(signal) {
-  const [status, failures] = await Promise.all([get("status", undefined, signal), get("failures", undefined, signal)]);
+  const status = await get("status", undefined, signal);
+  const failures = status.has_folder ? await get("failures", undefined, signal) : [];
   return h(
     "div",
     { class: "view" },
@@ -34,7 +35,7 @@ export async function view(signal) {
       h("h1", {}, "Folders"),
       h("span", { class: "muted", role: "status" }, plural(status.images, "photo")),
       h("span", { class: "space" }),
-      status.roots.length > 0 && button("again", "Index again", () => jobs.start("index", { folders: [] })),
+      status.roots.length > 0 && button("again", "Index again", () => jobs.start("index", { folders: [] }), { class: "needs-folder" }),
     ),
     jobs.card(),
     status.roots.length > 0 && h("ul", { class: "rows" }, status.roots.map(row)),
@@ -43,7 +44,7 @@ export async function view(signal) {
     h(
       "dl",
       { class: "about" },
-      [["Library", status.folder], ["Model", status.model ?? "built-in"], ["Size of the library", bytes(status.bytes)]].map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
+      [["Library", status.folder], ["Model", status.model ?? "built-in"], status.bytes !== null && ["Size of the library", bytes(status.bytes)]].filter(Boolean).map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))),
     ),
   );
 }
@@ -59,7 +60,7 @@ function row({ path, images, failed: broken, missing }) {
       h("a", { href: href({ view: "photos", terms: [], filters: { folder: path }, sort: null, photo: null }), dataset: { go: "" } }, path),
       h("span", { class: "muted small" }, [plural(images, "photo"), broken && plural(broken, "file failed", "files failed")].filter(Boolean).join(" · "), missing && " · not connected: its photos stay in the library"),
     ),
-    button("again", "Index again", () => jobs.start("index", { folders: [path] }), { class: "quiet", disabled: missing, "aria-label": `Index ${path} again` }),
+    button("again", "Index again", () => jobs.start("index", { folders: [path] }), { class: "quiet needs-folder", disabled: missing, "aria-label": `Index ${path} again` }),
   );
 }
 
