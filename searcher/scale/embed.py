@@ -84,7 +84,7 @@ def embed(
         return EmbedReport(0, 0, 0, 0, 0, time.monotonic() - begun, tuple(found.notices))
     with _lock(out):
         done = read_done(out, facts)
-        left = jobs(found, done, photos_a_shard, found.notices)
+        left = jobs(found, done, photos_a_shard)
         named = tuple(dict.fromkeys((*(() if plan is None else plan.sources), *map(shown, sources))))
         if left and (plan is None or plan.sources != named):
             write_plan(out, Plan(facts, thumbnails, named))

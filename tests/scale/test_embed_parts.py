@@ -37,7 +37,7 @@ def test_each_row_is_read_once_unless_it_is_embedded(sizes: list[int], embedded:
                 writer.write_table(pa.table({"jpg": [str(row).encode() for row in range(start, end)]}))
         file = FileAt(str(path).encode(), 1, 2)
         done = Done(archives={str(path): dict.fromkeys(embedded, file.stamp)}, numbers={0, 2})
-        found = jobs(Found(archives={folder: [file]}), done, photos_a_shard, [])
+        found = jobs(Found(archives={folder: [file]}), done, photos_a_shard)
         read = []
         for job in found:
             assert isinstance(job.piece, RowGroups) and job.piece.photos
