@@ -23,7 +23,7 @@ from searcher.scale.columns import image_column, name_column
 from searcher.scale.files import first_line, location, shown, unwritable, write_whole
 from searcher.scale.pieces import Archive, FileAt, Files, Piece, RowGroups, Stamp, Tar, is_tar
 from searcher.scale.reading import SourceError, open_archive
-from searcher.scale.shards import PIECE, Facts, read_facts, shards_in
+from searcher.scale.shards import Facts, read_said, shards_in
 from searcher.scale.sources import Found
 
 PLAN = "_searcher.json"  # pyarrow and Spark pass over names that begin with _
@@ -125,11 +125,10 @@ def read_done(out: str, facts: Facts) -> Done:
 
 
 def _covered(files: pafs.FileSystem, path: str, facts: Facts) -> tuple[str, dict[str, Any], list[tuple[bytes, Stamp]]]:
-    found = read_facts(files, path)
+    found, said = read_said(files, path)
     if (found.digest, found.precision) != (facts.digest, facts.precision):
         raise InvalidInput(f"{path} is a shard of the model {found.model} in {found.precision}: move it away")
     try:
-        said: dict[str, Any] = json.loads(pq.read_schema(path, filesystem=files).metadata[PIECE])
         if said["kind"] != "files":
             return path, said, []
         columns = pq.read_table(path, columns=["path", "path_bytes", "size", "mtime_ns"], filesystem=files)

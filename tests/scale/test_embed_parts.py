@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searcher.models.layout import ModelError
@@ -23,6 +23,7 @@ from searcher.scale.sources import Found, is_read
 HUGGING_FACE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=8),
     embedded=st.sets(st.integers(0, 7)),
