@@ -1,6 +1,7 @@
 """Settings and fixtures for all tests."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,13 +30,24 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def export(name: str, precision: str = "float32") -> Path:
         folder = shared / f"{name} {precision}"
+        if precision != "float32":
+            float32 = export(name)
         with FileLock(f"{folder}.lock"):
-            if not (folder / "searcher.json").exists():
+            if folder.exists():
+                return folder
+            partial = shared / f"{name} {precision} partial"
+            if precision == "float32":
                 from tests.models.towers import CONFIGS, export_small  # imports torch, which only some tests need
 
                 facts = {"languages": ["en"], "version": "1", "licence": "Apache-2.0"}
-                export_small(CONFIGS[name], folder, precision=precision, **facts)
-        return folder
+                export_small(CONFIGS[name], partial, **facts)
+            else:  # as `export_model` does it, which exports to float32 first
+                from searcher.models.quantize import add_precision, keep_only
+
+                shutil.copytree(float32, partial)
+                add_precision(partial, precision)
+                keep_only(partial, precision)
+            return partial.rename(folder)
 
     return export
 

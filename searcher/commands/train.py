@@ -45,8 +45,15 @@ class TrainingProgress(Terminal):
         )
 
 
+class PathOrUrl(FilePath):
+    """A path, or the URL of shards as a text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=FilePath())
+@click.argument("sources", nargs=-1, required=True, type=PathOrUrl())
 @click.option("--out", required=True, type=FilePath(file_okay=False), help="Write the model to this folder.")
 @click.option("--model", help="Config name of open_clip, or a JSON file.  [default: from --init, or resnet18-64]")
 @click.option(
@@ -163,7 +170,8 @@ def command(context: click.Context, /, weights: str, freeze: str, views: str, qu
     - CSV, TSV or JSON-lines files of (image, caption)
     - folders of images with a .txt file next to each image
     - folders of class folders
-    - WebDataset shards, such as photos-{000..031}.tar
+    - WebDataset shards, such as photos-{000..031}.tar or
+      s3://bucket/photos-{000..031}.tar
 
     The output folder is an open_clip checkpoint, and also a model folder for searching. It contains a model card.
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from searcher.datasets import Pair
 from searcher.datasets.text import decode_text
-from searcher.errors import InvalidInput, NotFound
+from searcher.errors import InvalidInput, NotFound, SearcherError
 from searcher.photos.decode import PhotoError, decode, read_bytes
 from searcher.trainer.augment import Augment
 from searcher.trainer.distributed import Processes
@@ -285,7 +285,10 @@ def collate(samples: Sequence[Sample | None]) -> Sample:
 
 
 def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
-    """Load parts with the workers of the layout. Raises SearcherError if no record of a part can be used."""
+    """Load parts with the workers of the layout.
+
+    Raises SearcherError if no record of a part can be used, or if the dataset gives a SearcherError in place of a part.
+    """
     parts = DataLoader(
         dataset,
         num_workers=layout.workers,
@@ -295,6 +298,8 @@ def load(dataset: Dataset[Any], layout: Layout, **how: Any) -> Iterator[Sample]:
         **how,
     )
     for part in parts:
+        if isinstance(part, SearcherError):
+            raise part
         if len(part) == 1:
             raise InvalidInput("every record of a batch was unusable: check the images and captions")
         yield part

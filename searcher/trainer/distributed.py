@@ -12,7 +12,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from searcher.errors import SearcherError
+
 CPU = torch.device("cpu")
+LOST = "another process of this training has ended: see what it or its machine says, then use --resume on all machines"
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,10 @@ def fast_dtype(device: torch.device) -> torch.dtype | None:
 
 @contextmanager
 def join() -> Iterator[Processes]:
-    """Join the processes that `torchrun` started, or use this process alone. Uses CUDA if it is available."""
+    """Join the processes that `torchrun` started, or use this process alone. Uses CUDA if it is available.
+
+    Raises SearcherError if another process ended before its time.
+    """
     local = int(os.environ.get("LOCAL_RANK", "0"))
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
@@ -125,5 +131,9 @@ def join() -> Iterator[Processes]:
     dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(hours=2))
     try:
         yield Processes(dist.get_rank(), count, device, fast_dtype(device))
+    except RuntimeError as error:
+        if isinstance(error, dist.DistError) or "gloo" in str(error):  # gloo has no error of its own
+            raise SearcherError(LOST) from error
+        raise
     finally:
         dist.destroy_process_group()

@@ -48,7 +48,7 @@ SAVE_EVERY = 300  # seconds between two checkpoints
 class Settings:
     """The settings of a run. Durations are in epochs or steps. The defaults suit a small model on a CPU."""
 
-    sources: tuple[Path, ...]
+    sources: tuple[Path | str, ...]  # a text is the URL of shards
     out: Path
     model: str | None = None  # None: the model of `init`, or DEFAULT_MODEL
     weights: tuple[float, ...] = ()  # how many times per epoch each record of a source is used
@@ -128,7 +128,7 @@ def _train(settings: Settings, progress: Progress, processes: Processes) -> Path
     config = start["model_cfg"]
     if settings.loss == "sigmoid":  # the initial values of Zhai et al. 2023
         config = {"init_logit_bias": -10, "init_logit_scale": math.log(10)} | config
-    sources = open_sources(settings.sources, settings.weights, settings.freeze)
+    sources = open_sources(settings.sources, settings.weights, settings.freeze, processes)
     measured: Any = settings.val
     if not measured:
         sources, measured = hold_out(sources, settings.val_split)

@@ -19,7 +19,9 @@ from searcher.trainer.data import (
     Teacher,
     read_teacher,
 )
+from searcher.trainer.distributed import Processes
 from searcher.trainer.features import Features
+from searcher.trainer.objects import shown
 from searcher.trainer.shards import Shards, Streams, is_shards, read_shards, size
 
 
@@ -48,7 +50,7 @@ class Sources:
         if isinstance(self.opened, Path):
             return [(self.opened.name, "sentences with a teacher's embeddings")]
         return [
-            (source.path.name, f"{size(source):,} records × {w:g}")
+            (Path(shown(str(source.path))).name, f"{size(source):,} records × {w:g}")
             for source, w in zip(self.opened, self.weights, strict=True)
         ]
 
@@ -85,20 +87,33 @@ def first_bad(bad: list[str]) -> str:
     return f"{len(bad)} {'record' if len(bad) == 1 else 'records'} cannot be used; the first is {bad[0]}"
 
 
-def open_sources(paths: tuple[Path, ...], weights: tuple[float, ...], freeze: tuple[str, ...]) -> Sources:
-    """Open the sources of `searcher train`. Raises SearcherError (one line) if they or the weights cannot be used."""
+def open_sources(
+    paths: tuple[Path | str, ...], weights: tuple[float, ...], freeze: tuple[str, ...], processes: Processes
+) -> Sources:
+    """Open the sources of `searcher train`. A text is the URL of shards.
+
+    Raises SearcherError (one line) if they or the weights cannot be used.
+    """
     if weights and len(weights) != len(paths):
         raise InvalidInput(f"{len(weights)} weights for {len(paths)} sources: give one weight per source")
     if any(not 0 < weight < float("inf") for weight in weights):
         raise InvalidInput("every weight must be a number above 0")
-    texts = [path for path in paths if path.suffix == ".txt"]
+    texts = [path for path in paths if isinstance(path, Path) and path.suffix == ".txt"]
     if texts:
         if len(paths) > 1 or freeze != ("image",):
             raise InvalidInput("a .txt file of sentences must be the only source, and needs --freeze image")
         if not texts[0].is_file():
             raise NotFound(f"no such file: {texts[0]}")
         return Sources(texts[0], [1.0], [])
-    opened = [read_shards(path) if is_shards(path) else read_source(path) for path in paths]
+    opened = [_open(path, processes) for path in paths]
     bad = [line for source in opened for line in source.bad]
     remarks = [line for source in opened if isinstance(source, Source) for line in source.remarks]
     return Sources(opened, list(weights or (1.0,) * len(paths)), bad, remarks)
+
+
+def _open(path: Path | str, processes: Processes) -> Source | Shards:
+    if is_shards(path):
+        return read_shards(path, processes)
+    if isinstance(path, str):
+        raise InvalidInput(f"{shown(path)} is not a .tar file: of URLs, only WebDataset shards can be read")
+    return read_source(path)

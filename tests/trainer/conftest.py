@@ -2,12 +2,14 @@
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from open_clip.tokenizer import SimpleTokenizer
 from PIL import Image, ImageDraw
 
 from searcher.progress import Progress
@@ -60,6 +62,25 @@ def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = transformers.BertConfig(vocab_size=len(words), max_position_embeddings=40, **shape)
     transformers.BertModel(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_vocabulary() -> Iterator[None]:
+    """Read the vocabulary of open_clip once for all models. Reading it takes longer than creating a small model."""
+    read = SimpleTokenizer.__init__
+
+    @cache
+    def first(**options: Any) -> SimpleTokenizer:
+        tokenizer = SimpleTokenizer.__new__(SimpleTokenizer)
+        read(tokenizer, **options)
+        return tokenizer
+
+    def copied(self: SimpleTokenizer, **options: Any) -> None:
+        vars(self).update(vars(first(**options)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimpleTokenizer, "__init__", copied)
+        yield
 
 
 class Recorder(Progress):

@@ -12,6 +12,7 @@ from open_clip.transform import PreprocessCfg
 from searcher.errors import SearcherError
 from searcher.models import Model
 from searcher.trainer.export import export_model, write_tokenizer
+from searcher.trainer.weights import read_weights
 from tests.models.sentences import sentences
 from tests.models.towers import (
     CONFIGS,
@@ -43,9 +44,10 @@ def test_export_does_not_change_the_model_or_other_files_in_the_folder(tmp_path:
     (tmp_path / "visual").mkdir()
     (tmp_path / "visual" / "model.old.onnx").write_text("from an earlier export")
     model = small_model(VIT).train()
+    model.visual.extra = torch.nn.Linear(3, 5)  # no embedding depends on it
     before = {name: value.clone() for name, value in model.state_dict().items()}
     tokenizer = open_clip.SimpleTokenizer(context_length=32)
-    export_model(model, {"size": 64}, tokenizer, VIT, tmp_path, name="small", languages=["en"])
+    export_model(model, {"size": 64}, tokenizer, VIT, tmp_path, name="small", languages=["en"], source="a test")
     assert model.training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -58,7 +60,10 @@ def test_export_does_not_change_the_model_or_other_files_in_the_folder(tmp_path:
     assert not (tmp_path / "visual" / "model.old.onnx").exists()
     manifest = json.loads((tmp_path / "searcher.json").read_text())
     assert manifest["logit_scale"] == pytest.approx(1 / 0.07, abs=1e-3)
-    assert manifest["languages"] == ["en"]
+    assert (manifest["name"], manifest["languages"], manifest["source"]) == ("small", ["en"], "a test")
+    # A tensor that is not used is recorded as such.
+    found = read_weights(tmp_path / "visual" / "model.onnx")
+    assert {name for name, tensor in found.items() if tensor is None} == {"visual.extra.weight", "visual.extra.bias"}
     # Stack traces would contain paths of the machine that exported.
     assert b".py" not in (tmp_path / "visual" / "model.onnx").read_bytes()
 

@@ -4,7 +4,6 @@ import json
 import os
 import resource
 import signal
-import stat
 import subprocess
 import sys
 import tarfile
@@ -196,19 +195,6 @@ def test_weights_that_are_not_finite_after_the_last_step_are_not_exported(folder
         train(settings_for(folder, tmp_path / "run", **values))
     assert not (tmp_path / "run" / "training.safetensors").exists()
     assert not (tmp_path / "run" / "open_clip_model.safetensors").exists()
-
-
-@pytest.mark.slow
-def test_all_files_of_a_model_have_the_mode_of_a_new_file(folder: Path, tmp_path: Path) -> None:
-    before = os.umask(0o027)
-    try:
-        values: dict[str, Any] = {"model": str(folder / "vit.json"), "epochs": 1 / 3, "precision": "compact"}
-        out = train(settings_for(folder, tmp_path / "run", **values))
-    finally:
-        os.umask(before)
-    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in out.rglob("*")}
-    assert {mode for path, mode in modes.items() if path.is_file()} == {0o640}, modes
-    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o750}, modes
 
 
 def test_a_state_of_something_else_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from searcher.models.preprocess import Preprocess
 from searcher.photos.decode import content_digest
 from searcher.trainer import checkpoint, features, loop
 from searcher.trainer.distributed import Processes
+from searcher.trainer.export import export_onnx
 from searcher.trainer.features import Features, Trunk, compute
 from searcher.trainer.locked import ImageTrunk, freeze, image_head, trunk_digest
 from searcher.trainer.loop import train
@@ -39,16 +40,35 @@ def weights(run: Path) -> dict[str, Tensor]:
     return load_file(run / "open_clip_model.safetensors")
 
 
-@pytest.fixture
-def start(folder: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def start(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint to start from: a ResNet of timm with open_clip's projection."""
     config = json.loads((folder / "timm.json").read_text())
     torch.manual_seed(0)
     model, tokenizer = checkpoint.create(config)
-    out = tmp_path / "start"
-    out.mkdir()
+    out = tmp_path_factory.mktemp("start")
     checkpoint.save_open_clip(out, model, tokenizer, config, {"size": 32, "mean": [0.5] * 3, "std": [0.5] * 3})
     return out
+
+
+@pytest.fixture(scope="module")
+def exports() -> dict[str, bytes]:
+    """The ONNX files of trunks that tests exported, by the digest of the trunk."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def exported_once(exports: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Export a trunk for all tests together: it takes longer than what they do with it."""
+
+    def export(trunk: ImageTrunk, example: Tensor, path: Path, name: str) -> None:
+        key = f"{trunk_digest(trunk.visual)} {tuple(example.shape)}"
+        if key not in exports:
+            export_onnx(trunk, example, path, name)
+            exports[key] = path.read_bytes()
+        path.write_bytes(exports[key])
+
+    monkeypatch.setattr(features, "export_onnx", export)
 
 
 def trunk_of(start: Path, views: tuple[str, ...] = ("whole",)) -> Trunk:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +130,30 @@ def test_min_area_and_grayscale_change_the_images_of_a_run(folder: Path, tmp_pat
     assert plain != first_loss("grey", grayscale=1.0)
 
 
+@pytest.fixture(scope="module")
+def sigmoid_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ViT after 12 steps with the sigmoid loss, as a compact model, by a user whose files others cannot read."""
+    values: dict[str, Any] = {"loss": "sigmoid", "model": str(folder / "vit.json"), "precision": "compact"}
+    before = os.umask(0o027)
+    try:
+        return train(settings_for(folder, tmp_path_factory.mktemp("sigmoid") / "first", **values))
+    finally:
+        os.umask(before)
+
+
 @pytest.mark.slow
-def test_a_sigmoid_run_interpolated_with_its_start_gives_a_model_for_search(folder: Path, tmp_path: Path) -> None:
+def test_all_files_of_a_model_have_the_mode_of_a_new_file(sigmoid_run: Path) -> None:
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in sigmoid_run.rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o640}, modes
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o750}, modes
+
+
+@pytest.mark.slow
+def test_a_sigmoid_run_interpolated_with_its_start_gives_a_model_for_search(
+    sigmoid_run: Path, folder: Path, tmp_path: Path
+) -> None:
     lines: list[dict[str, Any]] = []
-    first = train(
-        settings_for(folder, tmp_path / "first", loss="sigmoid", model=str(folder / "vit.json")), Recorder(lines)
-    )
+    first = sigmoid_run
     assert first.joinpath("README.md").read_text().count("Not measured") == 1
     assert Model.open(first).logit_bias == pytest.approx(-10, abs=1)
     changes = {"init": first, "model": None, "interpolate": 0.25, "loss": "sigmoid", "val": folder / "pairs.csv"}

@@ -21,7 +21,7 @@ from tests.trainer.conftest import settings_for, skip_results
 from tests.trainer.processes import start
 from tests.trainer.test_shards import write_shards
 
-EPOCHS = 8  # of 3 steps
+EPOCHS = 5  # of 3 steps
 
 
 def step_by_step(patch: pytest.MonkeyPatch) -> None:
@@ -52,12 +52,12 @@ def run_in_a_process(settings: Settings) -> None:
 def kill_a_run(settings: Settings) -> int:
     """Start a run and kill it with SIGKILL at a random time after its first steps. Returns the steps it reported."""
     run = start(run_in_a_process, settings)
-    metrics, wanted = settings.out / "metrics.jsonl", random.randint(2, 12)
+    metrics, wanted = settings.out / "metrics.jsonl", random.randint(2, 6)
     try:
         while len(steps_of(metrics)) < wanted:
             assert run.is_alive(), "the run ended before it could be killed"
             time.sleep(0.005)
-        time.sleep(random.random() * 0.1)
+        time.sleep(random.random() * 0.05)
     finally:
         assert run.pid
         with contextlib.suppress(ProcessLookupError):
@@ -83,10 +83,10 @@ def assert_same_end(whole: Path, other: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unpublished", "stepwise")
-def test_a_killed_run_ends_with_the_same_weights_for_any_number_of_workers(folder: Path, tmp_path: Path) -> None:
+def test_a_killed_run_ends_with_the_same_weights_with_and_without_workers(folder: Path, tmp_path: Path) -> None:
     values = {"epochs": EPOCHS, "average": 0.9}
     whole = train(settings_for(folder, tmp_path / "whole", **values))
-    for workers in (0, 1, 2):
+    for workers in (0, 2):
         out = tmp_path / f"killed {workers}"
         assert kill_a_run(settings_for(folder, out, workers=workers, **values)) < 3 * EPOCHS
         train(settings_for(folder, out, workers=workers, resume=True, **values))

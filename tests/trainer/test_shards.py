@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections import Counter
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 
 from searcher.datasets import read_source
 from searcher.errors import SearcherError
+from searcher.trainer import shards
 from searcher.trainer.augment import Augment
 from searcher.trainer.data import Layout, SampleMaker
 from searcher.trainer.distributed import Processes
@@ -79,6 +81,33 @@ def test_parts_from_a_later_step_equal_those_of_an_uninterrupted_run(folder: Pat
         for step in (0, 5, 6):
             assert names(streams([source], workers=workers), step, 14) == whole[step:]
         assert names(streams([source], workers=workers, seed=4), 0, 14) != whole
+
+
+def test_a_later_start_leaves_out_whole_epochs_and_reads_none_of_their_shards(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shards(folder, tmp_path, 2)
+    with tarfile.open(tmp_path / "discs-2.tar", "w") as tar:
+        for name in ("a.txt", "b.png", "__c__/d.png", "e/f.png", "e/f.txt"):  # of which one is a record
+            add(tar, name, b"x")
+    source = read_shards(tmp_path / "discs-{0..2}.tar")
+    assert (source.records, sum(source.groups)) == (49, 51)
+    opened: list[Path | str] = []
+    open_files = shards._opened
+
+    def noted(files: list[Path | str]) -> Iterator[dict[str, Any]]:
+        opened.extend(files)
+        return open_files(files)
+
+    monkeypatch.setattr(shards, "_opened", noted)
+    monkeypatch.setattr(shards, "DRAWS", 100)
+    for sources, slots in (([source], 1), ([source], 4), ([source, read_source(folder / "pairs.csv")], 1)):
+        data = streams(sources, weights=[1.0, 3.0][: len(sources)])
+        whole = list(islice(data.dataset._records(0, slots), 320))
+        for used in (5, 51, 300):
+            opened.clear()
+            assert list(islice(data.dataset._records(0, slots, used), 5)) == whole[used : used + 5]
+            assert len(opened) <= 2 * 3, "only the epochs that are needed"
 
 
 def test_sources_are_drawn_in_proportion_to_weight_and_size(folder: Path, tmp_path: Path) -> None:

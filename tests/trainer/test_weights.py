@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 from PIL import Image
@@ -130,15 +129,6 @@ def test_weights_of_the_architectures_of_open_clip_are_read_back(
             continue
         assert tensor.shape == expected[name].shape
         assert steps(expected[name], tensor) <= (0.501 if precision == "compact" and tensor.ndim > 1 else 0), name
-
-
-@pytest.mark.slow
-def test_a_tensor_that_is_not_used_is_recorded_as_such(tmp_path: Path) -> None:
-    model = small_model(VIT)
-    model.visual.extra = torch.nn.Linear(3, 5)
-    export_model(model, {"size": 64}, open_clip.SimpleTokenizer(context_length=32), VIT, tmp_path, name="extra")
-    found = all_weights(tmp_path)
-    assert {name for name, tensor in found.items() if tensor is None} == {"visual.extra.weight", "visual.extra.bias"}
 
 
 def test_a_file_that_does_not_say_where_its_weights_are_is_refused(tmp_path: Path) -> None:
