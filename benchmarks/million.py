@@ -5,8 +5,9 @@
 The library is made (benchmarks/made_library.py), and so is one of 1,000 photos. It takes a minute, and the files of the
 vectors take some minutes more, unless they are in --vectors, where benchmarks/ann.py keeps them. --folder keeps all of
 it. In each round every command runs as a new process with a warm page cache, and right after it what it is compared
-with. Times are medians of the rounds with the shortest and the longest. Memory is the most anonymous memory of the
-process at any time, which mapped files are no part of (Linux).
+with. Times are medians of the rounds with the shortest and the longest: seconds, and seconds of processor time, which
+other programs disturb less. Memory is the most anonymous memory of the process at any time, which mapped files are no
+part of (Linux).
 
     index       `searcher index` with nothing new, against os.scandir and stat of the same files
     status      `searcher status`, against the small library
@@ -86,11 +87,12 @@ for start in range(0, len(hashes), 1024):
 
 
 class Run(NamedTuple):
-    """A process that has ended: seconds, the most anonymous memory in bytes, and what it printed."""
+    """What has run: seconds, seconds of processor time, the most anonymous memory in bytes, and what it printed."""
 
     seconds: float
-    memory: int
-    output: str
+    cpu: float
+    memory: int = 0
+    output: str = ""
 
 
 def run(*words: str | Path) -> Run:
@@ -102,26 +104,37 @@ def run(*words: str | Path) -> Run:
             [sys.executable, *map(str, words)], stdin=subprocess.DEVNULL, stdout=output, stderr=errors, env=env
         )
         status, memory = Path(f"/proc/{process.pid}/status"), 0
-        while process.poll() is None:
+        while True:
+            ended, code, used = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
             found = status.read_text().partition("RssAnon:")[2].split()
             memory = max(memory, 1024 * int(found[0]) if found else 0)  # a process that ends has none
             time.sleep(LOOK_S)
         seconds = time.perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(code)
         output.seek(0)
         errors.seek(0)
         if process.returncode:
             raise RuntimeError(f"{' '.join(map(str, words))}: {errors.read()[-2000:]}")
-        return Run(seconds, memory, output.read())
+        return Run(seconds, used.ru_utime + used.ru_stime, memory, output.read())
 
 
 def searcher(*words: str | Path) -> Run:
     return run("-m", "searcher", *words)
 
 
-def measured(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
+def measured(work: Callable[[], object]) -> Run:
+    """Run a function in this process."""
+    begin, used = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - begin
+    return Run(time.perf_counter() - begin, time.process_time() - used)
+
+
+def compared(pairs: Sequence[tuple[float, float]]) -> str:
+    """What was measured, what it is compared with, and the ratio."""
+    mine, other = zip(*pairs, strict=True)
+    return f"{spread(mine)} to {spread(other)}: {spread([first / second for first, second in pairs])}×"
 
 
 def spread(values: Sequence[float], digits: int = 2) -> str:
@@ -154,28 +167,25 @@ class Bench:
         self.large, self.small, self.work, self.rounds = large, small, work, rounds
         self.rows: list[tuple[str, ...]] = []
 
-    def against(self, name: str, ours: Callable[[], Run], peer: str, theirs: Callable[[], float]) -> list[float]:
-        """Measure a command and what it is compared with in turn. Returns the seconds that it took longer."""
-        runs, others = [], []
-        for number in range(self.rounds + 1):
-            one, other = ours(), theirs()
-            if number:  # the first round warms up
-                runs.append(one)
-                others.append(other)
-        seconds = [each.seconds for each in runs]
-        ratios = [mine / other for mine, other in zip(seconds, others, strict=True)]
-        memory = max(each.memory for each in runs) / MB
-        self.rows.append((name, spread(seconds), f"{peer}: {spread(others)}", spread(ratios), f"{memory:.0f} MB"))
+    def against(self, name: str, ours: Callable[[], Run], peer: str, theirs: Callable[[], Run]) -> None:
+        """Measure a command and what it is compared with in turn."""
+        runs = [(ours(), theirs()) for _ in range(self.rounds + 1)][1:]  # the first round warms up
+        seconds = [(mine.seconds, other.seconds) for mine, other in runs]
+        cpu = [(mine.cpu, other.cpu) for mine, other in runs]
+        memory = max(mine.memory for mine, _ in runs) / MB
+        cells = [f"{compared(seconds)}", f"{compared(cpu)}", f"{memory:.0f} MB"]
+        self.rows.append((name, peer, *cells))
         print(" | ".join(self.rows[-1]), flush=True)
-        return [mine - other for mine, other in zip(seconds, others, strict=True)]
+        longer = [spread([1000 * (mine - other) for mine, other in each], 0) for each in (seconds, cpu)]
+        print(f"  longer: {longer[0]} ms, {longer[1]} ms of processor time", flush=True)
 
-    def in_both(self, name: str, *words: str) -> list[float]:
+    def in_both(self, name: str, *words: str) -> None:
         """Measure a command in the large library against the same in the small one."""
-        return self.against(
+        self.against(
             f"`{name}`",
             lambda: searcher(*words, "--library", self.large.library),
             f"the same with {self.small.count:,} photos",
-            lambda: searcher(*words, "--library", self.small.library).seconds,
+            lambda: searcher(*words, "--library", self.small.library),
         )
 
     def index(self) -> None:
@@ -206,15 +216,14 @@ class Bench:
             "`duplicates`",
             lambda: searcher("duplicates", "--quiet", "--json", "--library", self.large.library),
             "the hashes alone, by FAISS",
-            lambda: run("-c", HASHES, self.large.library).seconds,
+            lambda: run("-c", HASHES, self.large.library),
         )
 
     def search(self) -> None:
-        longer = self.in_both('search "a dog"', "search", "a dog")
+        self.in_both('search "a dog"', "search", "a dog")
         parts = [json.loads(run("-c", PARTS, self.large.library).output) for _ in range(self.rounds + 1)][1:]
         for name in parts[0]:
             print(f"  {name}: {spread([part[name] for part in parts], 1)}")
-        print(f"  longer than with {self.small.count:,} photos: {spread([1000 * each for each in longer], 0)} ms")
 
     def add(self) -> None:
         folder = self.work / "added"
@@ -230,13 +239,12 @@ class Bench:
             photos_to_add(folder)
             return added(self.large)
 
-        longer = self.against(
+        self.against(
             f"`index`, {ADDED} new photos",
             in_large,
             f"the same with {self.small.count:,} photos",
-            lambda: added(self.small).seconds,
+            lambda: added(self.small),
         )
-        print(f"  longer than with {self.small.count:,} photos: {spread(longer)} s")
 
 
 def main() -> int:
@@ -263,7 +271,7 @@ def main() -> int:
         if not arguments.folder:
             shutil.rmtree(folder)
     print(f"\n{arguments.photos:,} photos, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print_table(("command", "seconds", "against, seconds", "ratio", "memory"), bench.rows)
+    print_table(("command", "against", "seconds: ratio", "seconds of processor time: ratio", "memory"), bench.rows)
     return 0
 
 
