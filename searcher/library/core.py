@@ -1,6 +1,8 @@
 """What a library holds: its catalog, its model and its vectors. Shared by threads."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -86,6 +88,23 @@ class LibraryCore:
 
                 self._store = VectorStore(self.folder, row)
             return self._store
+
+    @contextmanager
+    def _opening_vectors(self, row: ModelRow) -> Iterator[None]:
+        """Open the vector files while the block opens the model, in the first search of a library."""
+        if self._store is not None:
+            yield
+            return
+        opening = threading.Thread(target=self._open_vectors, args=(row,))
+        opening.start()
+        try:
+            yield
+        finally:
+            opening.join()
+
+    def _open_vectors(self, row: ModelRow) -> None:
+        with suppress(Exception), self._catalog.read() as view:  # an error is raised again when they are used
+            self._store_of(row).sync(view)
 
     def _bytes(self) -> int:
         """The size of the library on disk."""

@@ -166,7 +166,7 @@ class Library(SearchMethods, PictureMethods, LabelMethods, OverviewMethods):
                 parts = parts_of(view.files.roots(), os.fspath(folder))
             if not parts:
                 raise NotFound(f"{folder} is not in the library: `searcher roots` lists the indexed folders")
-        return find_duplicates(self._catalog, row, parts, progress)
+        return find_duplicates(self._catalog, self._store_of(row), parts, progress)
 
     # the library itself
 

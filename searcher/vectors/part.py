@@ -132,7 +132,7 @@ class Part:
     def search_few(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The best of the vectors in `rows` (int64), by comparing them alone."""
         results = [empty_result(len(queries), k)]
-        codes = faiss.rev_swig_ptr(self._storage.codes.data(), self._storage.codes.size()).reshape(len(self), -1)
+        codes = self._codes()
         for start in range(0, len(rows), _FEW_ROWS):
             some = rows[start : start + _FEW_ROWS]
             few = faiss.IndexScalarQuantizer(self.dim, self._storage.sq.qtype, faiss.METRIC_INNER_PRODUCT)
@@ -140,6 +140,15 @@ class Part:
             scores, found = few.search(queries, min(k, len(some)))
             results.append((scores, _ids_at(self.ids[some], found)))
         return merge(results, k)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors (n, dim) float16 in `rows` (n,) int64."""
+        found: np.ndarray = self._codes()[rows].view(np.float16)
+        return found
+
+    def _codes(self) -> np.ndarray:
+        codes: np.ndarray = _view(self._storage.codes).reshape(len(self), -1)
+        return codes
 
     def search_all(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """The best of the vectors in `rows` (int64), by asking for each vector whether it is one of them. Or of all."""

@@ -146,6 +146,17 @@ class VectorStore:
         results.append(exact_search(state.ids, state.vectors, queries, min(k, max(1, len(state.ids))), allowed))
         return merge(results, k)
 
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        """The vectors (n, dim) float16 under `ids` (n,) int64, zero for ids that the last view did not hold."""
+        state, found = self._state, np.zeros((len(ids), self.model.dim), np.float16)
+        held = [(part.ids, part.vectors) for part in state.parts]
+        for known, read in [*held, (state.ids, state.vectors.__getitem__)]:
+            rows = np.searchsorted(known, ids)
+            here = np.flatnonzero(rows < len(known))
+            here = here[known[rows[here]] == ids[here]]
+            found[here] = read(rows[here])
+        return found
+
     def status(self, view: View) -> StoreStatus:
         """How far the files cover what the view holds."""
         parts = _chain(self._parts_on_disk(view, self._state.parts))
