@@ -23,6 +23,13 @@ Pairs = tuple[np.ndarray, np.ndarray]
 """Rows to keep (n,) int64, and rows that may be copies of them (n,)."""
 
 
+def distance(first: Look, second: Look) -> int:
+    """In how many bits the hashes of two photos differ."""
+    return (
+        (first.phash ^ second.phash) & (2**64 - 1)
+    ).bit_count()  # signed, and Python counts those of the absolute value
+
+
 def alike(looks: Sequence[Look], taken: np.ndarray, progress: Progress = SILENT) -> Iterator[Pairs]:
     """The pairs of rows that are not `taken`, the first row before the second one, by these rows.
 

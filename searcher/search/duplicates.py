@@ -20,7 +20,7 @@ from searcher.catalog.rows import Photo
 from searcher.photos.copies import SIDE, outline, same_shot
 from searcher.photos.errors import PhotoError
 from searcher.progress import SILENT, Progress
-from searcher.search.alike import alike
+from searcher.search.alike import alike, distance
 from searcher.vectors.store import VectorStore
 
 LEAST_COSINE = 0.6
@@ -141,7 +141,7 @@ def _is_copy(first: Look, second: Look, cosine: float, pixels: _Pixels) -> bool:
         return False  # another shot
     one, other = pixels.outline(first.content_id), pixels.outline(second.content_id)
     if one is None or other is None:
-        return (first.phash ^ second.phash).bit_count() <= UNSEEN_BITS and cosine >= UNSEEN_COSINE
+        return distance(first, second) <= UNSEEN_BITS and cosine >= UNSEEN_COSINE
     return same_shot(one, other)
 
 
