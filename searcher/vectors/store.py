@@ -6,7 +6,7 @@ there are enough of them for a new file. So files can be incomplete, and no phot
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,8 +149,9 @@ class VectorStore:
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """The vectors (n, dim) float16 under `ids` (n,) int64, zero for ids that the last view did not hold."""
         state, found = self._state, np.zeros((len(ids), self.model.dim), np.float16)
+        held: list[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]
         held = [(part.ids, part.vectors) for part in state.parts]
-        for known, read in [*held, (state.ids, state.vectors.__getitem__)]:
+        for known, read in [*held, (state.ids, lambda rows: state.vectors[rows])]:
             rows = np.searchsorted(known, ids)
             here = np.flatnonzero(rows < len(known))
             here = here[known[rows[here]] == ids[here]]
