@@ -1,8 +1,7 @@
 """What a library holds: its catalog, its model and its vectors. Shared by threads."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -29,6 +28,7 @@ class LibraryCore:
         self._encoders = Encoders(self._catalog, model)
         self._lock = threading.Lock()
         self._store: VectorStore | None = None
+        self._opening: threading.Thread | None = None
         self._thumbnails: Thumbnails | None = None
         self._remembered = Remembered()
         # more encodes or searches at once than cores only add memory and delay
@@ -43,6 +43,8 @@ class LibraryCore:
 
     def close(self) -> None:
         """Release the files. Call it when no other thread uses the library."""
+        if self._opening is not None:
+            self._opening.join()
         self._store = None
         self._catalog.close()
 
@@ -89,22 +91,16 @@ class LibraryCore:
                 self._store = VectorStore(self.folder, row)
             return self._store
 
-    @contextmanager
-    def _opening_vectors(self, row: ModelRow) -> Iterator[None]:
-        """Open the vector files while the block opens the model, in the first search of a library."""
-        if self._store is not None:
-            yield
-            return
-        opening = threading.Thread(target=self._open_vectors, args=(row,))
-        opening.start()
-        try:
-            yield
-        finally:
-            opening.join()
-
     def _open_vectors(self, row: ModelRow) -> None:
-        with suppress(Exception), self._catalog.read() as view:  # an error is raised again when they are used
-            self._store_of(row).sync(view)
+        """Begin to open the vector files, in the first search, while the caller opens the model."""
+
+        def sync() -> None:
+            with suppress(Exception), self._catalog.read() as view:  # an error comes again when the files are used
+                self._store_of(row).sync(view)
+
+        if self._store is None and self._opening is None:
+            self._opening = threading.Thread(target=sync)
+            self._opening.start()
 
     def _bytes(self) -> int:
         """The size of the library on disk."""

@@ -115,15 +115,15 @@ class SearchMethods(LibraryCore):
         from searcher.search.find import remarks
 
         while (row := self._current()) is not None:
-            with self._opening_vectors(row):
-                model = self._encoders.of(row)
-                started = time.perf_counter()
-                named = {term.like for term in query.terms if isinstance(term.like, int)}
-                stored = self._collection(row).image_vectors(named) if named else {}
-                if missing := named - stored.keys():
-                    raise NotFound(f"no photo has the id {min(missing)}")
-                with self._encoding:
-                    asked = asking.encode(model, query, stored)
+            self._open_vectors(row)
+            model = self._encoders.of(row)
+            started = time.perf_counter()
+            named = {term.like for term in query.terms if isinstance(term.like, int)}
+            stored = self._collection(row).image_vectors(named) if named else {}
+            if missing := named - stored.keys():
+                raise NotFound(f"no photo has the id {min(missing)}")
+            with self._encoding:
+                asked = asking.encode(model, query, stored)
             encoded = time.perf_counter()
             with self._searching:
                 found = answer(self._collection(row), asked)

@@ -6,7 +6,7 @@ there are enough of them for a new file. So files can be incomplete, and no phot
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,13 +149,11 @@ class VectorStore:
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """The vectors (n, dim) float16 under `ids` (n,) int64, zero for ids that the last view did not hold."""
         state, found = self._state, np.zeros((len(ids), self.model.dim), np.float16)
-        held: list[tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]]
-        held = [(part.ids, part.vectors) for part in state.parts]
-        for known, read in [*held, (state.ids, lambda rows: state.vectors[rows])]:
-            rows = np.searchsorted(known, ids)
-            here = np.flatnonzero(rows < len(known))
-            here = here[known[rows[here]] == ids[here]]
-            found[here] = read(rows[here])
+        for part in state.parts:
+            here, rows = _places(part.ids, ids)
+            found[here] = part.vectors(rows)
+        here, rows = _places(state.ids, ids)
+        found[here] = state.vectors[rows]
         return found
 
     def status(self, view: View) -> StoreStatus:
@@ -278,6 +276,14 @@ def _committed(catalog: Catalog, model: ModelRow, ids: np.ndarray) -> Iterator[t
             for found, rows in view.embeddings.chunks(model, after=int(some[0]) - 1, last=int(some[-1])):
                 vectors[np.searchsorted(some, found)] = rows
         yield some, vectors
+
+
+def _places(known: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `ids` are among `known`, which ascend, and where."""
+    rows = np.searchsorted(known, ids)
+    here = np.flatnonzero(rows < len(known))
+    here = here[known[rows[here]] == ids[here]]
+    return here, rows[here]
 
 
 def _chain(parts: Iterable[Part]) -> tuple[Part, ...]:
