@@ -78,6 +78,10 @@ class LibraryCore(ABC):
     def _encoder(self, row: "ModelRow | None") -> "DualEncoder":
         """The open model of `row`, the current one."""
 
+    def _open_vectors(self, row: "ModelRow") -> None:
+        """Begin to open what a search needs, while the caller opens the model."""
+        return
+
     @abstractmethod
     def _records(self) -> "Records":
         """What is known about the photos. Raises NotFound where it is read if there is no library yet."""

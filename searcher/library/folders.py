@@ -143,7 +143,7 @@ class FolderMethods(LocalCore):
                 parts = parts_of(view.files.roots(), os.fspath(folder))
             if not parts:
                 raise NotFound(f"{folder} is not in the library: `searcher roots` lists the indexed folders")
-        return find_duplicates(self._catalog, row, parts, progress)
+        return find_duplicates(self._catalog, self._store_of(row), parts, progress)
 
     # the library itself
 

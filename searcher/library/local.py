@@ -1,5 +1,7 @@
 """What a library on this machine holds: its catalog, its model, its vectors and its thumbnails."""
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +27,12 @@ class LocalCore(LibraryCore):
         self._catalog = Catalog(folder)
         self._encoders = Encoders(self._catalog, model)
         self._store: VectorStore | None = None
+        self._opening: threading.Thread | None = None
         self._thumbnails: Thumbnails | None = None
 
     def close(self) -> None:
+        if self._opening is not None:
+            self._opening.join()
         self._store = None
         self._catalog.close()
 
@@ -43,6 +48,15 @@ class LocalCore(LibraryCore):
 
     def _encoder(self, row: ModelRow | None) -> "DualEncoder":
         return self._encoders.of(row)
+
+    def _open_vectors(self, row: ModelRow) -> None:
+        def sync() -> None:
+            with suppress(Exception), self._catalog.read() as view:  # an error comes again when the files are used
+                self._store_of(row).sync(view)
+
+        if self._store is None and self._opening is None:
+            self._opening = threading.Thread(target=sync)
+            self._opening.start()
 
     def _records(self) -> "Records":
         from searcher.search.local import LocalRecords

@@ -114,6 +114,7 @@ class SearchMethods(LibraryCore):
         from searcher.search.find import remarks
 
         while (row := self._current()) is not None:
+            self._open_vectors(row)
             model = self._encoder(row)
             started = time.perf_counter()
             named = {term.like for term in query.terms if isinstance(term.like, int)}

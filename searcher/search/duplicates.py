@@ -5,7 +5,7 @@ shots of a burst are told apart. A photo joins the group of the best photo that 
 copy: so a chain of similar photos does not become one group.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -15,18 +15,18 @@ import numpy as np
 from searcher.catalog import Catalog
 from searcher.catalog.folders import Part
 from searcher.catalog.read.likeness import Look
-from searcher.catalog.rows import ModelRow, Photo
+from searcher.catalog.read.view import View
+from searcher.catalog.rows import Photo
 from searcher.photos.copies import SIDE, outline, same_shot
 from searcher.photos.errors import PhotoError
 from searcher.progress import SILENT, Progress
+from searcher.search.alike import alike, distance
+from searcher.vectors.store import VectorStore
 
-MOST_BITS = 16
-"""Bits of 64 in which the hashes of candidates may differ."""
 LEAST_COSINE = 0.6
 """The least cosine of the embeddings of candidates. A photo of a quarter of the pixels can have so small a one."""
 UNSEEN_BITS, UNSEEN_COSINE = 10, 0.85
 """The same for photos that cannot be opened, so that their pixels cannot decide."""
-_QUERIES, _ROWS = 1024, 1 << 13  # photos compared at a time: at most 8.4 million pairs, 200 MB
 _OUTLINES = 2048  # kept in memory, 37 kB each
 
 Kind = Literal["exact", "near"]
@@ -61,7 +61,7 @@ class DuplicateGroup:
 
 
 def find_duplicates(
-    catalog: Catalog, model: ModelRow, parts: Sequence[Part] | None = None, progress: Progress = SILENT
+    catalog: Catalog, store: VectorStore, parts: Sequence[Part] | None = None, progress: Progress = SILENT
 ) -> list[DuplicateGroup]:
     """All groups of copies: exact ones first, then by path. parts: see `Likenesses`; None for the whole library.
 
@@ -70,12 +70,13 @@ def find_duplicates(
     with catalog.read() as view:
         looks = view.likenesses.looks(parts)
         unmeasured, unmeasured_copies = view.likenesses.unmeasured(parts)
-        vectors, known = _vectors(view.embeddings.block, model, looks)
+        store.sync(view)
+        ids = _embeddings(view, store, looks)
     if unmeasured:
         photos = f"{unmeasured:,} photo{'' if unmeasured == 1 else 's'}"
         progress.notice(f"{photos} can only be compared by content: run `searcher index` to have the others compared")
     pixels = _Pixels(catalog, parts)
-    members = _near(looks, vectors, known, pixels, progress)
+    members = _near(looks, ids, store, pixels, progress)
     if pixels.unseen:
         progress.notice(
             f"{len(pixels.unseen):,} of the photos that look alike cannot be opened: they are compared without their "
@@ -84,20 +85,13 @@ def find_duplicates(
     return _groups(catalog, parts, looks, members, unmeasured_copies)
 
 
-def _vectors(block: Any, model: ModelRow, looks: Sequence[Look]) -> tuple[np.ndarray, np.ndarray]:
-    """The embeddings of `looks`, (n, dim) float16, and which of them there are, (n,) bool."""
-    rows = {look.content_id: row for row, look in enumerate(looks)}
-    vectors, known = np.zeros((len(looks), model.dim), np.float16), np.zeros(len(looks), bool)
-    after = 0
-    while True:
-        ids, contents, some = block(model, after, 4096)
-        if not len(ids):
-            return vectors, known
-        after = int(ids[-1])
-        here = [(rows[content], at) for at, content in enumerate(contents.tolist()) if content in rows]
-        if here:
-            targets, sources = np.array(here).T
-            vectors[targets], known[targets] = some[sources], True
+def _embeddings(view: View, store: VectorStore, looks: Sequence[Look]) -> np.ndarray:
+    """The ids of the embeddings of `looks`: (n,) int64, -1 for those that have none."""
+    contents, ids = view.embeddings.by_content(store.model.id)
+    wanted = np.fromiter((look.content_id for look in looks), np.int64, len(looks))
+    rows = np.searchsorted(contents, wanted)
+    known = np.append(contents, -1)[rows] == wanted
+    return np.where(known, np.append(ids, -1)[rows], -1)
 
 
 class _Pixels:
@@ -123,67 +117,32 @@ class _Pixels:
 
 
 def _near(
-    looks: Sequence[Look], vectors: np.ndarray, known: np.ndarray, pixels: _Pixels, progress: Progress
+    looks: Sequence[Look], ids: np.ndarray, store: VectorStore, pixels: _Pixels, progress: Progress
 ) -> dict[int, list[tuple[int, float]]]:
-    """Row of a photo to keep → its copies: (row, cosine). Rows are in the order in which photos are kept."""
+    """Row of a photo to keep → its copies: (row, cosine). Rows are in the order in which photos are kept.
+
+    ids: those of their embeddings (n,) int64, -1 for a photo without one.
+    """
     members: dict[int, list[tuple[int, float]]] = {}
-    taken = np.zeros(len(looks), bool)
-    done = 0
-    for keeper, later, bits in _alike(looks, taken, progress):
-        cosines = vectors[later].astype(np.float32) @ vectors[keeper].astype(np.float32)
-        done = max(done, keeper)
-        progress.advance(done, len(looks))
-        close = (cosines >= LEAST_COSINE) & known[later] & ~taken[later] & known[keeper]
-        for row, cosine, distance in zip(later[close], cosines[close], bits[close], strict=True):
-            if _is_copy(looks[keeper], looks[row], float(cosine), int(distance), pixels):
+    taken = ids < 0  # nothing can be said about a photo without an embedding
+    for keepers, rows in alike(looks, taken, progress):
+        cosines = np.einsum("ij,ij->i", *(store.vectors(ids[some]).astype(np.float32) for some in (keepers, rows)))
+        close = cosines >= LEAST_COSINE
+        pairs = zip(keepers[close].tolist(), rows[close].tolist(), cosines[close].tolist(), strict=True)
+        for keeper, row, cosine in pairs:
+            if not taken[keeper] and not taken[row] and _is_copy(looks[keeper], looks[row], cosine, pixels):
                 taken[row] = True
-                members.setdefault(keeper, []).append((int(row), min(1.0, round(float(cosine), 6))))
+                members.setdefault(keeper, []).append((row, min(1.0, round(cosine, 6))))
     return members
 
 
-def _is_copy(first: Look, second: Look, cosine: float, bits: int, pixels: _Pixels) -> bool:
+def _is_copy(first: Look, second: Look, cosine: float, pixels: _Pixels) -> bool:
     if first.taken_at is not None and second.taken_at is not None and first.taken_at != second.taken_at:
         return False  # another shot
     one, other = pixels.outline(first.content_id), pixels.outline(second.content_id)
     if one is None or other is None:
-        return bits <= UNSEEN_BITS and cosine >= UNSEEN_COSINE
+        return distance(first, second) <= UNSEEN_BITS and cosine >= UNSEEN_COSINE
     return same_shot(one, other)
-
-
-def _alike(
-    looks: Sequence[Look], taken: np.ndarray, progress: Progress
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Each row that is not `taken`, with the later rows whose hashes differ in few bits: rows (n,), bits (n,).
-
-    The caller may take rows between two steps.
-    """
-    import faiss
-
-    hashes = np.array([look.phash for look in looks], np.int64).view(np.uint8).reshape(-1, 8)
-    parts: list[tuple[int, Any]] = []
-    for start in range(0, len(looks), _ROWS):
-        index = faiss.IndexBinaryFlat(64)
-        index.add(hashes[start : start + _ROWS])
-        parts.append((start, index))
-    for start in range(0, len(looks), _QUERIES):
-        progress.advance(start, len(looks))
-        queries = np.arange(start, min(start + _QUERIES, len(looks)))
-        queries = queries[~taken[queries]]
-        if not len(queries):
-            continue
-        for first, index in parts:
-            if first + _ROWS <= start:
-                continue
-            limits, bits, found = index.range_search(hashes[queries], MOST_BITS + 1)  # FAISS: less than the radius
-            rows, keepers = found + first, np.repeat(queries, np.diff(limits.astype(np.int64)))
-            later = rows > keepers
-            rows, keepers, bits = rows[later], keepers[later], bits[later]
-            for row in np.unique(keepers).tolist():
-                if not taken[row]:
-                    begin, end = np.searchsorted(keepers, [row, row + 1])
-                    order = begin + np.argsort(rows[begin:end])
-                    yield row, rows[order], bits[order]
-    progress.advance(len(looks), len(looks))
 
 
 def _groups(

@@ -24,7 +24,6 @@ DIGEST_BYTES = 16
 _FAISS: Any = faiss  # its types lack much of it
 _BLOCK = 1 << 22
 THREADS = faiss.omp_get_max_threads()
-_LINKS = 1 << 16  # checked at a time: they fit into the processor's cache
 
 EF = 1024
 """How many candidates a search in a graph keeps at least. Recall@10 is 0.99 or more: see benchmarks/ann.py."""
@@ -133,7 +132,7 @@ class Part:
     def search_few(self, queries: np.ndarray, k: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The best of the vectors in `rows` (int64), by comparing them alone."""
         results = [empty_result(len(queries), k)]
-        codes = faiss.rev_swig_ptr(self._storage.codes.data(), self._storage.codes.size()).reshape(len(self), -1)
+        codes = self._codes()
         for start in range(0, len(rows), _FEW_ROWS):
             some = rows[start : start + _FEW_ROWS]
             few = faiss.IndexScalarQuantizer(self.dim, self._storage.sq.qtype, faiss.METRIC_INNER_PRODUCT)
@@ -141,6 +140,15 @@ class Part:
             scores, found = few.search(queries, min(k, len(some)))
             results.append((scores, _ids_at(self.ids[some], found)))
         return merge(results, k)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors (n, dim) float16 in `rows` (n,) int64."""
+        found: np.ndarray = self._codes()[rows].view(np.float16)
+        return found
+
+    def _codes(self) -> np.ndarray:
+        codes: np.ndarray = _view(self._storage.codes).reshape(len(self), -1)
+        return codes
 
     def search_all(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """The best of the vectors in `rows` (int64), by asking for each vector whether it is one of them. Or of all."""
@@ -184,31 +192,32 @@ def _mapped(path: Path) -> faiss.Index:
 
 
 def _can_be_walked(graph: Any, count: int) -> bool:
-    """Whether every link leads to a node. FAISS follows links unseen, so a damaged one would end the process."""
-    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
+    """Whether a search ends. FAISS follows links unseen, so a damaged one would end the process.
+
+    When FAISS reads a file, it looks whether every link leads to a node, and whether the lists of links have the right
+    lengths. Here is the rest: where a search begins, and whether a link above the lowest level leads to a node that is
+    there.
+    """
+    if graph.levels.size() != count or not 0 <= graph.entry_point < count:
+        return False
+    levels, offsets, links = (_view(array) for array in (graph.levels, graph.offsets, graph.neighbors))
     width = faiss.vector_to_array(graph.cum_nneighbor_per_level)
-    if len(levels) != count or len(offsets) != count + 1 or not 0 <= graph.entry_point < count:
+    top = int(graph.max_level)
+    if offsets[0] != 0 or levels[graph.entry_point] != top + 1 or levels.max() != top + 1 or levels.min() < 1:
         return False
-    if levels.min() < 1 or levels.max() >= len(width) or (np.diff(width) < 0).any() or width[0] != 0:
-        return False
-    if levels[graph.entry_point] != graph.max_level + 1 or levels.max() != graph.max_level + 1:
-        return False
-    if offsets[0] != 0 or not np.array_equal(np.diff(offsets), width[levels]):
-        return False
-    links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size())
-    if offsets[-1] != len(links):
-        return False
-    for start in range(0, len(links), _LINKS):
-        some = links[start : start + _LINKS]
-        if some.max() >= count or some.min() < -1:
-            return False
     tall = np.flatnonzero(levels > 1)
-    for level in range(1, int(graph.max_level) + 1):  # a link above the lowest level leads to a node that is there
+    for level in range(1, top + 1):
         tall = tall[levels[tall] > level]
         there = links[offsets[tall].astype(np.int64)[:, None] + np.arange(width[level], width[level + 1])]
         if (levels[there[there >= 0]] <= level).any():
             return False
     return True
+
+
+def _view(array: Any) -> np.ndarray:
+    """An array of FAISS, not copied. It is valid as long as its index."""
+    found: np.ndarray = faiss.rev_swig_ptr(array.data(), array.size())
+    return found
 
 
 def read_digest(path: Path) -> bytes | None:

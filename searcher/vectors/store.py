@@ -152,6 +152,16 @@ class VectorStore:
         results.append(exact_search(state.ids, state.vectors, queries, min(k, max(1, len(state.ids))), allowed))
         return merge(results, k)
 
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        """The vectors (n, dim) float16 under `ids` (n,) int64, zero for ids that the last view did not hold."""
+        state, found = self._state, np.zeros((len(ids), self.model.dim), np.float16)
+        for part in state.parts:
+            here, rows = _places(part.ids, ids)
+            found[here] = part.vectors(rows)
+        here, rows = _places(state.ids, ids)
+        found[here] = state.vectors[rows]
+        return found
+
     def status(self, view: View) -> StoreStatus:
         """How far the files cover what the view holds."""
         parts = _chain(self._parts_on_disk(view, self._state.parts))
@@ -337,6 +347,14 @@ def _committed(catalog: Catalog, model: ModelRow, ids: np.ndarray) -> Iterator[t
             for found, rows in view.embeddings.chunks(model, after=int(some[0]) - 1, last=int(some[-1])):
                 vectors[np.searchsorted(some, found)] = rows
         yield some, vectors
+
+
+def _places(known: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `ids` are among `known`, which ascend, and where."""
+    rows = np.searchsorted(known, ids)
+    here = np.flatnonzero(rows < len(known))
+    here = here[known[rows[here]] == ids[here]]
+    return here, rows[here]
 
 
 def _chain(parts: Iterable[Part]) -> tuple[Part, ...]:

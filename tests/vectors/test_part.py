@@ -3,6 +3,7 @@
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -239,6 +240,25 @@ def test_a_filter_whose_photos_are_far_from_the_query_hides_none(
     index = with_graph(tmp_path / "index", vectors)
     _, found = index.search(query, 10, allowed)
     assert found[0].tolist() == allowed[np.argsort(-scores[allowed - 1])[:10]].tolist()
+
+
+def test_a_graph_with_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    path, vectors = tmp_path / "index", unit_vectors(100)
+    file = with_graph(path, vectors).file
+    data = path.read_bytes()
+    index: Any = faiss.deserialize_index(np.frombuffer(data, np.uint8))
+    graph = faiss.downcast_index(index.index).hnsw
+    links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size()).copy()
+    begin = data.index(links.tobytes())
+    levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
+    low, tall = int(np.flatnonzero(levels == 1)[0]), int(np.flatnonzero(levels > 1)[0])
+    above = int(offsets[tall]) + graph.nb_neighbors(0)  # the first link of the level above the lowest one
+    for place, node in [(0, 100), (0, -2), (above, low)]:
+        links_now = links.copy()
+        links_now[place] = node
+        path.write_bytes(data[:begin] + links_now.tobytes() + data[begin + links.nbytes :])
+        with pytest.raises(Damaged):
+            Part.open(path, file, DIM)
 
 
 @settings(max_examples=100, deadline=None)

@@ -40,6 +40,14 @@ class Embeddings(Queries):
         rows = self._rows(sql, model_id, after, last)
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def by_content(self, model_id: int) -> "tuple[np.ndarray, np.ndarray]":
+        """The ids of contents (n,) int64, ascending, and the ids of their embeddings by a model (n,)."""
+        import numpy as np
+
+        sql = "SELECT content_id, id FROM embeddings WHERE +model_id = ? ORDER BY content_id"
+        rows = np.fromiter(self._connection.execute(sql, (model_id,)), [("content", np.int64), ("id", np.int64)])
+        return rows["content"], rows["id"]
+
     def any_after(self, model_id: int, last_id: int) -> bool:
         """Whether a model has an embedding with an id greater than `last_id`."""
         # the + keeps SQLite from walking the index of the model
