@@ -8,8 +8,9 @@ new one is complete.
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,8 +96,8 @@ def tag_shards(
     known = sums.photos
     if new:
         job = Job(question, stamp, encoder.digest, make_scorer(question, encoder, {}))
-        with write_lock(where):
-            sums.add(_each(partial(tag_shard, files, job), new, cluster))
+        with write_lock(where), closing(_each(partial(tag_shard, files, job), new, cluster)) as results:
+            sums.add(results)
     tags = TagReport(sums.photos - known, sums.photos, sums.tagged(), is_calibrated(question, encoder))
     return ShardsReport(tags, failures + sums.failures)
 
@@ -116,12 +117,13 @@ def tagged_photos(where: str, but: Collection[str] = ()) -> Iterator[Classified]
                     yield Classified(name, tuple(PhotoTag(label, ZERO_SHOT, round(p, 6)) for label, p in given))
 
 
-def _each(task: Task, paths: Sequence[str], cluster: Cluster | None) -> Iterable[Tagged | Failure]:
+def _each(task: Task, paths: Sequence[str], cluster: Cluster | None) -> Generator[Tagged | Failure]:
     if cluster is None:
-        return map(task, paths)
+        yield from map(task, paths)
+        return
     from searcher.scale.on_ray import do_each
 
-    return do_each(task, paths, cluster)
+    yield from do_each(task, paths, cluster)
 
 
 class _Shard(NamedTuple):

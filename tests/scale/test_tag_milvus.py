@@ -28,9 +28,10 @@ NAMES = ["red", "green", "blue", "white", "bird"]
 
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    """A library of Milvus Lite that the tests of this module fill one after another."""
+    """A library of Milvus Lite that the tests of this module fill one after another. It stays open meanwhile."""
     address = read_address(f"milvus:{tmp_path_factory.mktemp('milvus')}/library.db/photos")
     with closing(Connection(address)) as connection:
+        connection.call("list_collections")
         yield connection
 
 
@@ -46,7 +47,8 @@ def copy(album: Album, connection: Connection, tmp_path: Path) -> Iterator[Milvu
         with catalog.read() as view:
             row = view.models.current()
         assert row is not None
-        yield copy_to_milvus(catalog, row, connection, tmp_path)
+        with copy_to_milvus(catalog, row, connection.address, tmp_path) as collection:
+            yield collection
 
 
 def tags_of(photos: Any) -> dict[str, list[PhotoTag]]:
