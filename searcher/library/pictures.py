@@ -1,5 +1,6 @@
 """The part of Library that shows single photos."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from searcher.errors import NotFound
@@ -31,7 +32,8 @@ class PictureMethods(LibraryCore):
     def thumbnail(self, image_id: int, size: int = 256) -> bytes:
         """A WebP file of one photo, its longer side `size` pixels at most (128, 256, 512 or 1024). Cached.
 
-        Raises NotFound for an unknown id, or if the photo cannot be read.
+        If the photo cannot be read, a cached one of another size stands for it, or NotFound is raised. Raises NotFound
+        for an unknown id, too.
         """
         from searcher.library.thumbnails import check_size
 
@@ -39,9 +41,26 @@ class PictureMethods(LibraryCore):
         digest = self.digest(image_id)
         data = self.stored_thumbnail(digest, size)
         if data is None:
-            data = self._draw(image_id, size, "WEBP")
+            try:
+                data = self._draw(image_id, size, "WEBP")
+            except NotFound:
+                if (other := self._thumbnail_of_other_size(digest, size)) is None:
+                    raise
+                return other  # not kept: the photo may be readable again
             self._keep_thumbnail(digest, size, data)
         return data
+
+    def _thumbnail_of_other_size(self, digest: bytes, size: int) -> bytes | None:
+        """The largest thumbnail that is stored, reduced to `size` pixels. None if there is none."""
+        from searcher.library.thumbnails import SIZES, resized
+        from searcher.photos.errors import PhotoError
+
+        for stored in reversed(SIZES):
+            data = self.stored_thumbnail(digest, stored)
+            if data is not None:
+                with suppress(PhotoError):
+                    return data if stored <= size else resized(data, size, "WEBP")
+        return None
 
     def preview(self, image_id: int, size: int = 2048) -> bytes:
         """A JPEG file of one photo, its longer side `size` pixels at most, for a program that cannot show its format.

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searcher.errors import InvalidInput, NotFound, SearcherError
+from searcher.errors import InvalidInput, SearcherError
 from searcher.library.folders import FolderMethods
 from searcher.library.labels import LabelMethods
 from searcher.library.overview import OverviewMethods
@@ -100,18 +100,6 @@ class RemoteLibrary(SearchMethods, PictureMethods, LabelMethods, OverviewMethods
         return None
 
     # pictures
-
-    def _draw(self, image_id: int, size: int, format: str) -> bytes:
-        """If no file of a photo can be read from here, the thumbnail that was loaded with it stands for it."""
-        try:
-            return super()._draw(image_id, size, format)
-        except NotFound:
-            small = self._milvus.stored_thumbnail(self.digest(image_id))
-            if small is None:
-                raise
-        from searcher.library.thumbnails import resized
-
-        return resized(small, size, format)
 
     def stored_thumbnail(self, digest: bytes, size: int = 256) -> bytes | None:
         small = self._milvus.stored_thumbnail(digest) if size <= LARGEST_FROM_STORED else None

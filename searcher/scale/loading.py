@@ -3,6 +3,7 @@
 A row whose photo is in the library already is skipped. So a run that was interrupted is continued by the next one.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ Item = TypeVar("Item")
 
 LARGEST_DIM = 1 << 16
 AT_ONCE = 1000  # rows of one commit
+SHOWN = 3  # new folders that are named
 
 _DIGEST = re.compile(r"[0-9a-f]{8,128}")  # it becomes a part of file names
 
@@ -179,9 +181,15 @@ class _Load:
         if not folders:
             return
         with self.catalog.write(self.progress) as change:
+            before = set(change.view.files.root_paths().values())
             notices = add_roots(change, folders)
+            new = sorted(set(change.view.files.root_paths().values()) - before)
         for notice in notices:
             self.progress.notice(notice)
+        if new:
+            more = "" if len(new) <= SHOWN else f" and {len(new) - SHOWN:,} more"
+            names = ", ".join(os.fsdecode(path) for path in new[:SHOWN])
+            self.progress.notice(f"new {'folder' if len(new) == 1 else 'folders'} in the library: {names}{more}")
         self._find_homes()
 
     def rows(self, shard: Shard) -> Iterator[PhotoRow]:

@@ -59,7 +59,7 @@ def test_a_page_holds_its_thumbnails_and_links_to_the_photos() -> None:
 def test_no_name_adds_markup_and_each_link_holds_the_bytes_of_its_path(name: bytes) -> None:
     path = os.fsdecode(b"/" + name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "thumbnail", lambda path: Image.new("RGB", (1, 1)))
+        patch.setattr(page, "thumbnail", lambda path, picture: Image.new("RGB", (1, 1)))
         text = draw_page([row(path, path, caption=path)])
     tags = "html head meta meta meta meta title style body h2 ul li a img span span"
     assert " ".join(element.tag for element in html.fromstring(text.encode()).iter()) == tags

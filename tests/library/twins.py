@@ -41,7 +41,7 @@ class Twins:
         self.folder.add_tag("Rex", [self.ids["trips/green.png"]])
         catalog, row = self.folder._catalog, self.folder._model_row()
         self.address = f"milvus:{folder}/library.db/photos"
-        copy_to_milvus(catalog, row, Connection(read_address(self.address)), folder).close()
+        copy_to_milvus(catalog, row, read_address(self.address), folder).close()
         self.milvus = Library.open(self.address, model=self.model)
         self.stored = webp("green")
         far_address = f"milvus:{folder}/library.db/far"

@@ -109,7 +109,7 @@ def test_pictures_and_files_come_from_where_they_are(client: TestClient, twins: 
     red = (twins.album.folder / "red.png").read_bytes()
     small = client.get("/api/images/2/thumbnail?library=far&size=256")
     assert (small.status_code, small.content) == (200, twins.stored)
-    assert Image.open(io.BytesIO(client.get("/api/images/2/preview?library=far").content)).format == "JPEG"
+    assert Image.open(io.BytesIO(client.get("/api/images/1/preview?library=far").content)).format == "JPEG"
     original = client.get("/api/images/1/original?library=far")
     assert (original.headers["content-type"], original.content) == ("image/png", red)
     assert original.headers["content-disposition"] == "inline; filename*=utf-8''red.png"

@@ -1,6 +1,6 @@
 """Copies of local libraries in Milvus Lite: the same photos under the same ids of images, with the same tags."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -28,9 +28,9 @@ def facts_of(model: ModelRow) -> Facts:
     return Facts(model.name, model.digest, model.version, model.slug, "/models/histogram", model.dim, "float32")
 
 
-def write_shard(path: Path, facts: Facts, rows: list[Mapping[str, Any]], thumbnails: bool = False) -> str:
+def write_shard(path: Path, facts: Facts, rows: Sequence[Mapping[str, Any]], thumbnails: bool = False) -> str:
     """A shard with these rows, which need only the columns that matter."""
-    pq.write_table(pa.Table.from_pylist(rows, schema(facts, thumbnails)), path)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema(facts, thumbnails)), path)
     return str(path)
 
 
@@ -84,9 +84,9 @@ def empty(connection: Connection) -> None:
         connection.delete(thumbnails_of(name), 'digest != ""')
 
 
-def copy_to_milvus(catalog: Catalog, model: ModelRow, address: Address, folder: Path) -> MilvusCollection:
+def copy_to_milvus(catalog: Catalog, model: ModelRow, where: Address | Connection, folder: Path) -> MilvusCollection:
     """A library in Milvus, with what a catalog holds and nothing else. folder: for a shard."""
-    connection = Connection(address)
+    connection = where if isinstance(where, Connection) else Connection(where)
     empty(connection)
     with catalog.read() as view:
         rows, marks = shard_rows(view, model), marks_of(view)

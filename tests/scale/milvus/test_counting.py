@@ -117,9 +117,9 @@ def same(remote: Collection, local: Collection, world: World) -> None:
         assert remote.digest(id) == local.digest(id)
     assert remote.details(999) is None and remote.digest(999) is None
     assert remote.labels() == local.labels()
-    mine, other = remote.facets(), local.facets()
+    facets, expected = remote.facets(), local.facets()
     for kind in ("cameras", "formats", "orientations"):
-        assert sorted(getattr(mine, kind)) == sorted(getattr(other, kind))
-    assert set(mine.sources) == set(other.sources)
+        assert sorted(getattr(facets, kind)) == sorted(getattr(expected, kind))
+    assert set(facets.sources) == set(expected.sources)
     assert sum(folder.images for folder in remote.folders()) == sum(folder.images for folder in local.folders())
     assert remote.vector_state().vectors == len(world.photos)

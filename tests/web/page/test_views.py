@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.pictures import draw
 from tests.web.page.hooks import count_is, hits
@@ -64,3 +64,20 @@ def test_an_empty_library_says_how_to_begin_and_shows_photos_as_they_come(
     count_is(page, "7 photos")  # the first window was not touched
     page.get_by_role("combobox", name="Library").select_option("photos-library")
     count_is(page, "32 photos")
+
+
+def test_a_library_without_a_folder_offers_nothing_that_needs_one(open_page: Callable[..., Page]) -> None:
+    page = open_page()
+    expect(page.get_by_role("link", name="Duplicates")).to_be_visible()
+
+    def as_in_milvus(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"has_folder": False, "bytes": None})
+
+    page.route("**/api/status*", as_in_milvus)
+    page.goto(page.url + "?view=folders")
+    expect(page.get_by_role("heading", name="Folders")).to_be_visible()
+    expect(page.get_by_role("link", name="Duplicates")).to_be_hidden()
+    expect(page.get_by_role("button", name="Index", exact=True)).to_be_hidden()
+    expect(page.get_by_role("button", name="Index again")).to_be_hidden()
+    expect(page.get_by_text("Size of the library")).to_have_count(0)

@@ -8,12 +8,6 @@ import { failed, toast } from "./toasts.js";
 
 const DATE = { weekday: "short", year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit" };
 
-/** Why the file of a photo cannot be shown: a URI is no file of this machine. */
-export const whyMissing = (path) =>
-  /^[a-z][a-z0-9+.-]+:\/\//i.test(path)
-    ? "The photo is not on this machine."
-    : "The file is no longer there. Connect its disk, or index its folder again.";
-
 export class Details {
   constructor({ onreveal, oncopy }) {
     Object.assign(this, { onreveal, oncopy });
@@ -33,7 +27,7 @@ export class Details {
       ["folders", search(photo.folder, { folder: photo.folder }, "Show this folder"), photo.name],
     ];
     this.element.replaceChildren(
-      !photo.missing ? "" : h("p", { class: "notice" }, icon("warn"), whyMissing(photo.path)),
+      !photo.missing ? "" : h("p", { class: "notice" }, icon("warn"), "The file is no longer there. Connect its disk, or index its folder again."),
       h("p", { class: "description" }, photo.description ?? ""),
       photo.rating ? h("p", { class: "stars", "aria-label": `${photo.rating} of 5 stars`, role: "img" }, "★".repeat(photo.rating) + "☆".repeat(5 - photo.rating)) : "",
       h("ul", { class: "facts" }, facts.filter(Boolean).map(([name, first, second]) => h("li", {}, icon(name), h("span", {}, first, second && h("small", {}, second))))),
@@ -43,7 +37,7 @@ export class Details {
         "div",
         { class: "actions" },
         button("copy", "Copy path", this.oncopy),
-        button("open", "Show in file manager", this.onreveal, { class: "needs-folder" }),
+        button("open", "Show in file manager", this.onreveal),
       ),
     );
   }

@@ -2,7 +2,7 @@
 
 import { get, post, thumbnail, url } from "./api.js";
 import { button, copyText, h, icon, iconButton } from "./dom.js";
-import { Details, whyMissing } from "./details.js";
+import { Details } from "./details.js";
 import * as selection from "./selection.js";
 import { go, state } from "./state.js";
 import { failed, toast } from "./toasts.js";
@@ -10,6 +10,7 @@ import { Zoom } from "./zoom.js";
 
 const SHOWN = new Set(["JPEG", "PNG", "WEBP", "GIF", "AVIF", "BMP"]); // browsers show these as they are
 const SIDE = "searcher-details";
+const URI = /^[a-z][a-z0-9+.-]+:\/\//i;
 
 export class Viewer {
   #abort = null;
@@ -113,8 +114,10 @@ export class Viewer {
       this.image.src = url(`images/${this.#id}/preview`);
     } else {
       this.problem.textContent = this.photo?.missing
-        ? whyMissing(this.photo.path)
-        : "The photo cannot be read. The page `Folders` lists files that failed.";
+        ? "The file is no longer there. Connect its disk, or index its folder again."
+        : URI.test(this.photo?.path ?? "")
+          ? "The photo is not on this machine, and cannot be read from where it is."
+          : "The photo cannot be read. The page `Folders` lists files that failed.";
     }
   }
 
