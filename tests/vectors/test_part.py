@@ -247,7 +247,8 @@ def test_a_graph_with_a_link_that_leads_nowhere_is_refused(tmp_path: Path) -> No
     file = with_graph(path, vectors).file
     data = path.read_bytes()
     index: Any = faiss.deserialize_index(np.frombuffer(data, np.uint8))
-    graph = faiss.downcast_index(index.index).hnsw
+    inner: Any = faiss.downcast_index(index.index)
+    graph = inner.hnsw
     links = faiss.rev_swig_ptr(graph.neighbors.data(), graph.neighbors.size()).copy()
     begin = data.index(links.tobytes())
     levels, offsets = faiss.vector_to_array(graph.levels), faiss.vector_to_array(graph.offsets)
