@@ -46,6 +46,8 @@ def command(source: str, to: str | None, library_dir: Path | str | None, as_json
             raise click.UsageError("--to and --library exclude each other: choose one.")
         _load_into_milvus(source, to, as_json, quiet)
         return
+    if isinstance(library_dir, str):
+        raise click.UsageError("--library names a folder here: name a collection in Milvus with --to.")
     from searcher.library import Library
 
     with Library.open(library_dir, create=True) as library, reporting("Loading", quiet) as progress:

@@ -81,8 +81,8 @@ def embed(
         return EmbedReport(0, 0, 0, 0, 0, time.monotonic() - begun, tuple(found.notices))
     with write_lock(out):
         done = read_done(out, facts)
-        left = jobs(found, done, photos_a_shard, found.notices)
-        named = tuple(dict.fromkeys((*(() if plan is None else plan.sources), *map(shown, sources))))
+        left = jobs(found, done, photos_a_shard)
+        named = tuple(dict.fromkeys((*(() if plan is None else plan.sources), *map(_named, sources))))
         if left and (plan is None or plan.sources != named):
             write_plan(out, Plan(facts, thumbnails, named))
         settings = Settings(out, facts, thumbnails)
@@ -144,6 +144,11 @@ def _facts(model: Model) -> Facts:
         dim=model.dim,
         precision=model.precision,
     )
+
+
+def _named(source: str) -> str:
+    """A source as the plan has it: an absolute path, or a URI without passwords."""
+    return location(source)[1] if is_local(source) else shown(source)
 
 
 def _own_folder(out: str) -> list[bytes]:

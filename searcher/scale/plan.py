@@ -23,7 +23,7 @@ from searcher.scale.columns import image_column, name_column
 from searcher.scale.files import first_line, location, shown, unwritable, write_whole
 from searcher.scale.pieces import Archive, FileAt, Files, Piece, RowGroups, Stamp, Tar, is_tar
 from searcher.scale.reading import SourceError, open_archive
-from searcher.scale.shards import PIECE, Facts, read_facts, shards_in
+from searcher.scale.shards import Facts, read_said, shards_in
 from searcher.scale.sources import Found
 
 PLAN = "_searcher.json"  # pyarrow and Spark pass over names that begin with _
@@ -125,11 +125,10 @@ def read_done(out: str, facts: Facts) -> Done:
 
 
 def _covered(files: pafs.FileSystem, path: str, facts: Facts) -> tuple[str, dict[str, Any], list[tuple[bytes, Stamp]]]:
-    found = read_facts(files, path)
+    found, said = read_said(files, path)
     if (found.digest, found.precision) != (facts.digest, facts.precision):
         raise InvalidInput(f"{path} is a shard of the model {found.model} in {found.precision}: move it away")
     try:
-        said: dict[str, Any] = json.loads(pq.read_schema(path, filesystem=files).metadata[PIECE])
         if said["kind"] != "files":
             return path, said, []
         columns = pq.read_table(path, columns=["path", "path_bytes", "size", "mtime_ns"], filesystem=files)
@@ -140,18 +139,26 @@ def _covered(files: pafs.FileSystem, path: str, facts: Facts) -> tuple[str, dict
     return path, said, list(zip(keys, zip(sizes, times, strict=True), strict=True))
 
 
-def jobs(found: Found, done: Done, photos_a_shard: int, notices: list[str]) -> list[Job]:
-    """What is left to do. Adds a notice about what has changed since it was embedded, or cannot be read."""
+def jobs(found: Found, done: Done, photos_a_shard: int) -> list[Job]:
+    """What is left to do. Adds notices to `found` about what has changed since it was embedded, or cannot be read.
+
+    Raises InvalidInput if none of the archives can be read, and there is nothing else.
+    """
+    left_out: list[str] = []
     numbers = (number for number in count() if number not in done.numbers)
     names = (f"part-{number:05d}.parquet" for number in numbers)
     changed: list[str] = []
     pieces = [
         *_of_files(found, done, photos_a_shard, changed),
-        *_of_archives(found, done, photos_a_shard, changed, notices),
+        *_of_archives(found, done, photos_a_shard, changed, left_out),
     ]
+    if left_out and not pieces and not done.shards:
+        raise InvalidInput(left_out[0])
+    found.notices += left_out
     if changed:
         what = f"{changed[0]} has" if len(changed) == 1 else f"{changed[0]} and {len(changed) - 1:,} more have"
-        notices.append(f"{what} changed since it was embedded; to embed it again, delete the shard that has its rows")
+        what += " changed since it was embedded; to embed it again, delete the shard that has its rows"
+        found.notices.append(what)
     return [Job(next(names), piece) for piece in pieces]
 
 
@@ -169,7 +176,7 @@ def _of_files(found: Found, done: Done, photos_a_shard: int, changed: list[str])
 
 
 def _of_archives(
-    found: Found, done: Done, photos_a_shard: int, changed: list[str], notices: list[str]
+    found: Found, done: Done, photos_a_shard: int, changed: list[str], left_out: list[str]
 ) -> Iterator[Piece]:
     def cut(item: tuple[str, FileAt]) -> Sequence[Archive] | str:
         source, file = item
@@ -185,7 +192,7 @@ def _of_archives(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for pieces in pool.map(cut, listed):
             if isinstance(pieces, str):
-                notices.append(pieces)
+                left_out.append(pieces)
             else:
                 yield from pieces
 

@@ -99,10 +99,19 @@ def shards_in(files: pafs.FileSystem, folder: str) -> list[str]:
 
 def read_facts(files: pafs.FileSystem, path: str) -> Facts:
     """Which model made a shard. Raises InvalidInput for a file that `embed` did not write."""
+    return read_said(files, path)[0]
+
+
+def read_said(files: pafs.FileSystem, path: str) -> tuple[Facts, dict[str, Any]]:
+    """What the metadata of a shard says: which model made it, and from what (see `pieces`).
+
+    Raises InvalidInput for a file that `embed` did not write.
+    """
     try:
         metadata: dict[bytes, bytes] = pq.read_schema(path, filesystem=files).metadata or {}
         fields: dict[str, Any] = json.loads(metadata[FACTS])
-        return Facts(**fields)
+        piece: dict[str, Any] = json.loads(metadata.get(PIECE, b'{"kind": "files"}'))
+        return Facts(**fields), piece
     except (KeyError, ValueError, TypeError, OSError) as error:
         raise InvalidInput(f"{path} is not a shard of `searcher embed`, or is damaged: move it away") from error
 

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pyarrow.fs as pafs
@@ -148,6 +149,12 @@ def _chosen(files: Iterable[FileAt], passed_over: Counter[Kind]) -> Iterator[Fil
 
 def is_read(name: bytes) -> bool:
     """Whether a file of this name, in an archive, is a photo that can be read."""
-    if suffix_of(name) not in READ_SUFFIXES or _left_out(name.removeprefix(b"./")):
+    return _has_reader(suffix_of(name)) and not _left_out(name.removeprefix(b"./"))
+
+
+@cache
+def _has_reader(suffix: bytes) -> bool:
+    """Whether files with this suffix are read, and what reads them is installed."""
+    if suffix not in READ_SUFFIXES:
         return False
-    return not isinstance(next(choose([FoundFile(name, 0, 0)], Raw.ALL)), PassedOver)
+    return not isinstance(next(choose([FoundFile(b"x" + suffix, 0, 0)], Raw.ALL)), PassedOver)

@@ -353,6 +353,8 @@ def mistakes(tmp_path: Path) -> Iterator[tuple[list[object], int, str]]:
     yield [photos, "--out", tmp_path / "new", "--model", "nosuch"], 1, "nosuch"
     yield [photos, "--out", "nosuch://x"], 1, "nosuch://x cannot be opened"
     yield ["nosuch://x", "--out", tmp_path / "new"], 1, "nosuch://x cannot be opened"
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1")
+    yield [tmp_path / "bad.parquet", "--out", tmp_path / "new"], 1, "bad.parquet is left out"
     yield [photos, "--out", tmp_path / "new", "--workers", "2"], 2, "--engine ray"
     yield [photos], 2, "--out"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searcher.models.layout import ModelError
@@ -23,6 +23,7 @@ from searcher.scale.sources import Found, is_read
 HUGGING_FACE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=8),
     embedded=st.sets(st.integers(0, 7)),
@@ -37,7 +38,7 @@ def test_each_row_is_read_once_unless_it_is_embedded(sizes: list[int], embedded:
                 writer.write_table(pa.table({"jpg": [str(row).encode() for row in range(start, end)]}))
         file = FileAt(str(path).encode(), 1, 2)
         done = Done(archives={str(path): dict.fromkeys(embedded, file.stamp)}, numbers={0, 2})
-        found = jobs(Found(archives={folder: [file]}), done, photos_a_shard, [])
+        found = jobs(Found(archives={folder: [file]}), done, photos_a_shard)
         read = []
         for job in found:
             assert isinstance(job.piece, RowGroups) and job.piece.photos

@@ -13,6 +13,7 @@ from searcher.catalog.functions import has_part, name_matches
 from searcher.filters import RAW_FORMATS, Filter
 from searcher.filters.moments import beginning
 from searcher.filters.near import km_between
+from searcher.filters.uri import as_uri
 from searcher.photos.spelling import as_on_disk
 from searcher.scale.milvus.connection import Row, literal
 from searcher.scale.milvus.marks import tokens_of
@@ -175,7 +176,7 @@ def folder_of(path: bytes) -> str:
 
 def path_spellings(named: str) -> list[str]:
     """How rows may spell a folder or a file that a person names: a URI, or a path with links or without."""
-    if "://" in named:
-        return [named.rstrip("/")]
+    if (uri := as_uri(os.fsencode(named))) is not None:
+        return [text_of(uri)]
     path = as_on_disk(os.path.abspath(os.path.expanduser(os.fsencode(named))))  # noqa: PTH100 (bytes)
     return list(dict.fromkeys(text_of(each) for each in (path, os.path.realpath(path))))

@@ -115,6 +115,7 @@ def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shar
         assert collection.stored_thumbnail(details.content.digest) == b"a small picture"
         for folder, paths in {
             "s3://bucket": {"s3://bucket/2020/a.jpg"},
+            "s3:/bucket/2020/": {"s3://bucket/2020/a.jpg"},
             "/data/00.tar": {"/data/00.tar#trips/b.jpg"},
             "/photos/trips": {"/photos/trips/copy.jpg"},
         }.items():
@@ -257,3 +258,5 @@ def test_the_command_loads_searches_and_says_what_it_did(tmp_path: Path, capsys:
     assert code == 1 and not out and "no name of a collection" in err and "secret" not in err
     code, _, err = run("--to", address, "--library", str(tmp_path))
     assert code == 2 and "exclude each other" in err
+    code, _, err = run("--library", address)
+    assert code == 2 and "with --to" in err
