@@ -42,7 +42,10 @@ def test_a_collection_is_searched_tagged_and_served(program: Program, photos: Ca
     assert (asked.returncode, asked.stdout.splitlines()[0]) == (0, str(folder / "001.jpg"))
     assert len(asked.stdout.splitlines()) == 2
 
-    with serving("--port", "0", *here, home=program.home) as (_, server), httpx.Client(base_url=server) as client:
+    with (
+        serving("--port", "0", *here, home=program.home) as (_, server),
+        httpx.Client(base_url=server, timeout=60) as client,
+    ):
         assert client.get("api/status").json()["library"] == "photos"
         (hit,) = client.get("api/search?q=a+picture&name=001.jpg").json()["hits"]
         assert hit["path"] == str(folder / "001.jpg")

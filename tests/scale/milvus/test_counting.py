@@ -38,6 +38,7 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "counted":
         for module in (browsing, counting, overview):
             monkeypatch.setattr(module, "FEW", -1)
+        monkeypatch.setattr(browsing, "FEW_DATES", -1)
 
 
 def listed(collection: Collection, filter: Filter, order: Order, offset: int, limit: int) -> list[tuple[str, float]]:
