@@ -1,5 +1,6 @@
 """Files on this machine and elsewhere: a local path, s3:// and gs:// through pyarrow, other schemes through fsspec."""
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -79,6 +80,9 @@ def write_whole(files: pafs.FileSystem, path: str, write: Callable[[pa.NativeFil
     try:
         with files.open_output_stream(partial) as file:
             write(file)
+        if isinstance(files, pafs.LocalFileSystem):
+            with Path(partial).open("rb") as written:
+                os.fsync(written.fileno())  # so that a power cut after the renaming loses nothing
         files.move(partial, path)
     except BaseException:
         with suppress(Exception):

@@ -99,7 +99,8 @@ def load(
             done += rows
             progress.advance(done, total)
             continue
-        if entry is None:
+        if entry is None or entry["base"] + entry["rows"] < next_id:
+            # also for the rest of a shard that others came after: `tag` asks only about ids that it has not passed
             entry = {"base": next_id, "rows": rows, "folders": {}, "done": False}
             next_id += rows
             registry.put(SHARD, {name: entry})
