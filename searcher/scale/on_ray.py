@@ -143,17 +143,18 @@ def _joined(address: str | None) -> Iterator[None]:
         yield
         return
     folder = None if address is not None else tempfile.mkdtemp(prefix="searcher-ray-", dir="/tmp")  # a short path
-    try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # Ray prints there that a worker was lost
+    # Ray prints to stdout that a worker was lost, the last of it when it ends.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        try:
             if folder is not None:
                 _start(folder)
             elif address is not None:
                 _join(address)
             yield
-    finally:
-        ray.shutdown()
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            ray.shutdown()
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _start(folder: str) -> None:
