@@ -23,7 +23,7 @@ from searcher.scale.sources import Found, is_read
 HUGGING_FACE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=8),
     embedded=st.sets(st.integers(0, 7)),
