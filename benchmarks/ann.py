@@ -1,6 +1,6 @@
 """Claim: a search in a large library finds 0.99 of the 10 nearest photos, at least 10 times as fast as a NumPy product.
 
-    python benchmarks/ann.py [--vectors 100000,1000000] [--dim 512] [--folder DIR] [--plot FILE.svg]
+    python benchmarks/ann.py [--vectors 100000,1000000,5000000x256] [--folder DIR] [--plot FILE.svg]
 
 The vectors are made (benchmarks/made_vectors.py). searcher's files are those of a library. hnswlib and usearch (to be
 installed with pip) have the same number of links, and as many candidates when they build. Each query is searched alone.
@@ -312,8 +312,7 @@ def plot(path: Path, curves: dict[str, dict[str, Any]]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--vectors", default="100000,1000000")
-    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--vectors", default="100000,1000000", help="How many, or how many x numbers each (512).")
     parser.add_argument("--queries", type=int, default=100, help="of each kind")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="Keep the files here, or use those that are already here.")
@@ -324,10 +323,10 @@ def main() -> int:
     folder.mkdir(exist_ok=True)
     curves, good = {}, True
     try:
-        for count in map(int, arguments.vectors.split(",")):
-            title = f"{count:,} x {arguments.dim}"
+        for size in arguments.vectors.split(","):
+            count, dim = (int(number) for number in (*size.split("x"), "512")[:2])
             options = (arguments.queries, arguments.rounds, count <= arguments.peers_up_to)
-            curves[title], fine = measure(count, arguments.dim, folder, *options)
+            curves[f"{count:,} x {dim}"], fine = measure(count, dim, folder, *options)
             good &= fine
     finally:
         if not arguments.folder:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -147,6 +148,9 @@ def test_the_progress_bar_shows_the_progress(monkeypatch: pytest.MonkeyPatch, tm
             with progress.phase("Arranging vectors") as phase:
                 phase.advance(70, 500)
                 phase.notice("this takes minutes")
+                until = time.monotonic() + 30
+                while "70/500" not in Path(terminal.name).read_text(encoding="utf-8") and time.monotonic() < until:
+                    time.sleep(0.05)  # bars are drawn ten times a second
             progress.advance(50, 100)
         terminal.seek(0)
         shown = terminal.read()

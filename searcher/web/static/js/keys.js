@@ -34,7 +34,7 @@ export function listenForKeys({ photos, terms, similar, showKeys, toggleFilters,
     const run = { "/": () => (terms.field.focus(), terms.field.select()), "?": showKeys, f: toggleFilters }[event.key] ?? (photosShown ? keys[event.key] : null);
     if (!run) return;
     const arrow = event.key.startsWith("Arrow");
-    if (arrow && (!grid.results || event.target.closest("button, canvas, summary, [role=checkbox]"))) return;
+    if (arrow && (!grid.results || event.target.closest("button, canvas, summary, input, [role=checkbox]"))) return;
     if (event.key === "Escape" && selection.size() === 0) return;
     event.preventDefault();
     run();
