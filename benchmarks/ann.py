@@ -113,11 +113,11 @@ def ours(opened: list[Part], allowed: np.ndarray | None = None) -> Search:
 
 def with_candidates(number: int, search: Search) -> Search:
     def changed(query: np.ndarray) -> np.ndarray:
-        usual, parts.EF = parts.EF, number
+        usual, parts.least_candidates = parts.least_candidates, lambda _: number
         try:
             return search(query)
         finally:
-            parts.EF = usual
+            parts.least_candidates = usual
 
     return changed
 
@@ -243,7 +243,11 @@ def measure(
     random = np.random.default_rng(5)
     shares = [np.sort(random.choice(count, max(K, round(share * count)), replace=False)) + 1 for share in SHARES]
     truth, *among = nearest(vectors, queries, [np.arange(1, count + 1), *shares])
-    ways = {("searcher", candidates): with_candidates(candidates, ours(opened)) for candidates in CANDIDATES}
+    used = parts.least_candidates(max(map(len, opened)))
+    ways = {
+        ("searcher", candidates): with_candidates(candidates, ours(opened))
+        for candidates in sorted({*CANDIDATES, used})
+    }
     if with_peers:
         ways |= {(name, candidates): search for name, candidates, search in peers(folder, vectors)}
     right = {way: recalls(search, asked, truth) for way, search in ways.items()}
@@ -272,9 +276,8 @@ def measure(
         )
         spread = f"{min(each):.2f} to {max(each):.2f}"
         print(f"{way[0]:9}{way[1]:11}{shown}{middle:9.2f}  {spread:17}{numpy / middle:8.1f}", flush=True)
-    good = min(right["searcher", parts.EF]) >= RECALL and numpy >= FASTER * statistics.median(
-        times["searcher", parts.EF]
-    )
+    good = min(right["searcher", used]) >= RECALL and numpy >= FASTER * statistics.median(times["searcher", used])
+    print(f"searcher uses {used:,} candidates")
     for share, allowed, kept in zip(SHARES, shares, among, strict=True):
         search = ours(opened, allowed)
         found = recalls(search, asked, kept)

@@ -80,7 +80,7 @@ def ways(file: Part, database: sqlite3.Connection, share: float, queries: int) -
 
     found: dict[str, Way] = {
         "selector batch": lambda queries, allowed: selected(queries, faiss.IDSelectorBatch(allowed)),
-        "selector bitmap": lambda queries, allowed: file.search_all(queries, K, file.rows_of(allowed)),
+        "selector bitmap": lambda queries, allowed: file.search_all(queries, K, file.wanted(allowed)),
         "few from file": lambda queries, allowed: file.search_few(queries, K, file.rows_of(allowed)),
         "store": lambda queries, allowed: file.search(queries, K, allowed),
     }

@@ -25,10 +25,12 @@ _FAISS: Any = faiss  # its types lack much of it
 _BLOCK = 1 << 22
 THREADS = faiss.omp_get_max_threads()
 
-EF = 1024
+EF = 1280
 """How many candidates a search in a graph keeps at least. Recall@10 is 0.99 or more: see benchmarks/ann.py."""
-EF_MOST = 2048
-"""With more candidates than this, an exact search costs less."""
+VECTORS_EACH = 512
+"""It keeps one candidate for so many vectors, if that is more."""
+EF_MOST = 2
+"""With more candidates than so many times these, an exact search costs less."""
 DEEP = 2
 """The graph finds nearly all of the nearest ones in the first half of its candidates, and fewer in the rest."""
 FEW = 0.01
@@ -37,6 +39,7 @@ of them with a bitmap, because copying the allowed ones costs more than passing 
 benchmarks/filter.py.
 """
 _FEW_ROWS = 8192  # allowed vectors compared at a time
+_SPARSE = 16  # times as many ids as vectors, of which a table of all ids is not worth its memory
 
 
 class Part:
@@ -98,32 +101,39 @@ class Part:
         queries = np.ascontiguousarray(queries, np.float32)
         # FAISS gives each thread some queries: more threads would only wait, and take time from other searches
         faiss.omp_set_num_threads(max(1, min(len(queries), THREADS)))
-        rows = None if allowed is None else self.rows_of(allowed)
-        count = len(self) if rows is None else len(rows)
+        wanted, count = None, len(self)
+        if allowed is not None and count:
+            allowed = self._here(allowed)
+            if len(allowed) <= FEW * len(queries) * count:
+                return self.search_few(queries, k, self.rows_of(allowed))
+            wanted = self.wanted(allowed)
+            count = int(np.count_nonzero(wanted))
         if not count:
             return empty_result(len(queries), k)
-        if rows is not None and count <= FEW * len(queries) * len(self):
-            return self.search_few(queries, k, rows)
-        walked = self._walk(queries, k, rows) if self._graph is not None and k <= count else None
-        return self.search_all(queries, k, rows) if walked is None else walked
+        walked = self._walk(queries, k, wanted, count) if self._graph is not None and k <= count else None
+        return self.search_all(queries, k, wanted) if walked is None else walked
 
-    def _walk(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray] | None:
-        """The best of the vectors in `rows` by the graph. None if not all hits are sure to be among the best ones.
+    def _walk(
+        self, queries: np.ndarray, k: int, wanted: np.ndarray | None, count: int
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """The best of the `count` vectors that are `wanted` (None: all) by the graph. None if not all hits are sure to
+        be among the best ones.
 
         The graph is asked for more of the nearest ones, and the allowed ones of these are the best. There can be too
         few, because photos in one folder, for example, are like each other, and may all be far from the query.
         """
-        asked = k if rows is None else DEEP * k * len(self) // len(rows)
-        candidates = max(EF, DEEP * asked)
-        if candidates > EF_MOST:
+        asked = k if wanted is None else DEEP * k * len(self) // count
+        least = least_candidates(len(self))
+        candidates = max(least, DEEP * asked)
+        if candidates > EF_MOST * least:
             return None
         # more are asked for than are likely to be needed: that costs less than to compare all
-        asked = min(len(self), k if rows is None else min(4 * asked, candidates // DEEP))
+        asked = min(len(self), k if wanted is None else min(4 * asked, candidates // DEEP))
         parameters = _FAISS.SearchParametersHNSW(efSearch=candidates)
         scores, found = self._graph.search(queries, asked, params=parameters)
         good = found >= 0
-        if rows is not None:
-            good &= self._wanted(rows)[found]
+        if wanted is not None:
+            good &= wanted[found]
         if (good.sum(axis=1) < k).any():
             return None
         first = np.argsort(~good, axis=1, kind="stable")[:, :k]
@@ -150,30 +160,42 @@ class Part:
         codes: np.ndarray = _view(self._storage.codes).reshape(len(self), -1)
         return codes
 
-    def search_all(self, queries: np.ndarray, k: int, rows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-        """The best of the vectors in `rows` (int64), by asking for each vector whether it is one of them. Or of all."""
+    def search_all(self, queries: np.ndarray, k: int, wanted: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """The best of the vectors that are `wanted` (n,) bool, by asking this of each vector. Or of all."""
         parameters: Any = faiss.SearchParameters()
-        if rows is not None:
-            bits: Any = np.packbits(self._wanted(rows), bitorder="little")
+        if wanted is not None:
+            bits: Any = np.packbits(wanted, bitorder="little")
             selector = _FAISS.IDSelectorBitmap(bits)  # a name, because FAISS only points to it
             parameters.sel = selector
         scores, found = self._storage.search(queries, k, params=parameters)
         return scores, _ids_at(self.ids, found)
 
-    def _wanted(self, rows: np.ndarray) -> np.ndarray:
-        wanted = np.zeros(len(self), bool)
-        wanted[rows] = True
-        return wanted
+    def _here(self, allowed: np.ndarray) -> np.ndarray:
+        """Those of the ids `allowed` that can be in the file."""
+        first, last = np.searchsorted(allowed, [self.ids[0], self.ids[-1] + 1])
+        return allowed[first:last]
+
+    def wanted(self, allowed: np.ndarray) -> np.ndarray:
+        """For each vector (n,) bool whether its id is one of the ids `allowed`."""
+        some, first = self._here(allowed), self.ids[0]
+        width = int(self.ids[-1] - first) + 1
+        if width > _SPARSE * len(self):
+            return np.isin(self.ids, some, assume_unique=True)
+        table = np.zeros(width, bool)
+        table[some - first] = True
+        return table if width == len(self) else table[self.ids - first]
 
     def rows_of(self, allowed: np.ndarray) -> np.ndarray:
         """Where the ids `allowed` are in the file, those that are."""
-        first, last = np.searchsorted(allowed, [self.ids[0], self.ids[-1] + 1]) if len(self) else (0, 0)
-        some = allowed[first:last]
-        if len(some) > len(self) // 16:  # one pass over all ids is faster than so many look-ups
-            return np.flatnonzero(np.isin(self.ids, some, assume_unique=True))
+        some = self._here(allowed)
         rows = np.searchsorted(self.ids, some)
         found: np.ndarray = rows[self.ids[rows] == some]
         return found
+
+
+def least_candidates(vectors: int) -> int:
+    """How many candidates a search keeps at least in a graph of so many vectors."""
+    return max(EF, vectors // VECTORS_EACH)
 
 
 def _ids_at(ids: np.ndarray, rows: np.ndarray) -> np.ndarray:
