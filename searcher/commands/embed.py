@@ -100,6 +100,8 @@ def command(
         print_json(report.as_dict())
     elif not quiet:
         click.echo(printable(_line(report.as_dict())))
+        if report.failed:
+            click.echo("The column `error` of the shards says why photos failed.")
 
 
 def _line(counts: dict[str, float]) -> str:

@@ -37,6 +37,10 @@ def _explained(error: BaseException) -> tuple[str, int]:
 
 def caused_by_interrupt(error: BaseException | None) -> bool:
     """Whether Ctrl-C caused this error. During the import of a native module, Ctrl-C can become an ImportError."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # pymilvus raises errors from themselves
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.append(error)
         error = error.__cause__ or error.__context__
-    return error is not None
+    return False

@@ -41,7 +41,8 @@ def command(list_failed: bool, library_dir: Path | str | None, as_json: bool) ->
         print_json(status.as_dict())
         return
     pending = f", {plural(status.pending, 'newer vector')} not in it yet" if status.pending else ""
-    failed = f", {plural(status.failed, 'file')} failed (searcher status --failed)" if status.failed else ""
+    hint = " (searcher status --failed)" if library.has_folder else ""
+    failed = f", {plural(status.failed, 'file')} failed{hint}" if status.failed else ""
     size = "" if status.bytes is None else f" ({show_bytes(status.bytes)})"
     click.echo(f"Library  {printable(status.library)}{size}")
     click.echo(f"Model    {status.model or 'none yet'}")

@@ -9,7 +9,7 @@ from searcher.commands import suggestions
 from searcher.commands.common import Command, note, plural, reporting
 from searcher.commands.labelled import print_photos, print_report
 from searcher.commands.scale_extra import needs_scale
-from searcher.errors import SearcherError
+from searcher.errors import Failure, SearcherError
 
 if TYPE_CHECKING:
     from searcher.library import Question
@@ -80,7 +80,12 @@ def tag_shards(
     elif not quiet:
         print_report(report.tags)
     for failure in report.failures[1:SHOWN_FAILURES]:
-        note(f"{failure.path}: {failure.error}", quiet)
+        note(_told(failure), quiet)
     if report.failures:
-        first = report.failures[0]
-        raise SearcherError(f"{plural(len(report.failures), 'shard')} could not be tagged: {first.path}: {first.error}")
+        count = plural(len(report.failures), "shard")
+        raise SearcherError(f"{count} could not be tagged: {_told(report.failures[0])}")
+
+
+def _told(failure: Failure) -> str:
+    """A file and its error. Some errors begin with the path."""
+    return failure.error if failure.error.startswith(failure.path) else f"{failure.path}: {failure.error}"

@@ -38,7 +38,7 @@ def load(
     try:
         from searcher.scale import loading
     except ModuleNotFoundError as error:
-        raise SearcherError("loading Parquet files needs the extra scale: pip install 'searcher[scale]'") from error
+        raise SearcherError("loading Parquet files needs the extra scale: run pip install 'searcher[scale]'") from error
     progress.advance(0, None)
     shards, tally, pictures = loading.open_shards(where), loading.Tally(), _Pictures(cache)
     row = _remember_model(catalog, encoders, shards, progress)

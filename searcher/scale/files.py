@@ -29,6 +29,16 @@ def location(where: str) -> tuple[pafs.FileSystem, str]:
         raise InvalidInput(f"{shown(where)} cannot be opened: {first_line(error)}") from error
 
 
+def folder_at(where: str) -> tuple[pafs.FileSystem, str]:
+    """As `location`, for a folder of shards. Raises InvalidInput also for a name that pyarrow cannot read."""
+    files, folder = location(where)
+    try:
+        folder.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the name of the folder {where} is not UTF-8: rename it, or name another one") from error
+    return files, folder
+
+
 @lru_cache(maxsize=64)
 def _location(where: str) -> tuple[pafs.FileSystem, str]:
     scheme = scheme_of(where)

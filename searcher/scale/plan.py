@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from searcher.errors import InvalidInput
 from searcher.models import Model
 from searcher.scale.columns import image_column, name_column
-from searcher.scale.files import first_line, location, shown, unwritable, write_whole
+from searcher.scale.files import first_line, folder_at, location, shown, unwritable, write_whole
 from searcher.scale.pieces import Archive, FileAt, Files, Piece, RowGroups, Stamp, Tar, is_tar
 from searcher.scale.reading import SourceError, open_archive
 from searcher.scale.shards import Facts, read_said, shards_in
@@ -70,7 +70,7 @@ class Plan:
 
 def read_plan(out: str) -> Plan | None:
     """The plan of a folder, None if it has none. Raises InvalidInput if it is damaged."""
-    files, folder = location(out)
+    files, folder = folder_at(out)
     where = f"{folder}/{PLAN}"
     try:
         if files.get_file_info(where).type == pafs.FileType.NotFound:

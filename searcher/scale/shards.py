@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from searcher.errors import InvalidInput, NotFound
 from searcher.photos.metadata import Keyword
-from searcher.scale.files import first_line, location, shown
+from searcher.scale.files import first_line, folder_at, shown
 
 FACTS = b"searcher"  # a key of the metadata of a file
 PIECE = b"searcher.piece"  # another one: what the file was made from, see `pieces`
@@ -79,7 +79,7 @@ def schema(facts: Facts, thumbnails: bool = False) -> pa.Schema:
 
 def list_shards(where: str) -> tuple[pafs.FileSystem, list[str]]:
     """The shards in a folder, by name. Raises NotFound if there is none."""
-    files, folder = location(where)
+    files, folder = folder_at(where)
     paths = shards_in(files, folder)
     if not paths:
         place = shown(where)
@@ -93,8 +93,15 @@ def shards_in(files: pafs.FileSystem, folder: str) -> list[str]:
         found = files.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
     except OSError as error:
         raise InvalidInput(f"{folder} cannot be read: {first_line(error)}") from error
-    shards = (info for info in found if info.is_file and info.base_name.endswith(SUFFIX))
-    return sorted(info.path for info in shards if not info.base_name.startswith("."))
+    return sorted(info.path for info in found if info.is_file and _is_shard(info))
+
+
+def _is_shard(info: pafs.FileInfo) -> bool:
+    try:
+        name: str = info.base_name
+    except UnicodeDecodeError:  # `embed` gives no such name, and pyarrow cannot open the file
+        return False
+    return name.endswith(SUFFIX) and not name.startswith(".")
 
 
 def read_facts(files: pafs.FileSystem, path: str) -> Facts:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -368,6 +369,8 @@ def test_a_mistake_is_one_line(
         assert (ended, printed) == (code, ""), (arguments, problem)
         assert says in problem and len(problem.splitlines()) == 1, problem
     assert not (tmp_path / "new").exists() or not names(tmp_path / "new")
+    with pytest.raises(InvalidInput, match="is not UTF-8"):
+        embed([str(photos)], os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"), model=str(model))
 
 
 def test_a_missing_extra_is_named() -> None:

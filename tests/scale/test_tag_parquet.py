@@ -182,7 +182,7 @@ def test_the_command_labels_what_embed_wrote(tmp_path: Path, run: Run) -> None:
     assert run(*asked, "--engine", "local")[0] == 2
     (shards / "part-00001.parquet").write_bytes(b"damaged")
     code, out, err = run(*asked, "--parquet", shards)
-    assert code == 1 and "1 shard could not be tagged" in err and "part-00001.parquet" in err
+    assert code == 1 and "1 shard could not be tagged" in err and err.count("part-00001.parquet") == 1
 
 
 @pytest.mark.slow

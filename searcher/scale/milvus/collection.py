@@ -1,10 +1,11 @@
 """MilvusCollection: the read side of a library in Milvus, and what may be changed about its tags."""
 
+from pathlib import Path
 from typing import Self
 
 from searcher.scale.milvus.address import Address, read_address
 from searcher.scale.milvus.browsing import BrowseMethods
-from searcher.scale.milvus.connection import Connection
+from searcher.scale.milvus.connection import Connection, nothing_at
 from searcher.scale.milvus.core import model_row
 from searcher.scale.milvus.finding import FindMethods
 from searcher.scale.milvus.overview import OverviewMethods
@@ -27,6 +28,10 @@ class MilvusCollection(FindMethods, BrowseMethods, ShowMethods, OverviewMethods,
         server does not answer.
         """
         connection = Connection(address if isinstance(address, Address) else read_address(address))
+        where = connection.address
+        file = Path(where.uri)
+        if where.is_lite and file.parent.is_dir() and not file.exists():  # which the client would make
+            raise nothing_at(where)
         try:
             library = Registry(connection).library()
             name = connection.address.collection

@@ -180,13 +180,18 @@ class Connection:
                 f"{'.'.join(map(str, OLDEST))} or later"
             )
         if code == ErrorCode.COLLECTION_NOT_FOUND:
-            return NotFound(f"{self.address} holds no photos: fill it with `searcher load DIR --to {self.address}`")
+            return nothing_at(self.address)
         if _may_answer_later(error):
             return Busy(
                 f"the Milvus server {server} does not answer: check the address and that the server runs, "
                 "then run the command again"
             )
         return SearcherError(f"the Milvus server {server} reports: {shortened(said, 300)}")
+
+
+def nothing_at(address: Address) -> NotFound:
+    """The error for an address where nothing was loaded."""
+    return NotFound(f"{address} holds no photos: fill it with `searcher load DIR --to {address}`")
 
 
 def literal(value: str | int | float) -> str:

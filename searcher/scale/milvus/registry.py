@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
-from searcher.errors import InvalidInput, NotFound
-from searcher.scale.milvus.connection import Connection, Row, literal
+from searcher.errors import InvalidInput
+from searcher.scale.milvus.connection import Connection, Row, literal, nothing_at
 from searcher.scale.milvus.schema import EMPTY_VECTOR, LONGEST_LABEL, PIECE, registry_of
 
 SCHEMA = 1  # of what this version writes
@@ -73,7 +73,7 @@ class Registry:
             self._connection.call("load_collection", self._collection)  # else nothing can be read after a restart
             entry = self.get(LIBRARY)
         if entry is None:
-            raise NotFound(f"{address} holds no photos: fill it with `searcher load DIR --to {address}`")
+            raise nothing_at(address)
         if entry.get("schema") != SCHEMA:
             raise InvalidInput(
                 f"{address} was made by another version of searcher ({entry.get('searcher', 'unknown')}): "

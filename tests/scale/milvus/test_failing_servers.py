@@ -8,6 +8,7 @@ import grpc
 import pytest
 from pymilvus.exceptions import MilvusException
 
+from searcher.commands import main
 from searcher.errors import Busy, InvalidInput, NotFound, SearcherError
 from searcher.scale.milvus import connection as connections
 from searcher.scale.milvus.address import read_address
@@ -39,6 +40,14 @@ def shards(tmp_path: Path, file: Connection) -> Shards:
     for first in (1, 21, 41):
         found.add(*(image(number) for number in range(first, first + 20)))
     return found
+
+
+def test_a_command_ends_with_one_line_when_no_server_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "cat", "--library", f"milvus://127.0.0.1:{closed_port()}/photos"])
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (1, "") and len(said.err.splitlines()) == 1
+    assert "does not answer: check the address" in said.err
 
 
 def refused(port: int, kind: type[SearcherError], words: str) -> None:
@@ -84,6 +93,9 @@ def test_an_old_server_and_an_empty_one_are_one_line(
 ) -> None:
     with pytest.raises(NotFound, match="fill it with `searcher load DIR --to milvus:"):
         MilvusCollection.open(read_address(f"milvus:{shards.connection.address.uri}/nothing"))
+    with pytest.raises(NotFound, match="holds no photos"):
+        MilvusCollection.open(f"milvus:{tmp_path}/new.db/photos")
+    assert not (tmp_path / "new.db").exists()
     with pytest.raises(NotFound, match="is no folder"):
         MilvusCollection.open(f"milvus:{tmp_path}/no/a.db/photos")
     (tmp_path / "text.db").write_text("no database")
