@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 from contextlib import suppress
 from types import FrameType
@@ -68,6 +69,11 @@ class _Connection(H11Protocol):
             self._timer = None
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what uvicorn says when END_SECONDS are over, which is no error here."""
+    return not str(record.msg).startswith("Cancel %s running task(s)")
+
+
 class Server(uvicorn.Server):
     """uvicorn, which tells the application at once when it is to end: streams that stay open end then."""
 
@@ -88,6 +94,7 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=END_SECONDS,
         )
         super().__init__(config)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         with suppress(RuntimeError):

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,10 +37,11 @@ class Killer(Progress):
         if total is None or done < self.photos or self.killed:
             return
         for child in psutil.Process().children(recursive=True):
-            if "MapWorker" in " ".join(child.cmdline()):
-                self.killed = child.pid
-                os.kill(child.pid, signal.SIGKILL)
-                return
+            with suppress(psutil.Error):  # it has just ended
+                if "MapWorker" in " ".join(child.cmdline()):
+                    self.killed = child.pid
+                    os.kill(child.pid, signal.SIGKILL)
+                    return
 
     def notice(self, message: str) -> None:
         self.notices.append(message)
@@ -71,7 +73,12 @@ def test_ray_writes_what_the_local_engine_writes_although_a_worker_is_killed(
     assert pq.read_table(tmp_path / "ray").equals(pq.read_table(tmp_path / "local"))  # also in the embeddings
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "")
-    assert not [child for child in psutil.Process().children(recursive=True) if "ray" in child.name()]
+    left = psutil.Process().children(recursive=True)
+    assert not [
+        child
+        for child in left
+        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE and "ray" in child.name()
+    ]
 
 
 def test_an_address_without_ray_is_one_line(tmp_path: Path) -> None:
