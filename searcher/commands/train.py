@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from searcher.commands.common import FilePath, Terminal, printable, quiet_option
+from searcher.commands.common import FilePath, PathOrUri, Terminal, printable, quiet_option
 from searcher.errors import Interrupted, SearcherError
 
 SAY_EVERY = 10  # seconds
@@ -45,15 +45,8 @@ class TrainingProgress(Terminal):
         )
 
 
-class PathOrUrl(FilePath):
-    """A path, or the URL of shards as a text."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if "://" in str(value) else super().convert(value, param, ctx)
-
-
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=PathOrUrl())
+@click.argument("sources", nargs=-1, required=True, type=PathOrUri())
 @click.option("--out", required=True, type=FilePath(file_okay=False), help="Write the model to this folder.")
 @click.option("--model", help="Config name of open_clip, or a JSON file.  [default: from --init, or resnet18-64]")
 @click.option(

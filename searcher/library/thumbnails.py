@@ -12,12 +12,12 @@ from PIL import Image
 from searcher.catalog.rows import Photo
 from searcher.errors import InvalidInput, NotFound
 from searcher.photos.decode import PhotoError, decode_guarded
+from searcher.photos.thumbnail import saved_small
 
 FOLDER = "thumbnails"
 SIZES = (128, 256, 512, 1024)  # pixels of the longer side
 MAX_BYTES = 512 * 2**20  # of the whole cache
 KEPT = 0.8  # the share of MAX_BYTES that stays when the oldest files are removed
-QUALITY = 80
 
 
 class Thumbnails:
@@ -134,8 +134,4 @@ def resized(data: bytes, size: int, format: str) -> bytes:
 
     Raises PhotoError.
     """
-    image = decode_guarded(data, size).image
-    image.thumbnail((size, size), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, format, quality=QUALITY)
-    return file.getvalue()
+    return saved_small(decode_guarded(data, size).image, size, format)

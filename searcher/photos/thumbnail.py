@@ -1,4 +1,4 @@
-"""Draws a thumbnail of a photo that was decoded for something else."""
+"""Small files of photos, drawn from their pixels."""
 
 import io
 import threading
@@ -20,8 +20,12 @@ def draw_thumbnail(data: bytes, photo: DecodedPhoto, size: int, stop: threading.
     image = photo.image
     if max(image.size) < min(size, max(photo.width, photo.height)):
         image = decode_guarded(data, size, stop).image
-    image = image.copy()
+    return saved_small(image.copy(), size, "WEBP")
+
+
+def saved_small(image: Image.Image, size: int, format: str) -> bytes:
+    """A file ("WEBP" or "JPEG") of `image`, which is reduced to at most `size` pixels on the longer side."""
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=QUALITY)
+    image.save(file, format, quality=QUALITY)
     return file.getvalue()

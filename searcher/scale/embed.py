@@ -9,7 +9,8 @@ from typing import Any
 
 from searcher.errors import InvalidInput, SearcherError
 from searcher.models import Model
-from searcher.models.store import default_name, find_digest
+from searcher.models.remembered import open_remembered
+from searcher.models.store import default_name
 from searcher.progress import SILENT, Progress
 from searcher.scale.embedding import Settings
 from searcher.scale.engine import Cluster, Outcome
@@ -118,16 +119,10 @@ def _open(asked: str | None, plan: Plan | None, gpus: bool) -> Model:
     """The model that was asked for, or that of the shards, or the default one."""
     if asked is None and plan is not None:
         facts = plan.facts
-        try:
-            model = Model.open(Path(facts.folder))
-            if model.digest == facts.digest:
-                return model
-        except SearcherError:
-            pass
-        folder = find_digest(facts.digest)
-        if folder is None:
+        found = open_remembered(Path(facts.folder), facts.digest)
+        if found is None:
             raise InvalidInput(f"the model {facts.model} of these shards is not on this machine: name it with --model")
-        return Model.open(folder)
+        return found
     model = Model.open(default_name() if asked is None else asked)
     if gpus and model.precision == "int8":  # GPUs have no kernels for it
         return model.in_precision("float32")
