@@ -161,7 +161,7 @@ def _places(files: pafs.FileSystem, path: str) -> Iterator[dict[str, Any]]:
 
 def _images(batch: pa.RecordBatch) -> list[Image]:
     embeddings = batch.column("embedding")
-    vectors = np.asarray(embeddings.flatten(), np.float32).reshape(len(batch), -1)
+    vectors = np.asarray(embeddings.flatten(), np.float32).reshape(len(batch), embeddings.type.list_size)
     rest = batch.drop_columns(["embedding"]).to_pylist()
     return [image | {"embedding": vector} for image, vector in zip(rest, vectors, strict=True)]
 

@@ -132,6 +132,13 @@ def test_what_a_shard_says_is_in_the_library_and_a_second_run_reads_nothing(shar
         assert collection.revision == revision
 
 
+def test_a_shard_of_failed_photos_alone_is_counted(shards: Shards) -> None:
+    shards.add(broken("/photos/broken.jpg"))
+    shards.add(image(1))
+    report = shards.load()
+    assert (report.shards, report.added, report.failed) == (2, 1, 1)
+
+
 def test_a_photo_that_is_loaded_again_keeps_its_tags_if_its_content_is_the_same(shards: Shards) -> None:
     shards.add(image(1), image(2), image(2, "/photos/copy.jpg"), image(2, "/photos/other.jpg"))
     shards.load()
